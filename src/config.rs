@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use tracing_subscriber::filter::EnvFilter;
 
+use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::Limits;
 
 /// Receives telemetry from a fleet of rockets and serves the fleet's state.
@@ -36,13 +37,28 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N")]
     workers: Option<NonZeroUsize>,
 
-    /// Directory for what must survive a restart; unused with --durability memory
+    /// Directory for what must survive a restart, created if absent; unused with
+    /// --durability memory
     #[arg(long, env = "DOWNLINK_DATA_DIR", value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
 
     /// What an acknowledged message survives
-    #[arg(long, env = "DOWNLINK_DURABILITY", value_enum, default_value_t = Durability::Memory)]
+    #[arg(long, env = "DOWNLINK_DURABILITY", value_enum, default_value_t = Durability::Fsync)]
     durability: Durability,
+
+    /// Messages after which the fleet is stored and the journal trimmed; a restart
+    /// replays no more than some two times as many
+    #[arg(
+        long,
+        env = "DOWNLINK_CHECKPOINT_MESSAGES",
+        value_name = "MESSAGES",
+        default_value = "1000000"
+    )]
+    checkpoint_messages: NonZeroUsize,
+
+    /// Time after which the same happens, if any message came
+    #[arg(long, env = "DOWNLINK_CHECKPOINT_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = parse_time)]
+    checkpoint_interval: Duration,
 
     /// Messages that may wait for one worker; beyond it they are refused with 503
     #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536")]
@@ -104,6 +120,11 @@ pub struct Arguments {
 /// What an acknowledged message survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Durability {
+    /// A power cut: it is on the device before it is acknowledged
+    Fsync,
+    /// The end of the process in any way, but not a power cut: the operating
+    /// system has it before it is acknowledged
+    Os,
     /// Nothing: it is kept in memory, and no file is written
     Memory,
 }
@@ -125,6 +146,7 @@ pub struct Config {
     pub workers: usize,
     pub data_dir: PathBuf,
     pub durability: Durability,
+    pub checkpoints: Interval,
     /// Messages, for each worker.
     pub inbox_capacity: usize,
     pub limits: Limits,
@@ -160,7 +182,7 @@ impl Config {
         Arguments::try_parse_from(line)?.validate()
     }
 
-    /// The defaults, whatever the environment says.
+    /// A configuration for tests: in memory, on a free port of this machine.
     #[must_use]
     pub fn for_tests() -> Self {
         Self {
@@ -168,6 +190,7 @@ impl Config {
             workers: 2,
             data_dir: PathBuf::from("./data"),
             durability: Durability::Memory,
+            checkpoints: Interval { records: 1_000_000, time: Duration::from_secs(60) },
             inbox_capacity: 65_536,
             limits: Limits {
                 buffered_per_rocket: 10_000,
@@ -201,6 +224,10 @@ impl Arguments {
             workers: self.workers.unwrap_or_else(cores).get(),
             data_dir: self.data_dir,
             durability: self.durability,
+            checkpoints: Interval {
+                records: self.checkpoint_messages.get() as u64,
+                time: self.checkpoint_interval,
+            },
             inbox_capacity: self.inbox_capacity.get(),
             limits: Limits {
                 buffered_per_rocket: self.max_buffered_per_rocket.get(),
@@ -260,6 +287,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8088");
         assert_eq!(config.workers, std::thread::available_parallelism().unwrap().get());
         assert_eq!(config.data_dir, PathBuf::from("./data"));
+        assert_eq!(config.durability, Durability::Fsync);
         assert_eq!(config.limits.buffered_per_rocket, 10_000);
         assert_eq!(config.http.max_body, 64 * 1024);
         assert_eq!(config.shutdown_timeout, Duration::from_secs(10));

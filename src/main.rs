@@ -21,7 +21,13 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     start_logging(&config);
-    match Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(run(config))) {
+    let result = Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let result = runtime.block_on(run(config));
+        // Everything was joined, or else the deadline was not kept.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -35,8 +35,9 @@ impl Health {
     }
 
     /// Moves on to `phase`. What is worse stays: a fleet that cannot keep
-    /// messages does not become ready again without a restart.
-    pub fn set(&self, phase: Phase) {
+    /// messages does not become ready again without a restart. Returns whether
+    /// this is the first word of it.
+    pub fn set(&self, phase: Phase) -> bool {
         let mut current = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let improves = matches!(
             (&*current, &phase),
@@ -44,9 +45,11 @@ impl Health {
                 | (Phase::Degraded(_), Phase::Starting(_) | Phase::Ready)
                 | (Phase::Stopping, _)
         );
+        let news = std::mem::discriminant(&*current) != std::mem::discriminant(&phase);
         if !improves {
             *current = phase;
         }
+        news && !improves
     }
 
     #[must_use]
@@ -96,8 +99,9 @@ mod tests {
         assert!(health.can_read().is_err() && health.can_write().is_err());
         health.set(Phase::Ready);
         assert_eq!(health.ready(), Ok(()));
-        health.set(Phase::ReadOnly("disk full".into()));
-        health.set(Phase::Ready);
+        assert!(health.set(Phase::ReadOnly("disk full".into())));
+        assert!(!health.set(Phase::ReadOnly("disk full".into())));
+        assert!(!health.set(Phase::Ready));
         assert_eq!(health.ready(), Err(Unavailable("disk full".into())));
         assert!(health.can_read().is_ok() && health.can_write().is_err());
         health.set(Phase::Stopping);

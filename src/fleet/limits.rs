@@ -1,6 +1,6 @@
 //! How much the fleet may hold, so that no sender can fill the memory.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// The bounds, as configured.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,24 @@ pub struct Quotas {
     pub buffered_per_rocket: usize,
     pub buffered: Quota,
     pub rockets: Quota,
+    pub keys: Keys,
+}
+
+/// Gives every rocket of the fleet a number of its own, from 1.
+#[derive(Debug, Default)]
+pub struct Keys(AtomicU32);
+
+impl Keys {
+    /// A number that was not given before.
+    #[must_use]
+    pub fn give(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Makes sure that `key`, given in an earlier run, is not given again.
+    pub fn reserve(&self, key: u32) {
+        self.0.fetch_max(key, Ordering::Relaxed);
+    }
 }
 
 impl Quotas {
@@ -29,6 +47,7 @@ impl Quotas {
             buffered_per_rocket: limits.buffered_per_rocket,
             buffered: Quota::new(limits.buffered),
             rockets: Quota::new(limits.rockets),
+            keys: Keys::default(),
         }
     }
 }
@@ -62,9 +81,9 @@ impl Quota {
         taken
     }
 
-    /// Takes one whatever the limit: what was accepted once is kept.
-    pub fn take(&self) {
-        self.taken.fetch_add(1, Ordering::Relaxed);
+    /// Takes some whatever the limit: what was accepted once is kept.
+    pub fn take(&self, count: usize) {
+        self.taken.fetch_add(count, Ordering::Relaxed);
     }
 
     pub fn give_back(&self, count: usize) {

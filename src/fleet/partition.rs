@@ -17,7 +17,7 @@ use tracing::{error, warn};
 use super::health::{Health, Phase};
 use super::inbox::{Mail, Outcome, Refusal, Submission, Verdict};
 use super::query::Query;
-use super::roster::{Admission, Roster, Ticket};
+use super::roster::{Admission, Roster, Slot, Ticket};
 use super::scan::Scan;
 use crate::journal::{AppendError, Commit, Journal, Record};
 use crate::telemetry::rocket::Anomaly;
@@ -61,10 +61,37 @@ struct Pending {
     reply: oneshot::Sender<Verdict>,
 }
 
+type Fate = oneshot::Receiver<Result<(), AppendError>>;
+
 /// A batch that the journal has.
 struct InFlight {
-    commit: oneshot::Receiver<Result<(), AppendError>>,
+    commit: Fate,
     batch: Vec<Pending>,
+}
+
+/// A checkpoint in progress: a walk over all rockets that stores the changed
+/// ones slice by slice, one slice at a time.
+struct Sweep {
+    /// Batches that were in flight when it was ordered, and still are. What
+    /// they change must be stored too.
+    behind: usize,
+    next: Slot,
+    storing: Option<Fate>,
+    reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+impl Sweep {
+    fn can_go_on(&self) -> bool {
+        self.behind == 0 && self.storing.is_none()
+    }
+}
+
+/// Waits for a fate; for ever if there is none to wait for.
+async fn settled(fate: Option<&mut Fate>) -> Result<(), AppendError> {
+    match fate {
+        Some(fate) => fate.await.unwrap_or_else(|_| Err(AppendError::gone())),
+        None => std::future::pending().await,
+    }
 }
 
 impl Partition {
@@ -77,6 +104,7 @@ impl Partition {
             health,
             in_flight: VecDeque::new(),
             scans: VecDeque::new(),
+            sweep: None,
             failed: None,
             anomalies: AnomalyLog::new(index),
         };
@@ -84,7 +112,12 @@ impl Partition {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|&stop| stop) => break Exit::Stopped,
-                result = worker.committed() => worker.finish(result),
+                result = settled(worker.in_flight.front_mut().map(|batch| &mut batch.commit)) => {
+                    worker.finish(result);
+                }
+                result = settled(worker.sweep.as_mut().and_then(|sweep| sweep.storing.as_mut())) => {
+                    worker.stored(result);
+                }
                 submission = mail.message(), if worker.takes_messages() => match submission {
                     Some(first) => worker.take(first, &mail),
                     None => break Exit::Abandoned,
@@ -93,11 +126,12 @@ impl Partition {
                     Some(query) => worker.answer(query),
                     None => break Exit::Abandoned,
                 },
-                () = std::future::ready(()), if !worker.scans.is_empty() => {}
+                () = std::future::ready(()), if worker.has_more_to_do() => {}
             }
-            // Whichever it was, readers get their turn, and so do messages.
+            // Whichever it was, everything else gets its turn too.
             worker.answer_waiting(&mail);
             worker.scan();
+            worker.sweep();
             // flume does not take part in tokio's cooperative scheduling.
             tokio::task::consume_budget().await;
         };
@@ -112,6 +146,7 @@ struct Worker {
     health: Arc<Health>,
     in_flight: VecDeque<InFlight>,
     scans: VecDeque<Scan>,
+    sweep: Option<Sweep>,
     /// Why nothing can be kept any more.
     failed: Option<String>,
     anomalies: AnomalyLog,
@@ -122,14 +157,9 @@ impl Worker {
         self.in_flight.len() < MAX_IN_FLIGHT
     }
 
-    /// Waits for the oldest batch in flight; for ever if there is none.
-    async fn committed(&mut self) -> Result<(), AppendError> {
-        match self.in_flight.front_mut() {
-            Some(oldest) => (&mut oldest.commit)
-                .await
-                .unwrap_or_else(|_| Err(AppendError("it is gone".to_owned()))),
-            None => std::future::pending().await,
-        }
+    /// Whether there is work that waits for nothing but its turn.
+    fn has_more_to_do(&self) -> bool {
+        !self.scans.is_empty() || self.sweep.as_ref().is_some_and(Sweep::can_go_on)
     }
 
     /// Takes `first` and what else is in the inbox as one batch.
@@ -165,9 +195,17 @@ impl Worker {
     /// Deals with the oldest batch in flight, whose commit ended with `result`.
     fn finish(&mut self, result: Result<(), AppendError>) {
         let Some(InFlight { batch, .. }) = self.in_flight.pop_front() else { return };
+        if let Some(sweep) = &mut self.sweep {
+            sweep.behind = sweep.behind.saturating_sub(1);
+        }
         match result {
             Ok(()) => self.apply(batch),
-            Err(failure) => self.fail(batch, &failure),
+            Err(failure) => {
+                self.fail(&failure);
+                for pending in batch {
+                    answer(pending.reply, Err(Refusal::NotKept(failure.to_string())));
+                }
+            }
         }
     }
 
@@ -180,18 +218,15 @@ impl Worker {
         }
     }
 
-    /// Nothing of `batch`, nor of what follows, is kept. Only a restart helps:
-    /// what the journal holds is not known any more.
-    fn fail(&mut self, batch: Vec<Pending>, failure: &AppendError) {
+    /// Nothing is kept from now on. Only a restart helps: what the journal holds
+    /// is not known any more.
+    fn fail(&mut self, failure: &AppendError) {
         let reason = failure.to_string();
-        if self.failed.is_none() {
-            error!(%reason, "messages are not accepted any more");
-            self.health.set(Phase::ReadOnly(reason.clone()));
-            self.failed = Some(reason.clone());
+        // Every partition finds out for itself; once is enough in the log.
+        if self.health.set(Phase::ReadOnly(reason.clone())) {
+            error!(%reason, "messages are not accepted any more; restart the service");
         }
-        for pending in batch {
-            answer(pending.reply, Err(Refusal::NotKept(reason.clone())));
-        }
+        self.failed = Some(reason);
     }
 
     fn answer(&mut self, query: Query) {
@@ -201,6 +236,10 @@ impl Worker {
             Query::Missions { reply } => drop(reply.send(self.roster.missions())),
             Query::Rockets { selection, reply } if selection.is_indexed() => {
                 drop(reply.send(self.roster.by_launch(&selection)));
+            }
+            Query::Checkpoint { reply } => {
+                self.sweep =
+                    Some(Sweep { behind: self.in_flight.len(), next: 0, storing: None, reply });
             }
             Query::Rockets { selection, reply } => {
                 self.scans.push_back(Scan::new(selection, reply));
@@ -221,11 +260,44 @@ impl Worker {
         self.scans.extend(rest);
     }
 
+    /// Stores the next slice of a checkpoint, if it is its turn.
+    fn sweep(&mut self) {
+        let Some(mut sweep) = self.sweep.take_if(|sweep| sweep.can_go_on()) else { return };
+        if sweep.next == self.roster.slots() {
+            let result = self.failed.clone().map_or(Ok(()), |reason| Err(AppendError(reason)));
+            // Whoever ordered it may have given up waiting.
+            let _ = sweep.reply.send(result);
+            return;
+        }
+        let (slice, next) = self.roster.take_changed(sweep.next);
+        sweep.next = next;
+        if !slice.is_empty()
+            && let Commit::Pending(fate) = self.journal.store(slice)
+        {
+            sweep.storing = Some(fate);
+        }
+        self.sweep = Some(sweep);
+    }
+
+    /// The slice that was being stored is, or is not.
+    fn stored(&mut self, result: Result<(), AppendError>) {
+        match (&mut self.sweep, result) {
+            (Some(sweep), Ok(())) => sweep.storing = None,
+            (_, Ok(())) => {}
+            (_, Err(failure)) => {
+                self.fail(&failure);
+                if let Some(sweep) = self.sweep.take() {
+                    let _ = sweep.reply.send(Err(failure));
+                }
+            }
+        }
+    }
+
     /// Deals with everything that was handed over, and takes no more.
     async fn wind_up(mut self, mail: &Mail) {
         loop {
-            while !self.in_flight.is_empty() {
-                let result = self.committed().await;
+            while let Some(oldest) = self.in_flight.front_mut() {
+                let result = settled(Some(&mut oldest.commit)).await;
                 self.finish(result);
             }
             mail.waiting_queries().for_each(|query| self.answer(query));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::view::{Lookup, RocketView, Status};
+use crate::journal::AppendError;
 use crate::telemetry::{Channel, Timestamp};
 
 /// A question to one partition, and where its part of the answer goes.
@@ -18,6 +19,9 @@ pub enum Query {
     Rockets { selection: Arc<Selection>, reply: oneshot::Sender<Part> },
     /// Missions in use; asked of every partition.
     Missions { reply: oneshot::Sender<Vec<Arc<str>>> },
+    /// An order rather than a question: store everything that changed by now.
+    /// Answered once that is durable.
+    Checkpoint { reply: oneshot::Sender<Result<(), AppendError>> },
 }
 
 /// Which launched rockets, in which order, and how many.

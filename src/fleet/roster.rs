@@ -43,22 +43,26 @@ pub enum Admission {
 
 /// See the module.
 pub struct Roster {
-    rockets: Chunked<Tracked>,
+    pub(super) rockets: Chunked<Tracked>,
     /// Slots, found by channel.
     by_channel: Vec<HashTable<Slot>>,
     /// Slots of launched rockets.
-    by_launch: BTreeMap<(Timestamp, Channel), Slot>,
-    vocabulary: Vocabulary,
+    pub(super) by_launch: BTreeMap<(Timestamp, Channel), Slot>,
+    pub(super) vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
     admitted: AHashMap<Slot, Admitted>,
-    quotas: Arc<Quotas>,
+    pub(super) quotas: Arc<Quotas>,
     hasher: RandomState,
 }
 
-struct Tracked {
-    channel: Channel,
-    reorder: Reorder,
-    rocket: Rocket,
+pub(super) struct Tracked {
+    pub channel: Channel,
+    pub reorder: Reorder,
+    pub rocket: Rocket,
+    /// The rocket's number in the journal's store.
+    pub key: u32,
+    /// Whether it changed since it was stored last.
+    pub changed: bool,
 }
 
 /// What is admitted of one rocket's messages and not applied yet.
@@ -155,7 +159,7 @@ impl Roster {
         mut strange: impl FnMut(&Channel, u64, Anomaly),
     ) -> Outcome {
         self.settle(ticket);
-        let Tracked { channel, reorder, rocket } = self.rockets.get_mut(ticket.slot);
+        let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(ticket.slot);
         let mut passed = 0;
         let place = reorder.offer(report, |report| {
             passed += 1;
@@ -168,13 +172,14 @@ impl Roster {
                 Effect::Anomaly(anomaly) => strange(channel, number, anomaly),
             }
         });
+        *changed |= place != Place::Known;
         // Room in the buffers that is free now: that of the messages which
         // waited until now, and that of this one if it need not wait.
         let released = match place {
             Place::Next => passed - 1 + usize::from(ticket.early),
             Place::Early => {
                 if !ticket.early {
-                    self.quotas.buffered.take();
+                    self.quotas.buffered.take(1);
                 }
                 0
             }
@@ -201,7 +206,7 @@ impl Roster {
         }
     }
 
-    fn find(&self, channel: &Channel) -> Option<Slot> {
+    pub(super) fn find(&self, channel: &Channel) -> Option<Slot> {
         let hash = self.hasher.hash_one(channel);
         let is_it = |&slot: &Slot| self.rockets.get(slot).channel == *channel;
         self.by_channel[piece(hash)].find(hash, is_it).copied()
@@ -209,18 +214,16 @@ impl Roster {
 
     /// Makes room for a new channel; `None` when the fleet is full.
     fn insert(&mut self, channel: Channel) -> Option<Slot> {
-        if !self.quotas.rockets.try_take() {
-            return None;
-        }
-        let hash = self.hasher.hash_one(&channel);
-        let slot = self.rockets.push(Tracked {
-            channel,
-            reorder: Reorder::new(),
-            rocket: Rocket::default(),
-        });
+        let key = self.quotas.rockets.try_take().then(|| self.quotas.keys.give())?;
+        Some(self.push(Tracked::new(channel, key)))
+    }
+
+    pub(super) fn push(&mut self, tracked: Tracked) -> Slot {
+        let hash = self.hasher.hash_one(&tracked.channel);
+        let slot = self.rockets.push(tracked);
         let hash_of = |&slot: &Slot| self.hasher.hash_one(&self.rockets.get(slot).channel);
         self.by_channel[piece(hash)].insert_unique(hash, slot, hash_of);
-        Some(slot)
+        slot
     }
 
     /// What is known of one channel.
@@ -264,7 +267,7 @@ impl Roster {
     /// As [`Roster::view`], but only of a rocket that `filter` admits.
     #[must_use]
     pub fn view_if(&self, slot: Slot, filter: &Filter) -> Option<RocketView> {
-        let Tracked { channel, reorder, rocket } = self.rockets.get(slot);
+        let Tracked { channel, reorder, rocket, .. } = self.rockets.get(slot);
         let flight = rocket.flight.as_ref()?;
         let rocket_type = self.vocabulary.types.get(&flight.rocket_type);
         let mission = self.vocabulary.missions.get(&flight.mission);
@@ -307,7 +310,18 @@ impl Roster {
     }
 }
 
+impl Ticket {
+    /// For a message that was accepted in an earlier run.
+    pub(super) fn unreserved(slot: Slot) -> Self {
+        Self { slot, early: false }
+    }
+}
+
 impl Tracked {
+    pub(super) fn new(channel: Channel, key: u32) -> Self {
+        Self { channel, reorder: Reorder::new(), rocket: Rocket::default(), key, changed: false }
+    }
+
     /// Whether nothing was applied or buffered yet.
     fn is_blank(&self) -> bool {
         self.reorder.next() == 1 && self.reorder.buffered() == 0
@@ -321,7 +335,7 @@ fn piece(hash: u64) -> usize {
 }
 
 /// A list that grows a chunk at a time, so that it never moves what it holds.
-struct Chunked<T> {
+pub(super) struct Chunked<T> {
     chunks: Vec<Vec<T>>,
     len: u32,
 }
@@ -345,11 +359,11 @@ impl<T> Chunked<T> {
         at
     }
 
-    fn get(&self, at: u32) -> &T {
+    pub(super) fn get(&self, at: u32) -> &T {
         &self.chunks[(at / CHUNK) as usize][(at % CHUNK) as usize]
     }
 
-    fn get_mut(&mut self, at: u32) -> &mut T {
+    pub(super) fn get_mut(&mut self, at: u32) -> &mut T {
         &mut self.chunks[(at / CHUNK) as usize][(at % CHUNK) as usize]
     }
 }

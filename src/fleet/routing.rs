@@ -22,6 +22,12 @@ impl Router {
         Self { keys: RandomState::new(), partitions: partitions.max(1) }
     }
 
+    /// The number of partitions.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.partitions
+    }
+
     /// The partition of `channel`, below the number of partitions.
     #[must_use]
     pub fn route(&self, channel: &Channel) -> usize {

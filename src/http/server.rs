@@ -16,7 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
 use warp::reply::Response;
@@ -37,8 +37,6 @@ pub struct ServerLimits {
     /// For a head to arrive, for a kept-alive connection to be used again, and
     /// for a stalled reader to take more.
     pub idle_timeout: Duration,
-    /// For what is in flight when the stop begins.
-    pub shutdown_timeout: Duration,
 }
 
 /// Whether everything in flight was finished at a stop.
@@ -50,12 +48,13 @@ pub enum Stopped {
 }
 
 /// Serves `routes` on `listener` until `shutdown` is done; then takes no more
-/// connections, lets requests in flight finish, and returns.
+/// connections, lets requests in flight finish until the deadline that
+/// `shutdown` gave, and returns.
 pub async fn serve<F>(
     listener: TcpListener,
     routes: F,
     limits: ServerLimits,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = Instant>,
 ) -> Stopped
 where
     F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
@@ -66,9 +65,9 @@ where
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
-    loop {
+    let deadline = loop {
         let accepted = tokio::select! {
-            () = &mut shutdown => break,
+            deadline = &mut shutdown => break deadline,
             accepted = accept(&listener, &slots) => accepted,
             // Joined as they end, so that the set holds only live ones.
             Some(ended) = connections.join_next() => {
@@ -92,9 +91,9 @@ where
                 sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
+    };
     drop(listener);
-    let finished = timeout(limits.shutdown_timeout, graceful.shutdown()).await;
+    let finished = timeout_at(deadline, graceful.shutdown()).await;
     connections.shutdown().await;
     finished.map_or(Stopped::CutOff, |()| Stopped::Finished)
 }
