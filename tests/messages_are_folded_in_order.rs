@@ -78,8 +78,12 @@ fn draft(most_late: u64) -> impl Strategy<Value = Draft> {
         3 => Just(2..=3),
     ]
     .prop_flat_map(move |count| prop::collection::vec(0..=most_late, count));
-    (event(), time(), copies)
-        .prop_map(|((kind, body), time, copies)| Draft { kind, body, time, copies })
+    (event(), time(), copies).prop_map(|((kind, body), time, copies)| Draft {
+        kind,
+        body,
+        time,
+        copies,
+    })
 }
 
 /// `faithful` repeats say what the first one said; others contradict it.
@@ -213,7 +217,8 @@ async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(),
     }
 
     drop(pending);
-    let answers: Vec<_> = answers.into_iter().map(|answer| name(answer.unwrap().unwrap())).collect();
+    let answers: Vec<_> =
+        answers.into_iter().map(|answer| name(answer.unwrap().unwrap())).collect();
     prop_assert_eq!(answers, outcomes(&scenario.arrivals));
     let expected = oracle::rockets(&scenario.arrivals);
     let mut missions: Vec<_> = expected.iter().map(|rocket| rocket["mission"].as_str()).collect();

@@ -43,11 +43,7 @@ impl Service {
     }
 
     /// As [`Service::over`], and the last worker may be out of order.
-    pub fn wired(
-        journal: Arc<dyn Journal>,
-        last: Last,
-        change: impl FnOnce(&mut Config),
-    ) -> Self {
+    pub fn wired(journal: Arc<dyn Journal>, last: Last, change: impl FnOnce(&mut Config)) -> Self {
         let config = config(change);
         Self::spawn(async move |listener, stopped| {
             let Config { workers, inbox_capacity, limits, .. } = config;
