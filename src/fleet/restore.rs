@@ -56,6 +56,9 @@ pub fn restore<E>(
             let channel = match &item {
                 Recovered::Rocket(rocket) => {
                     restored.rockets += 1;
+                    // Here and not where the rosters are built: a roster gives
+                    // keys to new channels while another still gets old rockets.
+                    quotas.keys.reserve(rocket.key);
                     &rocket.channel
                 }
                 Recovered::Message(message) => {

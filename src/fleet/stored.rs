@@ -64,10 +64,10 @@ impl Roster {
         }
     }
 
-    /// Adds a rocket as it was stored. Its channel must not be there yet.
+    /// Adds a rocket as it was stored. Its channel must not be there yet, and
+    /// its key must be reserved.
     pub fn restore(&mut self, stored: StoredRocket) {
         self.quotas.rockets.take(1);
-        self.quotas.keys.reserve(stored.key);
         let mut reorder = Reorder::resume(stored.last_message_number + 1);
         self.quotas.buffered.take(stored.buffered.len());
         for report in stored.buffered {

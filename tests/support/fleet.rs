@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use downlink::fleet::Fleet;
 use downlink::fleet::health::{Health, Phase};
-use downlink::fleet::inbox::{self, Mail, Outcome};
+use downlink::fleet::inbox::{self, Inbox, Mail, Outcome};
 use downlink::fleet::limits::{Limits, Quotas};
 use downlink::fleet::partition::{Exit, Partition};
 use downlink::fleet::roster::Roster;
@@ -61,6 +61,19 @@ pub struct TestFleet {
 impl TestFleet {
     /// Starts the workers on the current runtime.
     pub fn start(shape: Shape, journal: Arc<dyn Journal>) -> Self {
+        let quotas = Arc::new(Quotas::new(shape.limits));
+        let rosters = (0..shape.workers).map(|_| Roster::new(quotas.clone())).collect();
+        Self::resume(shape, journal, Router::new(shape.workers), rosters).0
+    }
+
+    /// Starts the workers with rockets that they have already, and returns the
+    /// ways to them too.
+    pub fn resume(
+        shape: Shape,
+        journal: Arc<dyn Journal>,
+        router: Router,
+        rosters: Vec<Roster>,
+    ) -> (Self, Arc<[Inbox]>) {
         let health = Arc::new(Health::new(Phase::Ready));
         let (inboxes, mut mails) = inbox::channels(shape.workers, shape.inbox_capacity);
         let mut unread = Vec::new();
@@ -69,22 +82,14 @@ impl TestFleet {
             Last::Unread => unread.extend(mails.pop()),
             Last::Gone => drop(mails.pop()),
         }
-        let quotas = Arc::new(Quotas::new(shape.limits));
         let (stop, stopped) = watch::channel(false);
         let mut workers = JoinSet::new();
-        for (index, mail) in mails.into_iter().enumerate() {
-            let partition = Partition {
-                index,
-                mail,
-                roster: Roster::new(quotas.clone()),
-                journal: journal.clone(),
-                health: health.clone(),
-                stop: stopped.clone(),
-            };
-            workers.spawn(partition.run());
+        for (index, (mail, roster)) in mails.into_iter().zip(rosters).enumerate() {
+            let (journal, health, stop) = (journal.clone(), health.clone(), stopped.clone());
+            workers.spawn(Partition { index, mail, roster, journal, health, stop }.run());
         }
-        let fleet = Fleet::new(inboxes, Router::new(shape.workers), health.clone());
-        Self { fleet, health, workers, stop, unread }
+        let fleet = Fleet::new(inboxes.clone(), router, health.clone());
+        (Self { fleet, health, workers, stop, unread }, inboxes)
     }
 
     /// Stops the workers; every one must end as it was told.

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod http;
 pub mod journal;
 pub mod messages;
+pub mod model;
 pub mod oracle;
 pub mod process;
 pub mod service;

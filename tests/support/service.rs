@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use downlink::app;
+use downlink::app::{self, Recovery, RecoveryContext};
 use downlink::config::{Config, Durability};
 use downlink::fleet::limits::Limits;
 use downlink::http::routes::{Context, routes};
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::journal::Journal;
+use downlink::journal::sqlite::OpenError;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::fleet::{Last, Shape, TestFleet};
 use super::http::{Connection, Request, Response, send};
@@ -51,12 +53,27 @@ impl Service {
             let limits = ServerLimits {
                 max_connections: config.http.max_connections,
                 idle_timeout: config.http.idle_timeout,
-                shutdown_timeout: config.shutdown_timeout,
+            };
+            let timeout = config.shutdown_timeout;
+            let stopped = async move {
+                stopped.await;
+                Instant::now() + timeout
             };
             let routes = routes(Context::new(fleet.fleet.clone(), config.http));
             let ended = server::serve(listener, routes, limits, stopped).await;
             fleet.stop().await;
             if ended == Stopped::Finished { Ok(()) } else { Err("cut off".to_owned()) }
+        })
+    }
+
+    /// As [`Service::start_with`], with the journal opened by `open`.
+    pub fn opened(
+        change: impl FnOnce(&mut Config),
+        open: impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static,
+    ) -> Self {
+        let config = config(change);
+        Self::spawn(async move |listener, stopped| {
+            app::run_with(config, listener, stopped, open).await.map_err(|error| error.to_string())
         })
     }
 

@@ -35,6 +35,23 @@ const SCHEMA: &str = "
     INSERT INTO meta VALUES (1, 1);
 ";
 
+/// A row never changes its channel: if it would, the keys are mixed up, and
+/// another rocket's row must not be lost to that.
+const STORE_ROCKET: &str = "
+    INSERT INTO rockets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    ON CONFLICT (id) DO UPDATE SET
+        last_message_number = excluded.last_message_number,
+        last_update_time = excluded.last_update_time,
+        launch_time = excluded.launch_time,
+        speed = excluded.speed,
+        rocket_type = excluded.rocket_type,
+        mission = excluded.mission,
+        explosion_reason = excluded.explosion_reason,
+        buffered = excluded.buffered,
+        checksum = excluded.checksum
+    WHERE channel = excluded.channel
+";
+
 /// Pages in the write-ahead log from which they are copied into the database,
 /// which a commit has to wait for: some 16 MB.
 const WAL_PAGES: i64 = 4000;
@@ -164,9 +181,7 @@ impl Database {
                 .execute(params![integer(*seq), record::block(*seq, &parts)])?;
         }
         if !rockets.is_empty() {
-            let mut insert = tx.prepare_cached(
-                "INSERT OR REPLACE INTO rockets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?;
+            let mut insert = tx.prepare_cached(STORE_ROCKET)?;
             for rocket in rockets {
                 write_rocket(&mut insert, rocket)?;
             }
@@ -221,7 +236,7 @@ fn write_rocket(
         explosion_reason: flight.and_then(|flight| flight.explosion_reason.as_deref()),
         buffered: buffered.as_deref(),
     };
-    insert.execute(params![
+    let stored = insert.execute(params![
         rocket.key,
         row.channel,
         row.last_message_number,
@@ -234,7 +249,8 @@ fn write_rocket(
         row.buffered,
         row.checksum(id),
     ])?;
-    Ok(())
+    // Anything else is the conflict that the statement does not resolve.
+    if stored == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(stored)) }
 }
 
 /// SQLite's integers are signed. No number here gets near the end of that:

@@ -1,0 +1,203 @@
+//! A crash between append, apply, acknowledgement and checkpoint, at any point
+//! and any number of times, leaves the fleet that the messages make.
+//!
+//! The journal is a model that makes things durable one step at a time, so
+//! every interleaving of messages, commits, checkpoints and crashes can occur.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use downlink::fleet::checkpoint::{Checkpointer, Interval};
+use downlink::fleet::inbox::Outcome;
+use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::restore::restore;
+use downlink::fleet::routing::Router;
+use downlink::journal::Journal;
+use proptest::prelude::*;
+use serde_json::Value;
+use support::fleet::{Shape, TestFleet, deadline, parse};
+use support::model::{Disk, ModelJournal};
+use support::{messages, oracle};
+use tokio::task::JoinHandle;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The next message is sent.
+    Send,
+    /// Some of what waits becomes durable, as one transaction.
+    Commit(usize),
+    /// A checkpoint begins, unless one is under way.
+    Checkpoint,
+    /// The service is killed and started again with so many workers.
+    Crash(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => Just(Step::Send),
+        4 => (1usize..4).prop_map(Step::Commit),
+        1 => Just(Step::Checkpoint),
+        1 => (1usize..5).prop_map(Step::Crash),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+/// What some rockets send, in an order of its own, partly twice.
+fn arrivals() -> impl Strategy<Value = Vec<Value>> {
+    (1usize..5, 1u64..12).prop_flat_map(|(rockets, length)| {
+        let all: Vec<Value> = (0..rockets)
+            .flat_map(|rocket| (1..=length).map(move |n| any_message(rocket, n)))
+            .collect();
+        let twice: Vec<Value> = all.iter().step_by(3).cloned().collect();
+        Just([all, twice].concat()).prop_shuffle()
+    })
+}
+
+fn any_message(rocket: usize, number: u64) -> Value {
+    let channel = format!("rocket {rocket}");
+    match number {
+        // Some rockets say something before their launch.
+        1 if rocket.is_multiple_of(3) => messages::speed_up(&channel, 1, 9),
+        1 | 2 => {
+            let mut launch = messages::launch(&channel);
+            launch["metadata"]["messageNumber"] = number.into();
+            launch
+        }
+        n if n.is_multiple_of(5) => messages::change_mission(&channel, n, &format!("M{n}")),
+        9 => messages::explode(&channel, 9, "O-RING"),
+        n => messages::speed_up(&channel, n, i64::try_from(n).unwrap()),
+    }
+}
+
+/// A fleet over a disk, and what is under way in it.
+struct Running {
+    journal: Arc<ModelJournal>,
+    fleet: TestFleet,
+    sent: Vec<(Value, JoinHandle<Option<Outcome>>)>,
+    checkpoint: Option<JoinHandle<()>>,
+    inboxes: Arc<[downlink::fleet::inbox::Inbox]>,
+}
+
+impl Running {
+    fn start(disk: Disk, workers: usize) -> Self {
+        let limits = Limits { buffered_per_rocket: 1000, buffered: 10_000, rockets: 1000 };
+        let quotas = Arc::new(Quotas::new(limits));
+        let router = Router::new(workers);
+        let (rosters, _) = restore(
+            &router,
+            &quotas,
+            |sink| disk.read(sink),
+            |_| std::ops::ControlFlow::Continue(()),
+        )
+        .unwrap();
+        let journal = ModelJournal::over(disk);
+        let shape = Shape { workers, limits, ..Shape::default() };
+        let (fleet, inboxes) = TestFleet::resume(shape, journal.clone(), router, rosters);
+        Self { journal, fleet, sent: Vec::new(), checkpoint: None, inboxes }
+    }
+
+    fn send(&mut self, message: &Value) {
+        let fleet = self.fleet.fleet.clone();
+        let submitted = parse(message);
+        let task = tokio::spawn(async move { fleet.submit(submitted, deadline()).await.ok() });
+        self.sent.push((message.clone(), task));
+    }
+
+    fn begin_checkpoint(&mut self) {
+        if self.checkpoint.as_ref().is_none_or(JoinHandle::is_finished) {
+            let interval = Interval { records: u64::MAX, time: Duration::MAX };
+            let journal: Arc<dyn Journal> = self.journal.clone();
+            let mut checkpointer = Checkpointer::new(self.inboxes.clone(), journal, interval);
+            self.checkpoint = Some(tokio::spawn(async move {
+                // Fails when the fleet crashes first.
+                let _ = checkpointer.checkpoint().await;
+            }));
+        }
+    }
+
+    /// Kills the fleet. Returns what is on the disk and what was acknowledged.
+    async fn crash(self) -> (Disk, Vec<Value>) {
+        let disk = self.journal.disk();
+        let mut acked = Vec::new();
+        for (message, task) in self.sent {
+            if task.is_finished() && task.await.unwrap().is_some() {
+                acked.push(message);
+            }
+        }
+        // What is not durable by now never will be.
+        drop(self.fleet);
+        (disk, acked)
+    }
+}
+
+/// Lets every task go as far as it can.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Sends a message again and commits until it is answered.
+async fn outcome(running: &Running, message: &Value) -> Outcome {
+    let fleet = running.fleet.fleet.clone();
+    let submitted = parse(message);
+    let task = tokio::spawn(async move { fleet.submit(submitted, deadline()).await });
+    while !task.is_finished() {
+        settle().await;
+        running.journal.commit(usize::MAX);
+    }
+    task.await.unwrap().unwrap()
+}
+
+async fn play(arrivals: &[Value], steps: &[Step]) {
+    let mut running = Running::start(Disk::default(), 2);
+    let mut next = arrivals.iter().cycle();
+    for step in steps {
+        match step {
+            Step::Send => running.send(next.next().unwrap()),
+            Step::Commit(jobs) => drop(running.journal.commit(*jobs)),
+            Step::Checkpoint => running.begin_checkpoint(),
+            Step::Crash(workers) => {
+                let (disk, acked) = running.crash().await;
+                running = Running::start(disk, *workers);
+                for message in &acked {
+                    assert_eq!(outcome(&running, message).await, Outcome::Duplicate, "{message}");
+                }
+            }
+        }
+        settle().await;
+    }
+    for message in arrivals {
+        outcome(&running, message).await;
+    }
+    // A last checkpoint, and what is left of the journal after it.
+    if let Some(checkpoint) = running.checkpoint.take() {
+        while !checkpoint.is_finished() {
+            running.journal.commit(usize::MAX);
+            settle().await;
+        }
+    }
+    running.begin_checkpoint();
+    while !running.checkpoint.as_ref().unwrap().is_finished() {
+        running.journal.commit(usize::MAX);
+        settle().await;
+    }
+    let expected = oracle::rockets(arrivals);
+    assert_eq!(running.fleet.rockets().await, expected);
+    let (disk, _) = running.crash().await;
+    assert_eq!(disk.journal_rows(), 0, "the checkpoint left something in the journal");
+    assert_eq!(Running::start(disk, 3).fleet.rockets().await, expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_fleet_is_that_of_its_messages(arrivals in arrivals(), steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(play(&arrivals, &steps));
+    }
+}

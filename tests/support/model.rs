@@ -1,0 +1,132 @@
+//! A journal in memory that does what a durable one does, one step at a time,
+//! and survives a crash of its fleet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+use downlink::journal::{
+    AppendError, Commit, Journal, Progress, Record, Recovered, StoredRocket, record,
+};
+use tokio::sync::oneshot;
+
+/// What would be on the disk.
+#[derive(Clone, Default)]
+pub struct Disk {
+    rockets: BTreeMap<u32, StoredRocket>,
+    /// Blocks of records, by position.
+    journal: BTreeMap<u64, Vec<u8>>,
+    last: u64,
+}
+
+impl Disk {
+    /// Everything, as a restart gets it.
+    pub fn read(&self, sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>) -> Result<(), String> {
+        for rocket in self.rockets.values() {
+            let _ = sink(Recovered::Rocket(rocket.clone()));
+        }
+        for (position, block) in &self.journal {
+            record::read_records(*position, block, |message| {
+                let _ = sink(Recovered::Message(message));
+            })
+            .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    pub fn journal_rows(&self) -> usize {
+        self.journal.len()
+    }
+}
+
+/// A journal over a [`Disk`] on which nothing happens until a test says so.
+pub struct ModelJournal(Mutex<State>);
+
+struct State {
+    disk: Disk,
+    waiting: VecDeque<(Work, oneshot::Sender<Result<(), AppendError>>)>,
+    records: u64,
+}
+
+enum Work {
+    Append(Vec<u8>, u64),
+    Store(Vec<StoredRocket>),
+    Trim(u64),
+}
+
+impl ModelJournal {
+    pub fn over(disk: Disk) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State { disk, waiting: VecDeque::new(), records: 0 })))
+    }
+
+    /// Makes up to `jobs` of what waits durable, as one transaction. Returns
+    /// whether anything waited.
+    pub fn commit(&self, jobs: usize) -> bool {
+        let mut state = self.0.lock().unwrap();
+        let jobs = jobs.min(state.waiting.len());
+        let mut entries: Vec<Vec<u8>> = Vec::new();
+        let mut settled = Vec::new();
+        for (work, fate) in state.waiting.drain(..jobs).collect::<Vec<_>>() {
+            match work {
+                Work::Append(part, records) => {
+                    entries.push(part);
+                    state.records += records;
+                }
+                Work::Store(rockets) => {
+                    state
+                        .disk
+                        .rockets
+                        .extend(rockets.into_iter().map(|rocket| (rocket.key, rocket)));
+                }
+                Work::Trim(position) => state.disk.journal.retain(|&row, _| row > position),
+            }
+            settled.push(fate);
+        }
+        if !entries.is_empty() {
+            state.disk.last += 1;
+            let row = state.disk.last;
+            let parts: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
+            state.disk.journal.insert(row, record::block(row, &parts));
+        }
+        drop(state);
+        for fate in settled {
+            let _ = fate.send(Ok(()));
+        }
+        jobs > 0
+    }
+
+    /// What a crash at this moment leaves.
+    pub fn disk(&self) -> Disk {
+        self.0.lock().unwrap().disk.clone()
+    }
+
+    fn hand_over(&self, work: Work) -> Commit {
+        let (fate, pending) = oneshot::channel();
+        self.0.lock().unwrap().waiting.push_back((work, fate));
+        Commit::Pending(pending)
+    }
+}
+
+impl Journal for ModelJournal {
+    fn append(&self, records: &mut dyn Iterator<Item = Record<'_>>) -> Commit {
+        let mut count = 0;
+        let entries = records.fold(Vec::new(), |entries, record| {
+            count += 1;
+            record::push_record(record, entries)
+        });
+        self.hand_over(Work::Append(entries, count))
+    }
+
+    fn store(&self, rockets: Vec<StoredRocket>) -> Commit {
+        self.hand_over(Work::Store(rockets))
+    }
+
+    fn progress(&self) -> Progress {
+        let state = self.0.lock().unwrap();
+        Progress { position: state.disk.last, records: state.records }
+    }
+
+    fn trim(&self, position: u64) -> Commit {
+        self.hand_over(Work::Trim(position))
+    }
+}
