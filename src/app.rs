@@ -247,6 +247,9 @@ impl Server {
 
 /// Workers, checkpoints and journal.
 struct RunningFleet {
+    /// Kept until the workers have ended: nobody may find an inbox closed that
+    /// was not told so.
+    inboxes: Arc<[Inbox]>,
     stop_workers: watch::Sender<bool>,
     workers: JoinHandle<()>,
     stop_checkpoints: watch::Sender<bool>,
@@ -271,8 +274,9 @@ impl RunningFleet {
             workers.spawn(async move { (index, partition.run().await) });
         }
         let (stop_checkpoints, stop) = watch::channel(false);
-        let checkpointer = Checkpointer::new(inboxes, journal, config.checkpoints);
+        let checkpointer = Checkpointer::new(inboxes.clone(), journal, config.checkpoints);
         Self {
+            inboxes,
             stop_workers,
             workers: tokio::spawn(watch_workers(workers, health.clone())),
             stop_checkpoints,
@@ -292,6 +296,7 @@ impl RunningFleet {
         if let Err(failure) = self.workers.await {
             error!(%failure, "the watch over the workers died");
         }
+        drop(self.inboxes);
         // Ends once the last handle on the journal is dropped, as they are now.
         while self.journal_thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             sleep(THREAD_POLL).await;

@@ -13,9 +13,7 @@ fn main() -> ExitCode {
     let config = match Config::parse(std::env::args_os()) {
         Ok(config) => config,
         Err(error) if error.use_stderr() => {
-            // The first line says it all; the rest is usage.
-            let text = error.to_string();
-            eprintln!("{}; see --help", text.lines().next().unwrap_or_default());
+            eprintln!("{}; see --help", one_line(&error.to_string()));
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
@@ -34,6 +32,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is wrong with an argument and what is allowed, without the usage.
+fn one_line(text: &str) -> String {
+    let lines: Vec<_> =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage")).collect();
+    let helpful = |line: &&&str| !line.is_empty() && !line.starts_with("For more information");
+    lines.iter().filter(helpful).copied().collect::<Vec<_>>().join(" ")
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -180,13 +180,21 @@ impl Worker {
 
     fn admit(&mut self, submission: Submission, batch: &mut Vec<Pending>) {
         let Submission { message, reply } = submission;
-        let verdict = match (&self.failed, self.roster.admit(&message)) {
-            (_, Admission::Known) => Ok(Outcome::Duplicate),
-            (_, Admission::Refused(refusal)) => Err(refusal),
-            (Some(reason), Admission::Accepted(_)) => Err(Refusal::NotKept(reason.clone())),
-            (None, Admission::Accepted(ticket)) => {
-                batch.push(Pending { ticket, message, reply });
-                return;
+        let verdict = if let Some(reason) = &self.failed {
+            // What was durable before is known to be, all the same.
+            if self.roster.knows(&message) {
+                Ok(Outcome::Duplicate)
+            } else {
+                Err(Refusal::NotKept(reason.clone()))
+            }
+        } else {
+            match self.roster.admit(&message) {
+                Admission::Known => Ok(Outcome::Duplicate),
+                Admission::Refused(refusal) => Err(refusal),
+                Admission::Accepted(ticket) => {
+                    batch.push(Pending { ticket, message, reply });
+                    return;
+                }
             }
         };
         answer(reply, verdict);

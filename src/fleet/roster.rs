@@ -92,6 +92,14 @@ impl Roster {
         }
     }
 
+    /// Whether a message was applied or buffered before.
+    #[must_use]
+    pub fn knows(&self, message: &Message) -> bool {
+        self.find(&message.channel).is_some_and(|slot| {
+            self.rockets.get(slot).reorder.place(message.report.number) == Place::Known
+        })
+    }
+
     /// Decides whether a message is accepted. Nothing that a reader sees
     /// changes. An accepted message must be applied, in the order of admission.
     pub fn admit(&mut self, message: &Message) -> Admission {

@@ -1,45 +1,78 @@
 //! Reads a request's body within bounds of size and time.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+use warp::http::HeaderMap;
+use warp::http::header::{CONTENT_LENGTH, EXPECT};
 
 use super::problem::Problem;
 
-/// How much of a body that is too large is read and thrown away, so that a
-/// client which sends before it listens gets to see the answer.
+/// How much of a body that is too large is read and thrown away, and for how
+/// long, so that a client which sends before it listens gets to see the answer.
 const MAX_DISCARDED: usize = 4 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Reads a whole body of at most `limit` bytes, chunked or not.
 ///
 /// # Errors
 /// 413 above `limit`, 408 at `deadline`, 400 when the client stops halfway.
 pub async fn read(
+    headers: &HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     limit: usize,
     deadline: Instant,
 ) -> Result<Bytes, Problem> {
-    timeout_at(deadline, read_all(body, limit))
-        .await
-        .unwrap_or_else(|_| Err(Problem::body_too_slow()))
+    let mut body = pin!(body);
+    let read = if announced_length(headers) > limit as u64 {
+        Err(Failure::TooLarge)
+    } else {
+        let reading = timeout_at(deadline, read_all(&mut body, limit));
+        reading.await.unwrap_or(Err(Failure::TooSlow))
+    };
+    match read {
+        Ok(bytes) => Ok(bytes),
+        Err(Failure::TooSlow) => Err(Problem::body_too_slow()),
+        Err(Failure::Broken(error)) => Err(Problem::body_broken(error)),
+        Err(Failure::TooLarge) => {
+            // A client that asks first sends nothing before it is told to.
+            if !headers.contains_key(EXPECT) {
+                let _ = timeout(DISCARD_TIME, discard(&mut body)).await;
+            }
+            Err(Problem::body_too_large(limit))
+        }
+    }
 }
 
+/// The length that the request's head states; 0 if it states none.
+fn announced_length(headers: &HeaderMap) -> u64 {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+enum Failure {
+    TooLarge,
+    TooSlow,
+    Broken(warp::Error),
+}
+
+/// Reads a body up to `limit`; in one piece if it came in one.
 async fn read_all(
-    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
     limit: usize,
-) -> Result<Bytes, Problem> {
-    let mut body = std::pin::pin!(body);
+) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     // Stays empty, and without an allocation, for a body of one piece.
     let mut rest = BytesMut::new();
     let mut length = 0;
     while let Some(piece) = body.next().await {
-        let mut piece = piece.map_err(Problem::body_broken)?;
+        let mut piece = piece.map_err(Failure::Broken)?;
         length += piece.remaining();
         if length > limit {
-            drop((first, rest));
-            discard(body, MAX_DISCARDED).await;
-            return Err(Problem::body_too_large(limit));
+            return Err(Failure::TooLarge);
         }
         if first.is_empty() {
             first = piece.copy_to_bytes(piece.remaining());
@@ -53,12 +86,12 @@ async fn read_all(
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-async fn discard(
-    mut body: impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin,
-    mut limit: usize,
-) {
+async fn discard(body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin)) {
+    let mut left = MAX_DISCARDED;
     while let Some(Ok(piece)) = body.next().await {
-        let Some(left) = limit.checked_sub(piece.remaining()) else { return };
-        limit = left;
+        match left.checked_sub(piece.remaining()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }

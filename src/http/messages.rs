@@ -20,7 +20,7 @@ pub async fn post(
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
-    let bytes = body::read(body, context.config.max_body, deadline).await?;
+    let bytes = body::read(&headers, body, context.config.max_body, deadline).await?;
     let message = wire::parse(&bytes)?;
     drop(bytes);
     let outcome = context.fleet.submit(message, deadline).await?;

@@ -8,7 +8,7 @@ use warp::reply::Response;
 
 use super::listing::{self, Envelope, Listing};
 use super::problem::Problem;
-use super::routes::{Context, decode_segment, json};
+use super::routes::{Context, decode_segment, json, no_parameters};
 use crate::fleet::query::same_text;
 
 #[derive(Serialize)]
@@ -17,7 +17,8 @@ struct Missions {
 }
 
 /// Every mission that a launched rocket is on.
-pub async fn list(context: Context) -> Result<Response, Problem> {
+pub async fn list(context: Context, parameters: &str) -> Result<Response, Problem> {
+    no_parameters(parameters)?;
     let deadline = Instant::now() + context.config.request_timeout;
     let missions = context.fleet.missions(deadline).await?;
     Ok(json(&Missions { missions }))

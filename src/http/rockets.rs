@@ -5,7 +5,7 @@ use warp::reply::Response;
 
 use super::listing::{self, Envelope, Listing};
 use super::problem::Problem;
-use super::routes::{Context, decode_segment, json};
+use super::routes::{Context, decode_segment, json, no_parameters};
 use crate::fleet::view::Lookup;
 use crate::telemetry::Channel;
 
@@ -17,7 +17,8 @@ pub async fn list(context: Context, parameters: String) -> Result<Response, Prob
 }
 
 /// One launched rocket.
-pub async fn get(context: Context, segment: String) -> Result<Response, Problem> {
+pub async fn get(context: Context, segment: String, parameters: &str) -> Result<Response, Problem> {
+    no_parameters(parameters)?;
     let id = decode_segment(&segment)?;
     let unknown = || Problem::not_found(format!("no rocket with the ID {id:?} is known"));
     // What cannot be a channel has sent no message.
@@ -26,8 +27,8 @@ pub async fn get(context: Context, segment: String) -> Result<Response, Problem>
     match context.fleet.rocket(channel, deadline).await? {
         Lookup::Found(rocket) => Ok(json(&rocket)),
         Lookup::NotLaunched { buffered_messages } => Err(Problem::not_found(format!(
-            "the rocket {id:?} is not launched yet: its launch message is missing, \
-             and {buffered_messages} messages wait"
+            "the rocket {id:?} is not launched yet: its launch message is missing; \
+             messages waiting for an earlier one: {buffered_messages}"
         ))),
         Lookup::Unknown => Err(unknown()),
     }

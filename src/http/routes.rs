@@ -63,13 +63,19 @@ pub fn routes(
     let get_rocket = warp::path!("rockets" / String)
         .and(read)
         .and(context.clone())
-        .then(|id, context| async { answer(rockets::get(context, id).await) })
+        .and(parameters)
+        .then(|id, context, parameters: String| async move {
+            answer(rockets::get(context, id, &parameters).await)
+        })
         .boxed();
     let list_missions = warp::path("missions")
         .and(end())
         .and(read)
         .and(context.clone())
-        .then(|context| async { answer(missions::list(context).await) })
+        .and(parameters)
+        .then(|context, parameters: String| async move {
+            answer(missions::list(context, &parameters).await)
+        })
         .boxed();
     let get_mission = warp::path!("missions" / String)
         .and(read)
@@ -122,13 +128,27 @@ fn readiness(context: &Context) -> Result<Response, Problem> {
 /// Why no route took a request: the path, or else the method.
 fn no_route(path: FullPath, method: Method) -> Problem {
     let path = path.as_str();
-    let mut segments = path.trim_start_matches('/').trim_end_matches('/').split('/');
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    let mut segments = inner.strip_suffix('/').unwrap_or(inner).split('/');
     match (segments.next(), segments.next(), segments.next()) {
         (Some("messages"), None, _) => Problem::method_not_allowed("POST"),
         (Some("rockets" | "missions"), _, None) | (Some("readyz"), None, _) => {
             Problem::method_not_allowed("GET, HEAD")
         }
         _ => Problem::not_found(format!("there is nothing for {method} at {path:?}")),
+    }
+}
+
+/// Refuses query parameters where there are none.
+///
+/// # Errors
+/// 400, naming the first one.
+pub fn no_parameters(query: &str) -> Result<(), Problem> {
+    match form_urlencoded::parse(query.as_bytes()).next() {
+        None => Ok(()),
+        Some((name, _)) => Err(Problem::bad_parameter(format!(
+            "{name}: unknown parameter; none is allowed on this path"
+        ))),
     }
 }
 

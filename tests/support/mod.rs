@@ -7,6 +7,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, unused_imports)]
 
+pub mod faults;
 pub mod fleet;
 pub mod http;
 pub mod journal;

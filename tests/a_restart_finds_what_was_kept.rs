@@ -1,0 +1,221 @@
+//! What a restart finds, with another number of workers too; how it tells that
+//! it is not done yet; and who may not start.
+
+mod support;
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use downlink::app;
+use downlink::config::Durability;
+use downlink::journal::sqlite::{self, Sync};
+use serde_json::{Value, json};
+use support::process::{downlink, run};
+use support::{Request, Service, eventually, messages, passing_problem, problem};
+
+fn start(directory: &Path, workers: usize) -> Service {
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Fsync;
+        config.data_dir = directory.to_owned();
+        config.workers = workers;
+    });
+    eventually("the service is ready", || service.get("/readyz").status == 200);
+    service
+}
+
+/// Every state that a rocket can be stored in.
+fn story() -> Vec<Value> {
+    vec![
+        messages::launch("11111111-1111-4111-8111-111111111111"),
+        messages::speed_up("11111111-1111-4111-8111-111111111111", 2, 1500),
+        messages::launch_as("not a uuid / ä", "Scout", 0, "ÄPOLLO"),
+        messages::slow_down("not a uuid / ä", 2, 700),
+        messages::explode("not a uuid / ä", 3, "O-RING"),
+        messages::launch("waiting"),
+        messages::speed_up("waiting", 3, 1),
+        messages::explode("waiting", 5, "X"),
+        messages::change_mission("not launched", 2, "LATER"),
+        messages::speed_up("silent", 1, 9),
+    ]
+}
+
+fn fleet(service: &Service) -> Value {
+    json!([service.read("/rockets"), service.read("/missions")])
+}
+
+/// That repeats are known, and what waited goes on.
+fn goes_on(service: &Service) {
+    for message in story() {
+        assert_eq!(service.post(&[message.clone()]), "duplicate", "{message}");
+    }
+    let detail = problem(&service.get("/rockets/not%20launched"), 404);
+    assert!(detail.contains("earlier one: 1"), "{detail}");
+    assert_eq!(service.post(&[messages::speed_up("waiting", 2, 1)]), "applied");
+    let waiting = service.read("/rockets/waiting");
+    assert_eq!(waiting["last_message_number"], 3);
+    assert_eq!(waiting["buffered_messages"], 1);
+    assert_eq!(service.post(&[messages::launch("not launched")]), "applied");
+    assert_eq!(service.read("/rockets/not%20launched")["mission"], "LATER");
+    let mut launch = messages::launch("silent");
+    launch["metadata"]["messageNumber"] = 2.into();
+    assert_eq!(service.post(&[launch]), "applied");
+}
+
+#[test]
+fn a_clean_stop_leaves_rockets_that_can_be_read_and_no_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = start(directory.path(), 1);
+    service.post(&story());
+    let before = fleet(&service);
+    assert_eq!(service.stop(), Ok(()));
+
+    let database = rusqlite::Connection::open(directory.path().join(sqlite::FILE)).unwrap();
+    let count = |query| database.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM journal"), 0);
+    assert_eq!(count("SELECT count(*) FROM rockets"), 5);
+    let readable: (String, String, i64, String, String) = database
+        .query_row(
+            "SELECT launch_time, last_update_time, speed, rocket_type, explosion_reason
+             FROM rockets WHERE channel = 'not a uuid / ä'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
+        .unwrap();
+    let expected = ("2022-02-01T00:00:01Z", "2022-02-01T00:00:03Z", -700, "Scout", "O-RING");
+    let (a, b, c, d, e) = &readable;
+    assert_eq!((&**a, &**b, *c, &**d, &**e), expected);
+    drop(database);
+
+    let service = start(directory.path(), 7);
+    assert_eq!(fleet(&service), before);
+    goes_on(&service);
+}
+
+#[test]
+fn the_journal_stays_bounded_by_the_checkpoints() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Os;
+        config.data_dir = directory.path().to_owned();
+        config.checkpoints.records = 50;
+    });
+    eventually("the service is ready", || service.get("/readyz").status == 200);
+    let all: Vec<_> = (2..2000).map(|number| messages::speed_up("a", number, 1)).collect();
+    service.post(&[messages::launch("a")]);
+    service.post(&all);
+    let database = rusqlite::Connection::open(directory.path().join(sqlite::FILE)).unwrap();
+    eventually("the journal is trimmed", || {
+        let rows: i64 =
+            database.query_row("SELECT count(*) FROM journal", [], |row| row.get(0)).unwrap();
+        rows < 200
+    });
+    drop(service);
+    let service = start(directory.path(), 2);
+    assert_eq!(service.read("/rockets/a")["last_message_number"], 1999);
+}
+
+#[test]
+fn the_port_answers_from_the_start_and_tells_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_owned();
+    let (go_on, told) = mpsc::channel();
+    let service = Service::opened(
+        |_| {},
+        move |context| {
+            told.recv().unwrap();
+            app::recover(sqlite::open(&path, Sync::Device)?, context, sqlite::Opened::start)
+        },
+    );
+    let launch = Request::message(&messages::launch("a"));
+    for request in [Request::get("/readyz"), Request::get("/rockets"), launch.clone()] {
+        let detail = passing_problem(&service.send(&request), 503);
+        assert!(detail.contains("the journal is being read"), "{detail}");
+    }
+    go_on.send(()).unwrap();
+    eventually("the service is ready", || service.get("/readyz").status == 200);
+    assert_eq!(service.send(&launch).status, 200);
+}
+
+#[test]
+fn a_stop_during_recovery_ends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_owned();
+    let mut service = Service::opened(
+        |_| {},
+        move |context| {
+            while !context.interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            app::recover(sqlite::open(&path, Sync::Device)?, context, sqlite::Opened::start)
+        },
+    );
+    service.begin_stop();
+    assert_eq!(service.stop(), Ok(()));
+}
+
+#[test]
+fn a_second_process_is_told_who_has_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let _service = start(directory.path(), 1);
+    let mut command = downlink();
+    command.args(["--listen", "127.0.0.1:0", "--log", "off", "--data-dir"]).arg(directory.path());
+    let (code, _, error) = run(command);
+    assert_eq!(code, Some(1), "{error}");
+    let holder = format!("in use by process {}", std::process::id());
+    assert!(error.contains(&holder) && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_to_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    // Neither a file in the way nor the kernel's own files bow to root.
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for path in [file.as_path(), &file.join("below"), Path::new("/proc/downlink")] {
+        let mut command = downlink();
+        command.args(["--listen", "127.0.0.1:0", "--log", "off", "--data-dir"]).arg(path);
+        let (code, _, error) = run(command);
+        assert_eq!(code, Some(1), "{error}");
+        assert!(error.contains(&*path.to_string_lossy()), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+/// Written by the first release; later ones must read it for ever.
+#[test]
+fn a_database_of_format_version_1_is_read() {
+    for fixture in ["v1-checkpoint.db", "v1-journal.db"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
+        std::fs::copy(&path, directory.path().join(sqlite::FILE)).unwrap();
+        let service = start(directory.path(), 3);
+        let before = fleet(&service);
+        let missions = json!({"missions": ["ARTEMIS", "ÄPOLLO"]});
+        assert_eq!(before, json!([support::oracle::rockets(&story()), missions]));
+        goes_on(&service);
+    }
+}
+
+/// Makes the fixtures. Only to be run when a new format version is made, under
+/// names of its own.
+#[test]
+#[ignore = "makes the fixtures of a new format version"]
+fn make_fixtures() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let directory = tempfile::tempdir().unwrap();
+    let service = start(directory.path(), 2);
+    service.post(&story());
+    // All in the journal yet: a copy as after a kill, its log folded in.
+    let copy = tempfile::tempdir().unwrap();
+    for suffix in ["", "-wal"] {
+        let name = format!("{}{suffix}", sqlite::FILE);
+        std::fs::copy(directory.path().join(&name), copy.path().join(&name)).unwrap();
+    }
+    let database = rusqlite::Connection::open(copy.path().join(sqlite::FILE)).unwrap();
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(database);
+    std::fs::copy(copy.path().join(sqlite::FILE), fixtures.join("v1-journal.db")).unwrap();
+    service.stop().unwrap();
+    let checkpoint = directory.path().join(sqlite::FILE);
+    std::fs::copy(checkpoint, fixtures.join("v1-checkpoint.db")).unwrap();
+}

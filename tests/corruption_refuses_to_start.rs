@@ -1,0 +1,182 @@
+//! Damage to what was kept: found out, named, and never passed over.
+
+mod support;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use downlink::config::Durability;
+use downlink::journal::Recovered;
+use downlink::journal::sqlite::{self, OpenError, Sync};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rusqlite::Connection;
+use support::process::{downlink, run};
+use support::{Service, eventually, messages};
+
+/// A data directory with stored rockets and with a journal.
+fn filled() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let service = Service::start_with(|config| {
+            config.durability = Durability::Os;
+            config.data_dir = directory.path().to_owned();
+        });
+        eventually("the service is ready", || service.get("/readyz").status == 200);
+        service
+    };
+    let service = start();
+    for rocket in 0..60 {
+        let channel = format!("rocket {rocket}");
+        service.post(&[messages::launch(&channel), messages::speed_up(&channel, 3, 1)]);
+    }
+    service.stop().unwrap();
+    let service = start();
+    for rocket in 0..60 {
+        service.post(&[messages::change_mission(&format!("rocket {rocket}"), 2, "APOLLO")]);
+    }
+    // As after a kill: the journal is not stored yet.
+    let copy = tempfile::tempdir().unwrap();
+    for suffix in ["", "-wal"] {
+        let name = format!("{}{suffix}", sqlite::FILE);
+        fs::copy(directory.path().join(&name), copy.path().join(&name)).unwrap();
+    }
+    service.stop().unwrap();
+    let database = Connection::open(copy.path().join(sqlite::FILE)).unwrap();
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    copy
+}
+
+/// Everything that is kept, in text.
+fn read(directory: &Path) -> Result<Vec<String>, OpenError> {
+    let mut all = Vec::new();
+    sqlite::open(directory, Sync::Device)?.recover(|item: Recovered| {
+        all.push(format!("{item:?}"));
+        ControlFlow::Continue(())
+    })?;
+    Ok(all)
+}
+
+#[test]
+fn a_flipped_byte_anywhere_is_found_out_or_does_no_harm() {
+    let directory = filled();
+    let whole = read(directory.path()).unwrap();
+    assert_eq!(whole.len(), 120);
+    let file = directory.path().join(sqlite::FILE);
+    let original = fs::read(&file).unwrap();
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut refused = 0;
+    for _ in 0..1500 {
+        let at = random.random_range(0..original.len());
+        let mut broken = original.clone();
+        broken[at] ^= random.random_range(1..=255_u8);
+        fs::write(&file, &broken).unwrap();
+        match read(directory.path()) {
+            Ok(all) => assert_eq!(all, whole, "byte {at} of {}", original.len()),
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains(sqlite::FILE), "byte {at}: {error}");
+            }
+        }
+    }
+    assert!(refused > 300, "only {refused} of 1500 flips were found out");
+}
+
+/// Breaks one thing with SQL and returns what the service says to it.
+fn refusal(change: &str) -> String {
+    let directory = filled();
+    let database = Connection::open(directory.path().join(sqlite::FILE)).unwrap();
+    assert!(database.execute(change, []).unwrap() > 0, "{change}");
+    drop(database);
+    let mut command = downlink();
+    command.args(["--listen", "127.0.0.1:0", "--log", "off", "--data-dir"]).arg(directory.path());
+    let (code, _, error) = run(command);
+    assert_eq!(code, Some(1), "{change}: {error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.contains(&*directory.path().join(sqlite::FILE).to_string_lossy()), "{error}");
+    error
+}
+
+#[test]
+fn the_file_and_the_row_are_named() {
+    for (change, place, problem) in [
+        ("UPDATE rockets SET speed = speed + 1 WHERE id = 7", "table rockets, row 7", "checksum"),
+        ("UPDATE rockets SET id = 700 WHERE id = 7", "table rockets, row 700", "checksum"),
+        ("UPDATE rockets SET buffered = NULL WHERE id = 7", "table rockets, row 7", "checksum"),
+        ("UPDATE rockets SET speed = 'fast' WHERE id = 7", "table rockets, row 7", ""),
+        (
+            "DELETE FROM journal WHERE seq = (SELECT min(seq) + 3 FROM journal)",
+            "table journal, row",
+            "is missing",
+        ),
+        (
+            "DELETE FROM journal WHERE seq = (SELECT min(seq) FROM journal)",
+            "table journal, row",
+            "is missing",
+        ),
+        (
+            "UPDATE journal SET records = x'0200000000' WHERE seq = (SELECT max(seq) FROM journal)",
+            "table journal, row",
+            "version 2",
+        ),
+        (
+            "UPDATE journal SET records = x'01' WHERE seq = (SELECT max(seq) FROM journal)",
+            "table journal, row",
+            "cut short",
+        ),
+        (
+            "UPDATE journal SET records = x'010000000001' WHERE seq = (SELECT max(seq) FROM journal)",
+            "table journal, row",
+            "checksum",
+        ),
+        ("UPDATE meta SET first_seq = -1", "meta", "first_seq"),
+    ] {
+        let error = refusal(change);
+        assert!(error.contains(place) && error.contains(problem), "{change}: {error}");
+    }
+}
+
+#[test]
+fn another_format_and_what_is_no_database_are_refused() {
+    let directory = filled();
+    let file = directory.path().join(sqlite::FILE);
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    let error = read(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("format version 2"), "{error}");
+    let whole = fs::read(&file).unwrap();
+    for broken in [&b"not a database, but long enough for the magic"[..], &whole[..whole.len() / 2]]
+    {
+        fs::write(&file, broken).unwrap();
+        let error = read(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(sqlite::FILE), "{error}");
+    }
+}
+
+/// What a power cut leaves of a transaction that was never acknowledged.
+#[test]
+fn a_torn_last_page_of_the_log_is_no_corruption() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Fsync;
+        config.data_dir = directory.path().to_owned();
+    });
+    eventually("the service is ready", || service.get("/readyz").status == 200);
+    service.post(&[messages::launch("a"), messages::speed_up("a", 2, 1)]);
+    let copy = tempfile::tempdir().unwrap();
+    let log = format!("{}-wal", sqlite::FILE);
+    fs::copy(directory.path().join(sqlite::FILE), copy.path().join(sqlite::FILE)).unwrap();
+    let acked = fs::read(directory.path().join(&log)).unwrap();
+    service.post(&[messages::speed_up("a", 3, 1)]);
+    let longer = fs::read(directory.path().join(&log)).unwrap();
+    assert!(longer.len() > acked.len(), "the log is not at its end");
+    for cut in [acked.len(), acked.len() + 10, acked.len() + 2000, longer.len() - 1] {
+        fs::write(copy.path().join(&log), &longer[..cut]).unwrap();
+        let kept = read(copy.path()).unwrap();
+        assert_eq!(kept.len(), 2, "cut to {cut} bytes of {}: {kept:?}", longer.len());
+        // Opening folded the log in; the next round starts as the first did.
+        fs::copy(directory.path().join(sqlite::FILE), copy.path().join(sqlite::FILE)).unwrap();
+    }
+}

@@ -1,0 +1,74 @@
+//! Faults of the disk, injected between the journal's thread and its database.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use downlink::app::{self, Recovery, RecoveryContext};
+use downlink::journal::sqlite::database::{Database, Storage, StorageError, Transaction};
+use downlink::journal::sqlite::{self, OpenError, Sync};
+
+/// What the disk does with the next transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    #[default]
+    None,
+    /// It writes nothing and says so.
+    Fails,
+    /// It writes, and says that it did not.
+    FailsAfterwards,
+    /// It takes a while.
+    Slow(Duration),
+    /// It does nothing until the fault is another.
+    Stalled,
+}
+
+/// The switch for the faults of one disk. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<(Mutex<Fault>, Condvar)>);
+
+impl Faults {
+    pub fn set(&self, fault: Fault) {
+        *self.0.0.lock().unwrap() = fault;
+        self.0.1.notify_all();
+    }
+
+    fn get(&self) -> Fault {
+        let fault = self.0.0.lock().unwrap();
+        *self.0.1.wait_while(fault, |fault| *fault == Fault::Stalled).unwrap()
+    }
+
+    /// Opens the journal in `directory`, over a disk with these faults.
+    pub fn open(
+        &self,
+        directory: &std::path::Path,
+    ) -> impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static {
+        let (faults, directory) = (self.clone(), directory.to_owned());
+        move |context: &RecoveryContext| {
+            let opened = sqlite::open(&directory, Sync::Device)?;
+            app::recover(opened, context, |opened| {
+                opened.start_with(|database| FaultyDisk { database, faults })
+            })
+        }
+    }
+}
+
+struct FaultyDisk {
+    database: Database,
+    faults: Faults,
+}
+
+impl Storage for FaultyDisk {
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
+        let injected = |what: &str| Err(StorageError(format!("injected: {what}")));
+        match self.faults.get() {
+            Fault::Fails => return injected("no space"),
+            Fault::Slow(time) => std::thread::sleep(time),
+            _ => {}
+        }
+        self.database.commit(transaction)?;
+        match self.faults.get() {
+            Fault::FailsAfterwards => injected("lost contact"),
+            _ => Ok(()),
+        }
+    }
+}
