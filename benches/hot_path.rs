@@ -83,50 +83,63 @@ fn report(number: u64) -> Report {
     Report { number, time: Timestamp::EPOCH, event }
 }
 
-/// Messages in the order in which `buffered` of them always wait: while every
-/// odd number is sent, an even one far ahead is. Each pass through the loop
-/// takes one message in early, and one that is awaited and lets another go.
+/// A rocket on its own, as a partition keeps it.
+#[derive(Default)]
+struct Alone {
+    reorder: Reorder,
+    rocket: Rocket,
+    vocabulary: Vocabulary,
+}
+
+impl Alone {
+    fn take(&mut self, number: u64) {
+        let Self { reorder, rocket, vocabulary } = self;
+        reorder.offer(report(number), |report| {
+            black_box(rocket.apply(report, vocabulary));
+        });
+    }
+}
+
+/// Sends messages so that `buffered` of them always wait. Each step takes one
+/// in that is early, and one that is awaited and lets another one go.
+struct Disorder {
+    buffered: u64,
+    next: u64,
+}
+
+impl Disorder {
+    /// Fills the buffer: every even number up to where `buffered` wait.
+    fn begin(buffered: u64, take: impl FnMut(u64)) -> Self {
+        (1..=buffered).map(|n| 2 * n).for_each(take);
+        Self { buffered, next: 1 }
+    }
+
+    fn step(&mut self, mut take: impl FnMut(u64)) {
+        take(self.next + 2 * self.buffered + 1);
+        take(self.next);
+        self.next += 2;
+    }
+}
+
 fn reorder(c: &mut Criterion) {
     let mut group = c.benchmark_group("reorder_and_apply");
     group.throughput(Throughput::Elements(2));
+    let mut alone = Alone::default();
+    let mut next = 1;
     group.bench_function("in_order", |b| {
-        let (mut reorder, mut rocket) = (Reorder::new(), Rocket::default());
-        let mut vocabulary = Vocabulary::default();
-        let mut take = |number| {
-            reorder.offer(report(number), |report| {
-                black_box(rocket.apply(report, &mut vocabulary));
-            })
-        };
-        let mut next = 1;
         b.iter(|| {
-            take(next);
-            take(next + 1);
+            alone.take(next);
+            alone.take(next + 1);
             next += 2;
         });
     });
     for buffered in BUFFERED {
+        let mut alone = Alone::default();
+        let mut disorder = Disorder::begin(buffered, |number| alone.take(number));
         group.bench_function(BenchmarkId::new("buffered", buffered), |b| {
-            let (mut reorder, mut rocket) = (Reorder::new(), Rocket::default());
-            let mut vocabulary = Vocabulary::default();
-            let mut take = |number| {
-                reorder.offer(report(number), |report| {
-                    black_box(rocket.apply(report, &mut vocabulary));
-                });
-                reorder.buffered() as u64
-            };
-            let mut held = 0;
-            for n in 1..=buffered {
-                held = take(2 * n);
-            }
-            assert_eq!(held, buffered);
-            let mut next = 1;
-            b.iter(|| {
-                take(next + 2 * buffered + 1);
-                held = take(next);
-                next += 2;
-            });
-            assert_eq!(held, buffered, "the buffer must keep its size");
+            b.iter(|| disorder.step(|number| alone.take(number)));
         });
+        assert_eq!(alone.reorder.buffered() as u64, buffered, "the buffer must keep its size");
     }
     group.finish();
 }
@@ -162,35 +175,31 @@ fn roster_steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("admit_and_apply");
     group.throughput(Throughput::Elements(1));
     for rockets in [20, 100_000] {
+        let channels: Vec<_> = (0..rockets).map(channel).collect();
+        let mut roster = roster();
+        for channel in &channels {
+            admit_and_apply(&mut roster, channel, 1);
+        }
+        let (mut number, mut turn) = (2, 0);
         group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
-            let channels: Vec<_> = (0..rockets).map(channel).collect();
-            let mut roster = roster();
-            let mut number = 0;
-            let mut turn = channels.iter();
             b.iter(|| {
-                let channel = turn.next().unwrap_or_else(|| {
-                    turn = channels[1..].iter();
-                    &channels[0]
-                });
-                number += u64::from(*channel == channels[0]);
-                admit_and_apply(&mut roster, channel, number);
+                admit_and_apply(&mut roster, &channels[turn], number);
+                turn += 1;
+                if turn == channels.len() {
+                    turn = 0;
+                    number += 1;
+                }
             });
         });
     }
     group.throughput(Throughput::Elements(2));
     for buffered in BUFFERED {
+        let channel = channel(1);
+        let mut roster = roster();
+        let mut take = |number| admit_and_apply(&mut roster, &channel, number);
+        let mut disorder = Disorder::begin(buffered, &mut take);
         group.bench_function(BenchmarkId::new("buffered", buffered), |b| {
-            let channel = channel(1);
-            let mut roster = roster();
-            for n in 1..=buffered {
-                admit_and_apply(&mut roster, &channel, 2 * n);
-            }
-            let mut next = 1;
-            b.iter(|| {
-                admit_and_apply(&mut roster, &channel, next + 2 * buffered + 1);
-                admit_and_apply(&mut roster, &channel, next);
-                next += 2;
-            });
+            b.iter(|| disorder.step(&mut take));
         });
     }
     group.finish();
