@@ -10,6 +10,7 @@ use clap::Parser;
 use downlink::http::server::{ServerLimits, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use warp::Filter;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -28,11 +29,7 @@ async fn main() -> std::io::Result<()> {
     // In the words of the service, so that scripts find the port of both.
     eprintln!("listening address={}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
-    let limits = ServerLimits {
-        max_connections: 16_384,
-        idle_timeout: Duration::from_secs(60),
-        shutdown_timeout: Duration::from_secs(10),
-    };
+    let limits = ServerLimits { max_connections: 16_384, idle_timeout: Duration::from_secs(60) };
     let routes = warp::post().and(warp::body::bytes()).map(|_: Bytes| {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -40,6 +37,7 @@ async fn main() -> std::io::Result<()> {
     });
     serve(listener, routes, limits, async move {
         terminate.recv().await;
+        Instant::now() + Duration::from_secs(10)
     })
     .await;
     Ok(())
