@@ -7,14 +7,22 @@ address=
 
 # start_server LOG PROGRAM [ARGUMENT…]: starts one and sets $address.
 start_server() {
-    local log=$1
+    local log=$1 line _
     shift
-    "$@" --listen 127.0.0.1:0 2>"$log" &
+    # Emptied here and not by the program's start, which comes later: the address
+    # of the server before must not be read.
+    : >"$log"
+    address=
+    "$@" --listen 127.0.0.1:0 2>>"$log" &
     server=$!
-    local _
     for _ in {1..200}; do
-        address=$(sed -n 's/.*listening address=\([0-9.:]*\).*/\1/p' "$log")
-        [[ -z $address ]] || return 0
+        # Only lines that are complete.
+        while read -r line; do
+            if [[ $line =~ listening\ address=([0-9.:]+) ]]; then
+                address=${BASH_REMATCH[1]}
+                return 0
+            fi
+        done <"$log"
         kill -0 "$server" 2>/dev/null || break
         sleep 0.05
     done
