@@ -16,7 +16,7 @@
 //!
 //! Entries are in the wire format of postcard 1 (a published specification:
 //! variable-length integers, lengths before texts, an enum's variants numbered
-//! from 0): [`Entry`] in the journal, [`ReportV1`] in a buffer. The types here
+//! from 0): `Entry` in the journal, `ReportV1` in a buffer. The types here
 //! are the format, and are not those of the domain on purpose: variants and
 //! fields may be added at the end of an enum, and nothing else may change
 //! without a new version. A speed change takes some 30 bytes.

@@ -1,0 +1,44 @@
+//! The floor for throughput comparisons: a bare warp handler that reads the
+//! body of any POST and answers 204, on the service's own accept loop. What the
+//! service needs beyond this is its own work.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Parser;
+use downlink::http::server::{ServerLimits, serve};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use warp::Filter;
+use warp::http::StatusCode;
+use warp::reply::Response;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Address and port to serve on
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8089")]
+    listen: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let arguments = Arguments::parse();
+    let listener = TcpListener::bind(arguments.listen).await?;
+    // In the words of the service, so that scripts find the port of both.
+    eprintln!("listening address={}", listener.local_addr()?);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let limits = ServerLimits { max_connections: 16_384, idle_timeout: Duration::from_secs(60) };
+    let routes = warp::post().and(warp::body::bytes()).map(|_: Bytes| {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    });
+    serve(listener, routes, limits, async move {
+        terminate.recv().await;
+        Instant::now() + Duration::from_secs(10)
+    })
+    .await;
+    Ok(())
+}
