@@ -1,0 +1,452 @@
+//! Owns delivery: the requests in flight, what waits to be sent again, when a
+//! run is over. Does not own the order of first sends (`schedule`), the pace
+//! (`pace`) or the connections (`client`).
+//!
+//! A message that was refused leaves its connection free while it waits, as
+//! with the challenge's launcher, so that one refusal does not hold up what the
+//! service may be waiting for. Unlike there, nothing that waits is dropped.
+//! Everything runs on one thread, so the state is shared without locks and no
+//! borrow is held across an await.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::BytesMut;
+use hdrhistogram::Histogram;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use super::client::{Client, Failure};
+use super::config::Config;
+use super::message::{Encoder, name};
+use super::pace::Pace;
+use super::report::Progress;
+use super::schedule::{Planned, Schedule};
+
+/// A failed request is sent again after so long, as the challenge's launcher
+/// does.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// A message the server will not have is tried so often: the challenge's
+/// launcher would go on for ever.
+pub const TRIES_WHEN_REFUSED: u32 = 10;
+/// With so many waiting to be sent again, plus the shuffle window, nothing new
+/// is sent. The window is added because the message that a service waits for
+/// before it takes the others may be that much further on.
+const MOST_WAITING: usize = 10_000;
+const TICK: Duration = Duration::from_millis(100);
+/// So many messages that were not acknowledged are named.
+const EXAMPLES: usize = 20;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every message was acknowledged, or refused for good.
+    Complete,
+    /// No acknowledgement for the given time.
+    GaveUp(Duration),
+    /// By a signal.
+    Interrupted,
+    /// The first messages were refused for good and none was acknowledged.
+    Refused,
+}
+
+/// What happened to the messages.
+#[derive(Debug)]
+pub struct Tally {
+    pub requests: u64,
+    /// Requests that repeated a failed one.
+    pub retries: u64,
+    /// Failed requests by cause: a status, or what happened.
+    pub failures: BTreeMap<String, u64>,
+    pub acknowledged: u64,
+    /// Second copies handed out, and acknowledged.
+    pub copies: u64,
+    pub copies_acknowledged: u64,
+    /// In microseconds, from when a message was due to its acknowledgement.
+    pub latency: Histogram<u64>,
+    pub last_failure: Option<String>,
+    /// Messages given up after [`TRIES_WHEN_REFUSED`].
+    pub refused: u64,
+    /// The first messages that were not acknowledged, described.
+    pub examples: Vec<String>,
+}
+
+/// A finished run.
+pub struct Delivered {
+    pub ending: Ending,
+    pub elapsed: Duration,
+    pub tally: Tally,
+    pub schedule: Schedule,
+}
+
+#[derive(Clone, Copy)]
+struct Job {
+    planned: Planned,
+    /// Latency counts from here, retries included.
+    due: Instant,
+    tries: u32,
+}
+
+struct Waiting {
+    job: Job,
+    until: Instant,
+}
+
+enum Step {
+    Send(Job),
+    /// Something may be sent once the pace permits, or a retry is due.
+    AwaitPermit(Option<Instant>),
+    /// Nothing to send before a retry is due or something changes.
+    Await(Option<Instant>),
+    Finished,
+}
+
+struct State {
+    schedule: Schedule,
+    pace: Pace,
+    encoder: Encoder,
+    /// In the order in which they are due, as all wait equally long.
+    waiting: VecDeque<Waiting>,
+    most_waiting: usize,
+    in_flight: Vec<Option<Job>>,
+    flying: usize,
+    last_progress: Instant,
+    tally: Tally,
+}
+
+impl State {
+    /// What a free connection should do. `permitted` tells whether the pace
+    /// allows a new request.
+    fn step(&mut self, permitted: bool) -> Step {
+        let next_retry = self.waiting.front().map(|first| first.until);
+        if let Some(until) = next_retry
+            && until <= Instant::now()
+            && let Some(first) = self.waiting.pop_front()
+        {
+            self.tally.retries += 1;
+            return Step::Send(first.job);
+        }
+        if self.schedule.is_exhausted() {
+            return if self.waiting.is_empty() && self.flying == 0 {
+                Step::Finished
+            } else {
+                Step::Await(next_retry)
+            };
+        }
+        if self.waiting.len() >= self.most_waiting {
+            return Step::Await(next_retry);
+        }
+        if !permitted {
+            return Step::AwaitPermit(next_retry);
+        }
+        match self.schedule.next(now()) {
+            Some(planned) => {
+                self.tally.copies += u64::from(planned.copy);
+                Step::Send(Job {
+                    planned,
+                    due: self.pace.due(),
+                    tries: 0,
+                })
+            }
+            // Not exhausted, so there is one; if not, look again.
+            None => Step::Await(Some(Instant::now())),
+        }
+    }
+
+    fn take_off(&mut self, slot: usize, job: &mut Job, body: &mut BytesMut) {
+        if self.flying == 0 && self.waiting.is_empty() {
+            // Nothing was outstanding, so nobody was keeping us waiting.
+            self.last_progress = Instant::now();
+        }
+        job.tries += 1;
+        self.in_flight[slot] = Some(*job);
+        self.flying += 1;
+        self.tally.requests += 1;
+        self.encoder.write(&job.planned.message, body);
+    }
+
+    /// Returns whether the run should end because the server takes nothing.
+    fn land(&mut self, slot: usize, result: Result<(), Failure>) -> bool {
+        let Some(job) = self.in_flight[slot].take() else {
+            return false;
+        };
+        self.flying -= 1;
+        let landed = Instant::now();
+        let Err(failure) = result else {
+            self.last_progress = landed;
+            if job.planned.copy {
+                self.tally.copies_acknowledged += 1;
+            } else {
+                self.tally.acknowledged += 1;
+            }
+            let latency = landed.saturating_duration_since(job.due).as_micros();
+            let latency = u64::try_from(latency).unwrap_or(u64::MAX);
+            self.tally.latency.saturating_record(latency);
+            return false;
+        };
+        self.note(&failure);
+        if failure.is_permanent() && job.tries >= TRIES_WHEN_REFUSED {
+            self.tally.refused += 1;
+            self.name(&job);
+            return self.tally.acknowledged == 0;
+        }
+        self.waiting.push_back(Waiting {
+            job,
+            until: landed + RETRY_PAUSE,
+        });
+        false
+    }
+
+    /// Notes a failure after which the same request is sent again at once.
+    fn repeat(&mut self, failure: &Failure) {
+        self.note(failure);
+        self.tally.retries += 1;
+        self.tally.requests += 1;
+    }
+
+    fn note(&mut self, failure: &Failure) {
+        tracing::debug!(%failure, "not acknowledged");
+        let cause = failure.cause();
+        let count = self.tally.failures.entry(cause).or_insert(0);
+        *count += 1;
+        if *count == 1 {
+            tracing::info!(%failure, "first failure of its kind; will be sent again");
+        }
+        self.tally.last_failure = Some(failure.to_string());
+    }
+
+    fn name(&mut self, job: &Job) {
+        if self.tally.examples.len() < EXAMPLES {
+            let message = &job.planned.message;
+            let channel = self.encoder.channels().text(message.rocket);
+            self.tally.examples.push(format!(
+                "{} #{} {}{}, sent {} times",
+                String::from_utf8_lossy(&channel),
+                message.number,
+                name(&message.event),
+                if job.planned.copy { " (copy)" } else { "" },
+                job.tries,
+            ));
+        }
+    }
+
+    fn has_stalled(&self, bound: Option<Duration>) -> bool {
+        let outstanding = self.flying > 0 || !self.waiting.is_empty();
+        outstanding && bound.is_some_and(|bound| self.last_progress.elapsed() >= bound)
+    }
+
+    /// Names what is left when a run ends early.
+    fn abandon(&mut self) {
+        let flying: Vec<Job> = self.in_flight.iter().flatten().copied().collect();
+        let waiting: Vec<Job> = self.waiting.iter().take(EXAMPLES).map(|w| w.job).collect();
+        for job in flying.iter().chain(&waiting) {
+            self.name(job);
+        }
+    }
+}
+
+/// Nanoseconds since 1970, until the year 2262.
+#[must_use]
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+/// What the connections share.
+struct Shared {
+    state: RefCell<State>,
+    /// Something is waiting to be sent again, or the end is near.
+    changed: Notify,
+    refused: Notify,
+    gate: Option<Arc<Semaphore>>,
+}
+
+/// Sends the whole schedule, or as much as the service lets through.
+pub async fn deliver(
+    config: &Config,
+    schedule: Schedule,
+    encoder: Encoder,
+    progress: &Progress,
+    interrupted: impl Future<Output = ()>,
+) -> Delivered {
+    let started = Instant::now();
+    let pace = Pace::start(config.pacing);
+    let gate = pace.gate();
+    let shared = Rc::new(Shared {
+        state: RefCell::new(State {
+            schedule,
+            pace,
+            encoder,
+            waiting: VecDeque::new(),
+            most_waiting: MOST_WAITING + config.shuffle as usize,
+            in_flight: vec![None; config.concurrency],
+            flying: 0,
+            last_progress: started,
+            tally: Tally::new(),
+        }),
+        changed: Notify::new(),
+        refused: Notify::new(),
+        gate,
+    });
+    let local = LocalSet::new();
+    let mut slots = JoinSet::new();
+    for slot in 0..config.concurrency {
+        let client = Client::new(config.target.clone());
+        slots.spawn_local_on(serve(slot, client, Rc::clone(&shared)), &local);
+    }
+    let ending = local
+        .run_until(watch(config, &shared, &mut slots, progress, interrupted))
+        .await;
+    let elapsed = started.elapsed();
+    // The slots end here, and with them their hold on the shared state.
+    drop(slots);
+    drop(local);
+    let Ok(shared) = Rc::try_unwrap(shared) else {
+        unreachable!("the slots that shared the state have been dropped");
+    };
+    let mut state = shared.state.into_inner();
+    if ending != Ending::Complete {
+        state.abandon();
+    }
+    Delivered {
+        ending,
+        elapsed,
+        tally: state.tally,
+        schedule: state.schedule,
+    }
+}
+
+async fn watch(
+    config: &Config,
+    shared: &Shared,
+    slots: &mut JoinSet<()>,
+    progress: &Progress,
+    interrupted: impl Future<Output = ()>,
+) -> Ending {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(interrupted);
+    loop {
+        tokio::select! {
+            joined = slots.join_next() => match joined {
+                None => return Ending::Complete,
+                Some(Ok(())) => {}
+                // Nobody cancels a slot while this runs, so it panicked.
+                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            },
+            _ = tick.tick() => {
+                let state = shared.state.borrow();
+                progress.update(state.tally.acknowledged, state.waiting.len());
+                if let Some(bound) = config.give_up_after
+                    && state.has_stalled(Some(bound))
+                {
+                    return Ending::GaveUp(bound);
+                }
+            }
+            () = shared.refused.notified() => return Ending::Refused,
+            () = &mut interrupted => return Ending::Interrupted,
+        }
+    }
+}
+
+/// One connection's life: what to send, send it, note what came of it.
+async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
+    let mut body = BytesMut::with_capacity(4096);
+    let mut permitted = false;
+    loop {
+        // Before looking, so that no change after the look is missed.
+        let changed = shared.changed.notified();
+        if !permitted {
+            permitted = shared.gate.as_ref().is_none_or(|gate| {
+                gate.try_acquire()
+                    .map(tokio::sync::SemaphorePermit::forget)
+                    .is_ok()
+            });
+        }
+        let step = shared.state.borrow_mut().step(permitted);
+        let mut job = match step {
+            Step::Send(job) => job,
+            Step::Finished => {
+                shared.changed.notify_waiters();
+                return;
+            }
+            Step::AwaitPermit(until) => {
+                // Without a gate everything is permitted.
+                let Some(gate) = &shared.gate else { continue };
+                tokio::select! {
+                    permit = gate.acquire() => {
+                        if let Ok(permit) = permit {
+                            permit.forget();
+                            permitted = true;
+                        }
+                    }
+                    () = until_due(until) => {}
+                    () = changed => {}
+                }
+                continue;
+            }
+            Step::Await(until) => {
+                tokio::select! {
+                    () = until_due(until) => {}
+                    () = changed => {}
+                }
+                continue;
+            }
+        };
+        if job.tries == 0 {
+            permitted = false;
+        }
+        shared
+            .state
+            .borrow_mut()
+            .take_off(slot, &mut job, &mut body);
+        let bytes = body.split().freeze();
+        let mut result = client.post(bytes.clone()).await;
+        if let Err(failure @ Failure::Closed { reused: true }) = &result {
+            // The server closed an idle connection: no reason to wait.
+            shared.state.borrow_mut().repeat(failure);
+            result = client.post(bytes).await;
+        }
+        let mut state = shared.state.borrow_mut();
+        if state.land(slot, result) {
+            shared.refused.notify_one();
+        }
+        // Those that found nothing to do should look again.
+        if !state.waiting.is_empty() || (state.flying == 0 && state.schedule.is_exhausted()) {
+            shared.changed.notify_waiters();
+        }
+    }
+}
+
+async fn until_due(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Tally {
+    fn new() -> Self {
+        // 1 µs to an hour, three digits: bounds that are valid.
+        let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3)
+            .unwrap_or_else(|_| unreachable!("the bounds are valid"));
+        Self {
+            requests: 0,
+            retries: 0,
+            failures: BTreeMap::new(),
+            acknowledged: 0,
+            copies: 0,
+            copies_acknowledged: 0,
+            latency,
+            last_failure: None,
+            refused: 0,
+            examples: Vec::new(),
+        }
+    }
+}
