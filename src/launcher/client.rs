@@ -14,10 +14,6 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// After this long a request counts as failed, as with the challenge's
-/// launcher.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Error replies are read up to here, for their text.
 const LONGEST_ERROR: usize = 64 * 1024;
 /// And quoted up to here.
@@ -123,8 +119,8 @@ pub enum Failure {
     /// closed an idle connection while the request was on its way.
     #[error("the connection closed before the answer")]
     Closed { reused: bool },
-    #[error("no answer within {} s", REQUEST_TIMEOUT.as_secs())]
-    TimedOut,
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
 }
 
 fn after_colon(detail: &str) -> String {
@@ -150,7 +146,7 @@ impl Failure {
             }
             Self::Connect(_) => "cannot connect".to_owned(),
             Self::Closed { .. } => "connection closed".to_owned(),
-            Self::TimedOut => "timed out".to_owned(),
+            Self::TimedOut(_) => "timed out".to_owned(),
         }
     }
 
@@ -178,18 +174,20 @@ impl Failure {
 pub struct Client {
     target: Target,
     headers: HeaderMap,
+    patience: Duration,
     live: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
     #[must_use]
-    pub fn new(target: Target) -> Self {
+    pub fn new(target: Target, patience: Duration) -> Self {
         let mut headers = target.headers();
         // No `Accept`: the challenge's launcher sends none either.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self {
             target,
             headers,
+            patience,
             live: None,
         }
     }
@@ -202,9 +200,9 @@ impl Client {
         // A connection is put back only after a complete exchange, so one that
         // timed out is dropped here.
         let live = self.live.take();
-        let (live, result) = timeout(REQUEST_TIMEOUT, self.exchange(live, body))
+        let (live, result) = timeout(self.patience, self.exchange(live, body))
             .await
-            .unwrap_or((None, Err(Failure::TimedOut)));
+            .unwrap_or((None, Err(Failure::TimedOut(self.patience))));
         self.live = live;
         result
     }
@@ -251,11 +249,12 @@ impl Client {
     }
 }
 
-/// Opens a connection of its own for one `GET`.
+/// Opens a connection of its own for one `GET`, and waits up to `patience` for
+/// the answer to begin.
 ///
 /// # Errors
 /// Anything but an answer of 2xx.
-pub async fn get(target: &Target) -> Result<Incoming, Failure> {
+pub async fn get(target: &Target, patience: Duration) -> Result<Incoming, Failure> {
     let exchange = async {
         let mut sender = target.connect().await?;
         let mut request = Request::new(Full::new(Bytes::new()));
@@ -273,9 +272,9 @@ pub async fn get(target: &Target) -> Result<Incoming, Failure> {
             Err(refusal(response).await)
         }
     };
-    timeout(REQUEST_TIMEOUT, exchange)
+    timeout(patience, exchange)
         .await
-        .unwrap_or(Err(Failure::TimedOut))
+        .unwrap_or(Err(Failure::TimedOut(patience)))
 }
 
 async fn refusal(response: Response<Incoming>) -> Failure {
@@ -363,6 +362,6 @@ mod tests {
         for status in [408, 425, 429, 500, 502, 503, 504] {
             assert!(!permanent(status), "{status}");
         }
-        assert!(!Failure::TimedOut.is_permanent());
+        assert!(!Failure::TimedOut(Duration::ZERO).is_permanent());
     }
 }

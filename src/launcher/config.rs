@@ -37,6 +37,8 @@ pub struct Config {
     pub shuffle: u32,
     pub verify: bool,
     pub json: bool,
+    /// After so long a request counts as failed.
+    pub request_timeout: Duration,
     /// The longest time without an acknowledgement; none for ever.
     pub give_up_after: Option<Duration>,
     pub log_level: LevelFilter,
@@ -119,6 +121,10 @@ struct LaunchArgs {
     #[arg(long)]
     json: bool,
 
+    /// Take a request for failed after so long
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = some_time)]
+    request_timeout: Duration,
+
     /// End the run after so long without an acknowledgement, or `never`
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = bound)]
     give_up_after: Bound,
@@ -128,7 +134,7 @@ struct LaunchArgs {
     log_level: LogLevel,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Bound(Option<Duration>);
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -190,6 +196,7 @@ fn validated(typed: LaunchArgs) -> Config {
         shuffle: typed.shuffle,
         verify: typed.verify,
         json: typed.json,
+        request_timeout: typed.request_timeout,
         give_up_after: typed.give_up_after.0,
         log_level: match typed.log_level {
             LogLevel::Off => LevelFilter::OFF,
@@ -250,10 +257,16 @@ fn bound(typed: &str) -> Result<Bound, String> {
     if typed == "never" {
         return Ok(Bound(None));
     }
-    match duration(typed) {
-        Ok(time) if !time.is_zero() => Ok(Bound(Some(time))),
-        Ok(_) => Err("expected more than no time, or never".into()),
+    match some_time(typed) {
+        Ok(time) => Ok(Bound(Some(time))),
         Err(hint) => Err(format!("{hint}, or never")),
+    }
+}
+
+fn some_time(typed: &str) -> Result<Duration, String> {
+    match duration(typed)? {
+        Duration::ZERO => Err("expected more than no time".into()),
+        time => Ok(time),
     }
 }
 
@@ -331,6 +344,14 @@ mod tests {
     }
 
     #[test]
+    fn bounds() {
+        assert_eq!(bound("2m").unwrap().0, Some(Duration::from_secs(120)));
+        assert_eq!(bound("never").unwrap().0, None);
+        assert!(bound("0s").is_err() && bound("x").is_err());
+        assert!(some_time("0").is_err() && some_time("never").is_err());
+    }
+
+    #[test]
     fn the_defaults_are_those_of_the_challenge() {
         let arguments = ["rockets", "launch", "http://localhost:8088/messages"];
         let Parsed::Launch(config) = parse_arguments(arguments.map(OsString::from)) else {
@@ -341,6 +362,7 @@ mod tests {
         assert_eq!(config.max_messages, 100_000);
         assert_eq!(config.seed, 444);
         assert_eq!(config.rockets, 20);
+        assert_eq!(config.request_timeout, Duration::from_secs(10));
         assert_eq!(config.give_up_after, Some(Duration::from_secs(60)));
     }
 }

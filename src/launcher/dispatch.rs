@@ -9,13 +9,12 @@
 //! borrow is held across an await.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
-use hdrhistogram::Histogram;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
@@ -26,6 +25,7 @@ use super::message::{Encoder, name};
 use super::pace::Pace;
 use super::report::Progress;
 use super::schedule::{Planned, Schedule};
+use super::tally::{EXAMPLES, Ending, Tally};
 
 /// A failed request is sent again after so long, as the challenge's launcher
 /// does.
@@ -37,43 +37,10 @@ pub const TRIES_WHEN_REFUSED: u32 = 10;
 /// is sent. The window is added because the message that a service waits for
 /// before it takes the others may be that much further on.
 const MOST_WAITING: usize = 10_000;
+/// And with so many as long as nothing has been acknowledged at all: a service
+/// that is not there, or a wrong path, should not be showered.
+const MOST_WAITING_AT_FIRST: usize = 100;
 const TICK: Duration = Duration::from_millis(100);
-/// So many messages that were not acknowledged are named.
-const EXAMPLES: usize = 20;
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Every message was acknowledged, or refused for good.
-    Complete,
-    /// No acknowledgement for the given time.
-    GaveUp(Duration),
-    /// By a signal.
-    Interrupted,
-    /// The first messages were refused for good and none was acknowledged.
-    Refused,
-}
-
-/// What happened to the messages.
-#[derive(Debug)]
-pub struct Tally {
-    pub requests: u64,
-    /// Requests that repeated a failed one.
-    pub retries: u64,
-    /// Failed requests by cause: a status, or what happened.
-    pub failures: BTreeMap<String, u64>,
-    pub acknowledged: u64,
-    /// Second copies handed out, and acknowledged.
-    pub copies: u64,
-    pub copies_acknowledged: u64,
-    /// In microseconds, from when a message was due to its acknowledgement.
-    pub latency: Histogram<u64>,
-    pub last_failure: Option<String>,
-    /// Messages given up after [`TRIES_WHEN_REFUSED`].
-    pub refused: u64,
-    /// The first messages that were not acknowledged, described.
-    pub examples: Vec<String>,
-}
 
 /// A finished run.
 pub struct Delivered {
@@ -137,7 +104,12 @@ impl State {
                 Step::Await(next_retry)
             };
         }
-        if self.waiting.len() >= self.most_waiting {
+        let most_waiting = if self.tally.acknowledged == 0 {
+            MOST_WAITING_AT_FIRST
+        } else {
+            self.most_waiting
+        };
+        if self.waiting.len() >= most_waiting {
             return Step::Await(next_retry);
         }
         if !permitted {
@@ -288,7 +260,7 @@ pub async fn deliver(
             in_flight: vec![None; config.concurrency],
             flying: 0,
             last_progress: started,
-            tally: Tally::new(),
+            tally: Tally::default(),
         }),
         changed: Notify::new(),
         refused: Notify::new(),
@@ -297,7 +269,7 @@ pub async fn deliver(
     let local = LocalSet::new();
     let mut slots = JoinSet::new();
     for slot in 0..config.concurrency {
-        let client = Client::new(config.target.clone());
+        let client = Client::new(config.target.clone(), config.request_timeout);
         slots.spawn_local_on(serve(slot, client, Rc::clone(&shared)), &local);
     }
     let ending = local
@@ -428,25 +400,5 @@ async fn until_due(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-impl Tally {
-    fn new() -> Self {
-        // 1 µs to an hour, three digits: bounds that are valid.
-        let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3)
-            .unwrap_or_else(|_| unreachable!("the bounds are valid"));
-        Self {
-            requests: 0,
-            retries: 0,
-            failures: BTreeMap::new(),
-            acknowledged: 0,
-            copies: 0,
-            copies_acknowledged: 0,
-            latency,
-            last_failure: None,
-            refused: 0,
-            examples: Vec::new(),
-        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::client::{self, Failure, Target};
 use super::verify::{Comparison, Outcome};
 
-/// The longest wait for the next piece of the listing.
+/// The longest wait for the next piece of the listing, and for the first.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A busy or starting service is asked again for this long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ pub async fn compare(target: &Target, comparison: Comparison) -> Result<Outcome,
 async fn request(target: &Target) -> Result<hyper::body::Incoming, ListingError> {
     let patience = Instant::now() + PATIENCE;
     loop {
-        match client::get(target).await {
+        match client::get(target, PIECE_TIMEOUT).await {
             Ok(body) => return Ok(body),
             Err(failure) if failure.is_permanent() || Instant::now() > patience => {
                 let target = target.clone();

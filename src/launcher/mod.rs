@@ -14,6 +14,7 @@
 //! * [`message`] - the bytes on the wire
 //! * [`client`] - connections
 //! * [`listing`] - reading `GET /rockets`, for [`verify`]
+//! * [`tally`] - what is counted on the way
 //! * [`report`] - progress, the report, the exit code
 
 pub mod client;
@@ -25,6 +26,7 @@ pub mod message;
 pub mod pace;
 pub mod report;
 pub mod schedule;
+pub mod tally;
 pub mod verify;
 
 use std::io;
@@ -33,11 +35,12 @@ use time::UtcOffset;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use config::{Config, Parsed, parse_arguments};
-use dispatch::{Delivered, Ending};
+use dispatch::Delivered;
 use generator::Fleet;
 use message::{Channels, Encoder};
 use report::{Progress, Report};
 use schedule::Schedule;
+use tally::Ending;
 use verify::{Oracle, Outcome};
 
 /// Why a run could not begin.

@@ -1,5 +1,5 @@
 //! Owns what the user sees: the progress bar, the report, the exit code. Does
-//! not own the counting (`dispatch`) or the comparing (`verify`).
+//! not own the counting (`tally`) or the comparing (`verify`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::config::{Config, Pacing};
-use super::dispatch::{Delivered, Ending};
+use super::dispatch::Delivered;
+use super::tally::Ending;
 use super::verify::Outcome;
 
 /// A bar on standard error when that is a terminal, nothing otherwise.
