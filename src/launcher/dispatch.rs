@@ -1,6 +1,6 @@
-//! Owns delivery: the requests in flight, what waits to be sent again, when a
-//! run is over. Does not own the order of first sends (`schedule`), the pace
-//! (`pace`) or the connections (`client`).
+//! Owns delivery: the requests in flight, what is sent next, when a run is over.
+//! Does not own the order of first sends (`schedule`) and of later ones
+//! (`retries`), the pace (`pace`) or the connections (`client`).
 //!
 //! A message that was refused leaves its connection free while it waits, as
 //! with the challenge's launcher, so that one refusal does not hold up what the
@@ -9,7 +9,6 @@
 //! borrow is held across an await.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,12 +23,10 @@ use super::config::Config;
 use super::message::{Encoder, name};
 use super::pace::Pace;
 use super::report::Progress;
-use super::schedule::{Planned, Schedule};
+use super::retries::{Job, Retries};
+use super::schedule::Schedule;
 use super::tally::{EXAMPLES, Ending, Tally};
 
-/// A failed request is sent again after so long, as the challenge's launcher
-/// does.
-pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// A message the server will not have is tried so often: the challenge's
 /// launcher would go on for ever.
 pub const TRIES_WHEN_REFUSED: u32 = 10;
@@ -50,19 +47,6 @@ pub struct Delivered {
     pub schedule: Schedule,
 }
 
-#[derive(Clone, Copy)]
-struct Job {
-    planned: Planned,
-    /// Latency counts from here, retries included.
-    due: Instant,
-    tries: u32,
-}
-
-struct Waiting {
-    job: Job,
-    until: Instant,
-}
-
 enum Step {
     Send(Job),
     /// Something may be sent once the pace permits, or a retry is due.
@@ -76,9 +60,10 @@ struct State {
     schedule: Schedule,
     pace: Pace,
     encoder: Encoder,
-    /// In the order in which they are due, as all wait equally long.
-    waiting: VecDeque<Waiting>,
+    waiting: Retries,
     most_waiting: usize,
+    /// Whether the last thing handed out was sent before.
+    was_retry: bool,
     in_flight: Vec<Option<Job>>,
     flying: usize,
     last_progress: Instant,
@@ -89,32 +74,35 @@ impl State {
     /// What a free connection should do. `permitted` tells whether the pace
     /// allows a new request.
     fn step(&mut self, permitted: bool) -> Step {
-        let next_retry = self.waiting.front().map(|first| first.until);
-        if let Some(until) = next_retry
-            && until <= Instant::now()
-            && let Some(first) = self.waiting.pop_front()
-        {
-            self.tally.retries += 1;
-            return Step::Send(first.job);
-        }
-        if self.schedule.is_exhausted() {
-            return if self.waiting.is_empty() && self.flying == 0 {
-                Step::Finished
-            } else {
-                Step::Await(next_retry)
-            };
-        }
+        let next_retry = self.waiting.next();
+        let exhausted = self.schedule.is_exhausted();
         let most_waiting = if self.tally.acknowledged == 0 {
             MOST_WAITING_AT_FIRST
         } else {
             self.most_waiting
         };
-        if self.waiting.len() >= most_waiting {
+        let room = !exhausted && self.waiting.len() < most_waiting;
+        // In turns: what is sent again could otherwise take all the time there
+        // is, and the message that the service waits for would never be sent.
+        let new_first = self.was_retry && room && permitted;
+        if !new_first
+            && next_retry.is_some()
+            && let Some(job) = self.waiting.pop(Instant::now())
+        {
+            self.was_retry = true;
+            self.tally.retries += 1;
+            return Step::Send(job);
+        }
+        if exhausted && self.waiting.is_empty() && self.flying == 0 {
+            return Step::Finished;
+        }
+        if !room {
             return Step::Await(next_retry);
         }
         if !permitted {
             return Step::AwaitPermit(next_retry);
         }
+        self.was_retry = false;
         match self.schedule.next(now()) {
             Some(planned) => {
                 self.tally.copies += u64::from(planned.copy);
@@ -166,10 +154,7 @@ impl State {
             self.name(&job);
             return self.tally.acknowledged == 0;
         }
-        self.waiting.push_back(Waiting {
-            job,
-            until: landed + RETRY_PAUSE,
-        });
+        self.waiting.push(job, landed);
         false
     }
 
@@ -214,7 +199,7 @@ impl State {
     /// Names what is left when a run ends early.
     fn abandon(&mut self) {
         let flying: Vec<Job> = self.in_flight.iter().flatten().copied().collect();
-        let waiting: Vec<Job> = self.waiting.iter().take(EXAMPLES).map(|w| w.job).collect();
+        let waiting: Vec<Job> = self.waiting.iter().take(EXAMPLES).copied().collect();
         for job in flying.iter().chain(&waiting) {
             self.name(job);
         }
@@ -255,8 +240,9 @@ pub async fn deliver(
             schedule,
             pace,
             encoder,
-            waiting: VecDeque::new(),
+            waiting: Retries::default(),
             most_waiting: MOST_WAITING + config.shuffle as usize,
+            was_retry: false,
             in_flight: vec![None; config.concurrency],
             flying: 0,
             last_progress: started,

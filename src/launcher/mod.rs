@@ -11,6 +11,7 @@
 //! * [`schedule`] - shuffling and second copies
 //! * [`pace`] - when a request may be sent
 //! * [`dispatch`] - requests in flight, retries, the end of a run
+//! * [`retries`] - which of the failed requests goes next
 //! * [`message`] - the bytes on the wire
 //! * [`client`] - connections
 //! * [`listing`] - reading `GET /rockets`, for [`verify`]
@@ -25,6 +26,7 @@ pub mod listing;
 pub mod message;
 pub mod pace;
 pub mod report;
+pub mod retries;
 pub mod schedule;
 pub mod tally;
 pub mod verify;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,29 @@ fn a_waiting_retry_does_not_hold_up_the_others() {
     assert_eq!(run.code, 0, "{}", run.err);
     let seen = stub.seen();
     assert_eq!(seen.last().unwrap().body, seen[0].body);
+}
+
+#[test]
+fn retries_do_not_keep_new_messages_from_being_sent() {
+    // Nothing but the launch is taken until the last message has been seen, and
+    // the service is so slow that retries alone could keep it busy.
+    let last_seen = AtomicBool::new(false);
+    let stub = Stub::answering(move |n, body| {
+        thread::sleep(Duration::from_millis(2));
+        if body.contains(r#""messageNumber":500,"#) {
+            last_seen.store(true, Ordering::Relaxed);
+        }
+        if n == 0 || last_seen.load(Ordering::Relaxed) {
+            Reply::Accept
+        } else {
+            Reply::Status(429, "")
+        }
+    });
+    let arguments = "--max-messages=500 --rockets=1 --concurrency-level=1 --give-up-after=5s";
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let run = stub.launch(&arguments);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_all_arrived(&stub, 500);
 }
 
 #[test]
