@@ -7,8 +7,20 @@
 //! `app -> fleet -> journal -> telemetry`. The launcher reaches the service
 //! only over HTTP.
 //!
+//! * [`config`]: what was typed, and what is valid.
+//! * [`app`]: wires everything, starts it and stops it in order.
+//! * [`http`]: the HTTP contract: routes, errors, the accept loop.
+//! * [`fleet`]: ownership: partitions, their inboxes and workers, queries.
+//! * [`journal`]: the seam to what makes accepted messages durable.
+//! * [`telemetry`]: the domain: messages, their order, a rocket's state.
 //! * [`launcher`]: the load generator and checker behind the `rockets` binary.
 
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod config;
+pub mod fleet;
+pub mod http;
+pub mod journal;
 pub mod launcher;
+pub mod telemetry;

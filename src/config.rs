@@ -1,0 +1,328 @@
+//! What was typed, and what is valid. The only reader of the environment.
+//!
+//! [`Arguments`] is the command line as clap reads it; [`Config`] is what the
+//! rest of the program gets. Everything that can be wrong is found here, before
+//! anything is opened or bound.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use tracing_subscriber::filter::EnvFilter;
+
+use crate::fleet::checkpoint::Interval;
+use crate::fleet::limits::Limits;
+
+/// Receives telemetry from a fleet of rockets and serves the fleet's state.
+///
+/// Messages come in with POST /messages, in any order and more than once; the
+/// fleet is read with GET /rockets, /rockets/{id}, /missions and
+/// /missions/{mission}. GET /readyz says whether the service can do its work.
+#[derive(Debug, Parser)]
+#[command(name = "downlink", version)]
+pub struct Arguments {
+    /// Address and port to serve on
+    #[arg(
+        long,
+        env = "DOWNLINK_LISTEN",
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:8088"
+    )]
+    listen: SocketAddr,
+
+    /// Worker tasks; each owns its share of the rockets [default: number of cores]
+    #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N")]
+    workers: Option<NonZeroUsize>,
+
+    /// Directory for what must survive a restart, created if absent; unused with
+    /// --durability memory
+    #[arg(long, env = "DOWNLINK_DATA_DIR", value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
+
+    /// What an acknowledged message survives
+    #[arg(long, env = "DOWNLINK_DURABILITY", value_enum, default_value_t = Durability::Fsync)]
+    durability: Durability,
+
+    /// Messages after which the fleet is stored and the journal trimmed; a restart
+    /// replays no more than some two times as many
+    #[arg(
+        long,
+        env = "DOWNLINK_CHECKPOINT_MESSAGES",
+        value_name = "MESSAGES",
+        default_value = "1000000"
+    )]
+    checkpoint_messages: NonZeroUsize,
+
+    /// Time after which the same happens, if any message came
+    #[arg(long, env = "DOWNLINK_CHECKPOINT_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = parse_time)]
+    checkpoint_interval: Duration,
+
+    /// Messages that may wait for one worker; beyond it they are refused with 503
+    #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536")]
+    inbox_capacity: NonZeroUsize,
+
+    /// Messages of one rocket that may wait for an earlier one; beyond it 429
+    #[arg(
+        long,
+        env = "DOWNLINK_MAX_BUFFERED_PER_ROCKET",
+        value_name = "MESSAGES",
+        default_value = "10000"
+    )]
+    max_buffered_per_rocket: NonZeroUsize,
+
+    /// Messages of all rockets that may wait for an earlier one; beyond it 429
+    #[arg(
+        long,
+        env = "DOWNLINK_MAX_BUFFERED",
+        value_name = "MESSAGES",
+        default_value = "10000000"
+    )]
+    max_buffered: NonZeroUsize,
+
+    /// Rockets in the fleet; beyond it messages of new ones are refused with 503
+    #[arg(long, env = "DOWNLINK_MAX_ROCKETS", value_name = "ROCKETS", default_value = "10000000")]
+    max_rockets: NonZeroUsize,
+
+    /// Connections served at once; further ones wait to be accepted
+    #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384")]
+    max_connections: NonZeroUsize,
+
+    /// Largest body of one message, in bytes or with a unit; beyond it 413
+    #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = parse_size)]
+    max_body: usize,
+
+    /// Time for a request's body to arrive and its answer to be found; beyond it
+    /// 408 or 503
+    #[arg(long, env = "DOWNLINK_REQUEST_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    request_timeout: Duration,
+
+    /// Time for a request's head to arrive, a kept-alive connection to be used
+    /// again, and a stalled reader to take more; beyond it the connection closes
+    #[arg(long, env = "DOWNLINK_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse_time)]
+    idle_timeout: Duration,
+
+    /// Time to finish what is in flight when told to stop
+    #[arg(long, env = "DOWNLINK_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    shutdown_timeout: Duration,
+
+    /// Form of the log lines on standard error
+    #[arg(long, env = "DOWNLINK_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
+    /// Which log lines are written: a level, or levels for each target
+    #[arg(long, env = "DOWNLINK_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+/// What an acknowledged message survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    /// A power cut: it is on the device before it is acknowledged
+    Fsync,
+    /// The end of the process in any way, but not a power cut: the operating
+    /// system has it before it is acknowledged
+    Os,
+    /// Nothing: it is kept in memory, and no file is written
+    Memory,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// At least 1.
+    pub workers: usize,
+    pub data_dir: PathBuf,
+    pub durability: Durability,
+    pub checkpoints: Interval,
+    /// Messages, for each worker.
+    pub inbox_capacity: usize,
+    pub limits: Limits,
+    pub http: HttpConfig,
+    pub shutdown_timeout: Duration,
+    pub log_format: LogFormat,
+    /// In the syntax of `tracing_subscriber::EnvFilter`.
+    pub log: String,
+}
+
+/// What the HTTP side allows a client.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Connections served at once.
+    pub max_connections: usize,
+    /// Bytes of the body of one message.
+    pub max_body: usize,
+    /// From the head of a request to its answer.
+    pub request_timeout: Duration,
+    /// For a head to arrive, and for a reader to take more.
+    pub idle_timeout: Duration,
+}
+
+impl Config {
+    /// Reads a command line, its first word being the program's name, and the
+    /// environment.
+    ///
+    /// # Errors
+    /// As clap has them, `--help` and `--version` among them.
+    pub fn parse(
+        line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        Arguments::try_parse_from(line)?.validate()
+    }
+
+    /// A configuration for tests: in memory, on a free port of this machine.
+    #[must_use]
+    pub fn for_tests() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: 2,
+            data_dir: PathBuf::from("./data"),
+            durability: Durability::Memory,
+            checkpoints: Interval { records: 1_000_000, time: Duration::from_secs(60) },
+            inbox_capacity: 65_536,
+            limits: Limits {
+                buffered_per_rocket: 10_000,
+                buffered: 10_000_000,
+                rockets: 10_000_000,
+            },
+            http: HttpConfig {
+                max_connections: 1024,
+                max_body: 64 * 1024,
+                request_timeout: Duration::from_secs(5),
+                idle_timeout: Duration::from_secs(60),
+            },
+            shutdown_timeout: Duration::from_secs(10),
+            log_format: LogFormat::Text,
+            log: "info".to_owned(),
+        }
+    }
+}
+
+impl Arguments {
+    fn validate(self) -> Result<Config, clap::Error> {
+        EnvFilter::try_new(&self.log).map_err(|error| {
+            clap::Error::raw(
+                clap::error::ErrorKind::ValueValidation,
+                format!("invalid value '{}' for '--log <FILTER>': {error}", self.log),
+            )
+        })?;
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Ok(Config {
+            listen: self.listen,
+            workers: self.workers.unwrap_or_else(cores).get(),
+            data_dir: self.data_dir,
+            durability: self.durability,
+            checkpoints: Interval {
+                records: self.checkpoint_messages.get() as u64,
+                time: self.checkpoint_interval,
+            },
+            inbox_capacity: self.inbox_capacity.get(),
+            limits: Limits {
+                buffered_per_rocket: self.max_buffered_per_rocket.get(),
+                buffered: self.max_buffered.get(),
+                rockets: self.max_rockets.get(),
+            },
+            http: HttpConfig {
+                max_connections: self.max_connections.get(),
+                max_body: self.max_body,
+                request_timeout: self.request_timeout,
+                idle_timeout: self.idle_timeout,
+            },
+            shutdown_timeout: self.shutdown_timeout,
+            log_format: self.log_format,
+            log: self.log,
+        })
+    }
+}
+
+/// Reads a number of bytes, such as `65536`, `64KiB` or `16MiB`.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
+    let number = units.iter().find_map(|&(unit, factor)| {
+        let digits = text.strip_suffix(unit)?;
+        digits.trim_end().parse::<usize>().ok()?.checked_mul(factor)
+    });
+    number.filter(|&bytes| bytes > 0).ok_or_else(|| {
+        "expected a number of bytes above 0, or one with the unit KiB, MiB or GiB".to_owned()
+    })
+}
+
+/// Reads a time, such as `500ms`, `10s` or `2m`.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000)];
+    let millis = units.iter().find_map(|&(unit, factor)| {
+        let digits = text.strip_suffix(unit)?;
+        digits.trim_end().parse::<u64>().ok()?.checked_mul(factor)
+    });
+    // A day is beyond any use, and far from overflowing a deadline.
+    millis
+        .filter(|millis| (1..=86_400_000).contains(millis))
+        .map(Duration::from_millis)
+        .ok_or_else(|| "expected a time from 1ms to 1440m, with the unit ms, s or m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Config, clap::Error> {
+        Config::parse(std::iter::once(&"downlink").chain(arguments))
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8088");
+        assert_eq!(config.workers, std::thread::available_parallelism().unwrap().get());
+        assert_eq!(config.data_dir, PathBuf::from("./data"));
+        assert_eq!(config.durability, Durability::Fsync);
+        assert_eq!(config.limits.buffered_per_rocket, 10_000);
+        assert_eq!(config.http.max_body, 64 * 1024);
+        assert_eq!(config.shutdown_timeout, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn sizes_and_times_take_units() {
+        assert_eq!(parse_size("65536"), Ok(65_536));
+        assert_eq!(parse_size("64KiB"), Ok(65_536));
+        assert_eq!(parse_size("16MiB"), Ok(16 << 20));
+        assert_eq!(parse_time("1500ms"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_time("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "0", "-1", "1KB", "KiB", "99999999999GiB", "x"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "5", "0s", "-1s", "s", "1h", "9999999999999999m"] {
+            assert!(parse_time(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        for (arguments, name) in [
+            (["--listen", "nowhere"], "--listen"),
+            (["--workers", "0"], "--workers"),
+            (["--workers", "many"], "--workers"),
+            (["--durability", "eternal"], "--durability"),
+            (["--max-body", "0"], "--max-body"),
+            (["--log-format", "xml"], "--log-format"),
+            (["--log", "a=b=c"], "--log"),
+            (["--warp-speed", "9"], "--warp-speed"),
+        ] {
+            let error = parse(&arguments).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Has the partitions store their rockets from time to time, and the journal
+//! forget what came before.
+//!
+//! A checkpoint is fuzzy: it notes how far the journal is, has every partition
+//! store what changed until at least then, while messages go on, and then lets
+//! the journal be trimmed up to the note. What was stored later than the note
+//! is applied again at a restart, and is known by its number.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use super::inbox::Inbox;
+use super::query::Query;
+use crate::journal::{AppendError, Journal, Progress};
+
+/// How often to look whether a checkpoint is due.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// When a checkpoint is due: whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub struct Interval {
+    /// Records appended since the last one.
+    pub records: u64,
+    /// Time since the last one, if any record was appended.
+    pub time: Duration,
+}
+
+/// Why a checkpoint was not completed. Nothing is lost by it: the journal keeps
+/// what was not stored.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    #[error("partition {0} does not run any more, or has too many queries")]
+    Partition(usize),
+    #[error(transparent)]
+    Journal(#[from] AppendError),
+}
+
+/// See the module.
+pub struct Checkpointer {
+    inboxes: Arc<[Inbox]>,
+    journal: Arc<dyn Journal>,
+    interval: Interval,
+    /// The journal's progress when the last checkpoint began.
+    last: Progress,
+}
+
+impl Checkpointer {
+    #[must_use]
+    pub fn new(inboxes: Arc<[Inbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
+        Self { inboxes, journal, interval, last: Progress::default() }
+    }
+
+    /// Makes checkpoints until told to stop, and a last one then; one at once
+    /// if the restart replayed a `backlog`, so that backlogs do not add up from
+    /// restart to restart. Ends early when a checkpoint fails: whatever failed
+    /// stays so.
+    pub async fn run(mut self, backlog: bool, mut stop: watch::Receiver<bool>) {
+        let mut stopping = false;
+        let mut begun = Instant::now();
+        let mut due = backlog;
+        loop {
+            if due {
+                begun = Instant::now();
+                match self.checkpoint().await {
+                    Ok(progress) => {
+                        debug!(position = progress.position, took = ?begun.elapsed(), "checkpoint");
+                    }
+                    Err(error) => {
+                        warn!(%error, "no checkpoint, and none from now on");
+                        return;
+                    }
+                }
+            }
+            if stopping {
+                return;
+            }
+            tokio::select! {
+                _ = stop.wait_for(|&stop| stop) => stopping = true,
+                () = sleep(LOOK) => {}
+            }
+            let records = self.journal.progress().records - self.last.records;
+            due = records >= self.interval.records
+                || (records > 0 && (stopping || begun.elapsed() >= self.interval.time));
+        }
+    }
+
+    /// Makes one checkpoint.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub async fn checkpoint(&mut self) -> Result<Progress, CheckpointError> {
+        let progress = self.journal.progress();
+        let order = async |(partition, inbox): (usize, &Inbox)| {
+            let (reply, done) = oneshot::channel();
+            let gone = || CheckpointError::Partition(partition);
+            inbox.ask(Query::Checkpoint { reply }).map_err(|_| gone())?;
+            Ok::<(), CheckpointError>(done.await.map_err(|_| gone())??)
+        };
+        try_join_all(self.inboxes.iter().enumerate().map(order)).await?;
+        self.journal.trim(progress.position).settled().await?;
+        self.last = progress;
+        Ok(progress)
+    }
+}

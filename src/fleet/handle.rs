@@ -1,0 +1,155 @@
+//! What the HTTP side holds of the fleet: it routes messages to the partition
+//! that owns them, and gathers the answers to queries from all of them.
+//!
+//! A query is answered whole or not at all: a partition that does not answer
+//! in time fails it.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::health::{Health, Unavailable};
+use super::inbox::{Inbox, Outcome, Refusal, Submission, Undelivered};
+use super::query::{Page, Part, Query, Selection};
+use super::routing::Router;
+use super::view::Lookup;
+use crate::telemetry::{Channel, Message};
+
+/// The fleet, as its users see it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    inboxes: Arc<[Inbox]>,
+    router: Router,
+    health: Arc<Health>,
+}
+
+/// Why a message was not accepted, or is not known to be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SubmitError {
+    /// Nobody took it.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Nobody took it: too many messages wait for the rocket's worker.
+    #[error("too many messages wait to be taken in")]
+    Busy,
+    /// The worker refused it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It was handed over, and no answer came in time. It may be accepted yet.
+    #[error("the message was not acknowledged in time, and may be accepted yet; send it again")]
+    TimedOut,
+    /// It was handed over, and its worker ended.
+    #[error("the worker of this rocket ended without an answer; send the message again")]
+    Lost,
+}
+
+/// Why a query has no answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum QueryError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error("too many large listings are under way")]
+    TooManyCollected,
+    #[error("too many queries wait for partition {0}")]
+    Busy(usize),
+    #[error("partition {0} did not answer in time")]
+    TimedOut(usize),
+    #[error("partition {0} does not run any more")]
+    Stopped(usize),
+}
+
+impl Fleet {
+    /// A handle on the partitions behind `inboxes`, in order. There must be at
+    /// least one.
+    #[must_use]
+    pub fn new(inboxes: Arc<[Inbox]>, router: Router, health: Arc<Health>) -> Self {
+        Self { inboxes, router, health }
+    }
+
+    /// Whether everything works.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Hands a message to its rocket's worker and waits until it is kept.
+    pub async fn submit(
+        &self,
+        message: Message,
+        deadline: Instant,
+    ) -> Result<Outcome, SubmitError> {
+        self.health.can_write()?;
+        let inbox = &self.inboxes[self.router.route(&message.channel)];
+        let (reply, verdict) = oneshot::channel();
+        inbox.submit(Submission { message, reply }).map_err(|undelivered| match undelivered {
+            Undelivered::Full => SubmitError::Busy,
+            Undelivered::Closed => SubmitError::Lost,
+        })?;
+        match timeout_at(deadline, verdict).await {
+            Ok(Ok(verdict)) => Ok(verdict?),
+            Ok(Err(_)) => Err(SubmitError::Lost),
+            Err(_) => Err(SubmitError::TimedOut),
+        }
+    }
+
+    /// What is known of one channel.
+    pub async fn rocket(&self, channel: Channel, deadline: Instant) -> Result<Lookup, QueryError> {
+        self.health.can_read()?;
+        let partition = self.router.route(&channel);
+        self.ask(partition, deadline, |reply| Query::Rocket { channel, reply }).await
+    }
+
+    /// A page of rockets.
+    pub async fn rockets(
+        &self,
+        selection: Arc<Selection>,
+        deadline: Instant,
+    ) -> Result<Page, QueryError> {
+        let (sort, limit) = (selection.sort, selection.limit);
+        let parts: Vec<Part> = self
+            .ask_all(deadline, |reply| Query::Rockets { selection: selection.clone(), reply })
+            .await?;
+        Ok(Page::merge(parts, sort, limit))
+    }
+
+    /// Missions of launched rockets, each once, sorted.
+    pub async fn missions(&self, deadline: Instant) -> Result<Vec<Arc<str>>, QueryError> {
+        let parts = self.ask_all(deadline, |reply| Query::Missions { reply }).await?;
+        let mut missions = parts.concat();
+        missions.sort_unstable();
+        missions.dedup();
+        Ok(missions)
+    }
+
+    /// Asks every partition, all at once; fails whole.
+    async fn ask_all<T>(
+        &self,
+        deadline: Instant,
+        query: impl Fn(oneshot::Sender<T>) -> Query,
+    ) -> Result<Vec<T>, QueryError> {
+        self.health.can_read()?;
+        let ask = |partition| self.ask(partition, deadline, &query);
+        try_join_all((0..self.inboxes.len()).map(ask)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        partition: usize,
+        deadline: Instant,
+        query: impl FnOnce(oneshot::Sender<T>) -> Query,
+    ) -> Result<T, QueryError> {
+        let (reply, answer) = oneshot::channel();
+        self.inboxes[partition].ask(query(reply)).map_err(|undelivered| match undelivered {
+            Undelivered::Full => QueryError::Busy(partition),
+            Undelivered::Closed => QueryError::Stopped(partition),
+        })?;
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(QueryError::Stopped(partition)),
+            Err(_) => Err(QueryError::TimedOut(partition)),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The bounded way to a partition. The only file that names flume.
+//!
+//! Two lanes: messages, refused when the lane is full, and queries, so that a
+//! flood of messages does not shut readers out. Senders can be cloned and
+//! receivers cannot: a partition's mail has one reader.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::query::Query;
+use crate::telemetry::Message;
+
+/// Most queries that wait for one partition; beyond it they are refused.
+const QUERY_LANE: usize = 1024;
+
+/// A message on its way to its partition, and where the verdict goes.
+#[derive(Debug)]
+pub struct Submission {
+    pub message: Message,
+    pub reply: oneshot::Sender<Verdict>,
+}
+
+/// What became of a message.
+pub type Verdict = Result<Outcome, Refusal>;
+
+/// What accepting a message did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was next, and is part of the rocket's state now.
+    Applied,
+    /// It waits for an earlier one.
+    Buffered,
+    /// It was accepted before.
+    Duplicate,
+}
+
+/// Why a partition did not accept a message. Nothing was changed by it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    #[error(
+        "{limit} messages of this rocket wait for an earlier one already; send the missing one first"
+    )]
+    RocketBufferFull { limit: usize },
+    #[error(
+        "{limit} messages of the fleet wait for an earlier one already; send missing ones first"
+    )]
+    FleetBufferFull { limit: usize },
+    #[error("the fleet has {limit} rockets already, and takes no new one")]
+    FleetFull { limit: usize },
+    /// Also said of what was accepted for the moment, but not kept.
+    #[error("messages are not accepted any more: {0}")]
+    NotKept(String),
+}
+
+/// The sending side.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    messages: flume::Sender<Submission>,
+    queries: flume::Sender<Query>,
+}
+
+/// The receiving side, which belongs to one worker.
+#[derive(Debug)]
+pub struct Mail {
+    messages: flume::Receiver<Submission>,
+    queries: flume::Receiver<Query>,
+}
+
+/// Why something did not get into an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undelivered {
+    Full,
+    /// Nobody reads it any more.
+    Closed,
+}
+
+impl<T> From<flume::TrySendError<T>> for Undelivered {
+    fn from(error: flume::TrySendError<T>) -> Self {
+        match error {
+            flume::TrySendError::Full(_) => Self::Full,
+            flume::TrySendError::Disconnected(_) => Self::Closed,
+        }
+    }
+}
+
+/// An inbox for at most `capacity` messages, and its reader's side.
+#[must_use]
+pub fn channel(capacity: usize) -> (Inbox, Mail) {
+    let (message_sender, message_receiver) = flume::bounded(capacity);
+    let (query_sender, query_receiver) = flume::bounded(QUERY_LANE);
+    (
+        Inbox { messages: message_sender, queries: query_sender },
+        Mail { messages: message_receiver, queries: query_receiver },
+    )
+}
+
+/// Inboxes for every partition, in order, with their readers' sides.
+#[must_use]
+pub fn channels(partitions: usize, capacity: usize) -> (Arc<[Inbox]>, Vec<Mail>) {
+    let (inboxes, mails): (Vec<_>, Vec<_>) = (0..partitions).map(|_| channel(capacity)).unzip();
+    (inboxes.into(), mails)
+}
+
+impl Inbox {
+    /// Hands a message over, or refuses it at once.
+    pub fn submit(&self, submission: Submission) -> Result<(), Undelivered> {
+        self.messages.try_send(submission).map_err(Into::into)
+    }
+
+    /// Hands a query over, or refuses it at once.
+    pub fn ask(&self, query: Query) -> Result<(), Undelivered> {
+        self.queries.try_send(query).map_err(Into::into)
+    }
+}
+
+impl Mail {
+    /// The next message; `None` once every sender is gone.
+    pub async fn message(&self) -> Option<Submission> {
+        self.messages.recv_async().await.ok()
+    }
+
+    /// The messages that are there by now.
+    pub fn waiting_messages(&self) -> impl Iterator<Item = Submission> {
+        self.messages.try_iter()
+    }
+
+    /// The next query; `None` once every sender is gone.
+    pub async fn query(&self) -> Option<Query> {
+        self.queries.recv_async().await.ok()
+    }
+
+    /// The queries that are there by now.
+    pub fn waiting_queries(&self) -> impl Iterator<Item = Query> {
+        self.queries.try_iter()
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        // What is queued would live as long as any sender does, and whoever
+        // waits for its reply would wait as long.
+        self.messages.drain().for_each(drop);
+        self.queries.drain().for_each(drop);
+    }
+}

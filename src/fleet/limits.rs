@@ -1,0 +1,112 @@
+//! How much the fleet may hold, so that no sender can fill the memory.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// The bounds, as configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most messages that wait for an earlier one, for each rocket.
+    pub buffered_per_rocket: usize,
+    /// Most messages that wait for an earlier one, in all rockets together.
+    pub buffered: usize,
+    /// Most channels, whether launched yet or not.
+    pub rockets: usize,
+}
+
+/// The bounds and how much of each is taken. Shared by all partitions, so that
+/// a bound holds for the fleet whichever way its rockets fall.
+#[derive(Debug)]
+pub struct Quotas {
+    pub buffered_per_rocket: usize,
+    pub buffered: Quota,
+    pub rockets: Quota,
+    pub keys: Keys,
+}
+
+/// Gives every rocket of the fleet a number of its own, from 1.
+#[derive(Debug, Default)]
+pub struct Keys(AtomicU32);
+
+impl Keys {
+    /// A number that was not given before.
+    #[must_use]
+    pub fn give(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Makes sure that `key`, given in an earlier run, is not given again.
+    pub fn reserve(&self, key: u32) {
+        self.0.fetch_max(key, Ordering::Relaxed);
+    }
+}
+
+impl Quotas {
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            buffered_per_rocket: limits.buffered_per_rocket,
+            buffered: Quota::new(limits.buffered),
+            rockets: Quota::new(limits.rockets),
+            keys: Keys::default(),
+        }
+    }
+}
+
+/// A counted bound.
+#[derive(Debug)]
+pub struct Quota {
+    limit: usize,
+    taken: AtomicUsize,
+}
+
+impl Quota {
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, taken: AtomicUsize::new(0) }
+    }
+
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Takes one, unless the limit is reached.
+    #[must_use]
+    pub fn try_take(&self) -> bool {
+        // Only counts; nothing else is published through it.
+        let taken = self.taken.fetch_add(1, Ordering::Relaxed) < self.limit;
+        if !taken {
+            self.give_back(1);
+        }
+        taken
+    }
+
+    /// Takes some whatever the limit: what was accepted once is kept.
+    pub fn take(&self, count: usize) {
+        self.taken.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn give_back(&self, count: usize) {
+        self.taken.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_ends_at_its_limit_and_can_be_given_back() {
+        let quota = Quota::new(2);
+        assert!(quota.try_take() && quota.try_take());
+        assert!(!quota.try_take());
+        assert_eq!(quota.taken(), 2);
+        quota.give_back(1);
+        assert!(quota.try_take());
+    }
+}

@@ -1,0 +1,288 @@
+//! What can be asked of the fleet, the partial result of one partition, and
+//! the pure merge of the parts.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::view::{Lookup, RocketView, Status};
+use crate::journal::AppendError;
+use crate::telemetry::{Channel, Timestamp};
+
+/// A question to one partition, and where its part of the answer goes.
+#[derive(Debug)]
+pub enum Query {
+    /// One rocket; asked of the partition that owns it.
+    Rocket { channel: Channel, reply: oneshot::Sender<Lookup> },
+    /// Rockets in some order; asked of every partition.
+    Rockets { selection: Arc<Selection>, reply: oneshot::Sender<Part> },
+    /// Missions in use; asked of every partition.
+    Missions { reply: oneshot::Sender<Vec<Arc<str>>> },
+    /// An order rather than a question: store everything that changed by now.
+    /// Answered once that is durable.
+    Checkpoint { reply: oneshot::Sender<Result<(), AppendError>> },
+}
+
+/// Which launched rockets, in which order, and how many.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    pub filter: Filter,
+    pub sort: Sort,
+    /// Only what comes after this position; `None` from the start.
+    pub after: Option<Position>,
+    /// At most so many; `None` for all.
+    pub limit: Option<usize>,
+}
+
+/// Conditions that all hold. Texts match whatever their case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub missions: Vec<String>,
+    pub rocket_type: Option<String>,
+    pub status: Option<Status>,
+}
+
+/// The order of rockets: by a field, then by ID, and all that from the end if
+/// `descending`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sort {
+    pub field: Field,
+    pub descending: bool,
+}
+
+/// A field to sort by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Field {
+    Id,
+    #[default]
+    LaunchTime,
+    LastUpdateTime,
+    LastMessageNumber,
+    Speed,
+    RocketType,
+    Mission,
+    Status,
+    ExplosionReason,
+    BufferedMessages,
+}
+
+/// A rocket's place in an order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub key: SortKey,
+    pub id: Channel,
+}
+
+/// The value that a rocket is sorted by. Positions in one order hold the same
+/// variant throughout.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortKey {
+    /// Sorts before any text.
+    Nothing,
+    Time(Timestamp),
+    Number(i64),
+    Text(Arc<str>),
+}
+
+/// One partition's part of the answer to [`Query::Rockets`].
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The first rockets of the selection that this partition owns, in no
+    /// order; at most [`Selection::limit`].
+    pub rockets: Vec<RocketView>,
+    /// How many rockets match the filter, wherever the page starts and ends.
+    pub total: usize,
+    /// Whether there are rockets in this partition behind these.
+    pub more: bool,
+}
+
+/// The whole answer to [`Query::Rockets`].
+#[derive(Debug, Default)]
+pub struct Page {
+    /// In the selection's order.
+    pub rockets: Vec<RocketView>,
+    pub total: usize,
+    /// Whether there are rockets behind these.
+    pub more: bool,
+}
+
+impl Field {
+    /// Every field with its name in the HTTP contract.
+    pub const NAMES: [(&'static str, Self); 10] = [
+        ("launch_time", Self::LaunchTime),
+        ("id", Self::Id),
+        ("last_update_time", Self::LastUpdateTime),
+        ("last_message_number", Self::LastMessageNumber),
+        ("speed", Self::Speed),
+        ("rocket_type", Self::RocketType),
+        ("mission", Self::Mission),
+        ("status", Self::Status),
+        ("explosion_reason", Self::ExplosionReason),
+        ("buffered_messages", Self::BufferedMessages),
+    ];
+}
+
+impl Field {
+    /// Whether rockets are sorted by such a key when this is the field.
+    #[must_use]
+    pub fn holds(self, key: &SortKey) -> bool {
+        match key {
+            SortKey::Nothing => matches!(self, Self::Id | Self::ExplosionReason),
+            SortKey::Time(_) => matches!(self, Self::LaunchTime | Self::LastUpdateTime),
+            SortKey::Text(_) => {
+                matches!(self, Self::RocketType | Self::Mission | Self::ExplosionReason)
+            }
+            SortKey::Number(_) => matches!(
+                self,
+                Self::LastMessageNumber | Self::Speed | Self::Status | Self::BufferedMessages
+            ),
+        }
+    }
+}
+
+impl Selection {
+    /// Whether a partition answers this from its launch order, without a walk
+    /// over its rockets.
+    #[must_use]
+    pub fn is_indexed(&self) -> bool {
+        self.sort.field == Field::LaunchTime && self.filter == Filter::default()
+    }
+}
+
+impl Filter {
+    /// Whether a rocket meets every condition.
+    #[must_use]
+    pub fn admits(&self, rocket_type: &str, mission: &str, status: Status) -> bool {
+        self.status.is_none_or(|wanted| wanted == status)
+            && self.rocket_type.as_ref().is_none_or(|wanted| same_text(wanted, rocket_type))
+            && self.missions.iter().all(|wanted| same_text(wanted, mission))
+    }
+}
+
+/// Whether two texts are the same, whatever their case.
+#[must_use]
+pub fn same_text(a: &str, b: &str) -> bool {
+    if a.is_ascii() && b.is_ascii() {
+        return a.eq_ignore_ascii_case(b);
+    }
+    let lower = |text| str::chars(text).flat_map(char::to_lowercase);
+    lower(a).eq(lower(b))
+}
+
+impl Sort {
+    /// Compares two positions in this order.
+    #[must_use]
+    pub fn compare(self, a: &Position, b: &Position) -> Ordering {
+        if self.descending { b.cmp(a) } else { a.cmp(b) }
+    }
+
+    /// Where a rocket stands in this order.
+    #[must_use]
+    pub fn position(self, rocket: &RocketView) -> Position {
+        Position { key: self.key(rocket), id: rocket.id.clone() }
+    }
+
+    fn key(self, rocket: &RocketView) -> SortKey {
+        let number = |n: u64| SortKey::Number(i64::try_from(n).unwrap_or(i64::MAX));
+        match self.field {
+            Field::Id => SortKey::Nothing,
+            Field::LaunchTime => SortKey::Time(rocket.launch_time),
+            Field::LastUpdateTime => SortKey::Time(rocket.last_update_time),
+            Field::LastMessageNumber => number(rocket.last_message_number),
+            Field::Speed => SortKey::Number(rocket.speed),
+            Field::RocketType => SortKey::Text(rocket.rocket_type.clone()),
+            Field::Mission => SortKey::Text(rocket.mission.clone()),
+            Field::Status => SortKey::Number(rocket.status as i64),
+            Field::ExplosionReason => {
+                rocket.explosion_reason.clone().map_or(SortKey::Nothing, SortKey::Text)
+            }
+            Field::BufferedMessages => number(rocket.buffered_messages as u64),
+        }
+    }
+}
+
+impl Page {
+    /// Merges the parts of all partitions.
+    #[must_use]
+    pub fn merge(parts: Vec<Part>, sort: Sort, limit: Option<usize>) -> Self {
+        let total = parts.iter().map(|part| part.total).sum();
+        let mut more = parts.iter().any(|part| part.more);
+        let mut keyed: Vec<_> = parts
+            .into_iter()
+            .flat_map(|part| part.rockets)
+            .map(|rocket| (sort.position(&rocket), rocket))
+            .collect();
+        keyed.sort_unstable_by(|(a, _), (b, _)| sort.compare(a, b));
+        if let Some(limit) = limit.filter(|&limit| limit < keyed.len()) {
+            keyed.truncate(limit);
+            more = true;
+        }
+        Self { rockets: keyed.into_iter().map(|(_, rocket)| rocket).collect(), total, more }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(id: &str, launched: i64, speed: i64) -> RocketView {
+        let time = Timestamp::from_unix(launched, 0).unwrap();
+        RocketView {
+            id: Channel::parse(id).unwrap(),
+            launch_time: time,
+            last_update_time: time,
+            last_message_number: 1,
+            speed,
+            rocket_type: "Falcon-9".into(),
+            mission: "ARTEMIS".into(),
+            status: Status::Launched,
+            explosion_reason: None,
+            buffered_messages: 0,
+        }
+    }
+
+    fn ids(page: &Page) -> Vec<String> {
+        page.rockets.iter().map(|rocket| rocket.id.to_string()).collect()
+    }
+
+    fn parts() -> Vec<Part> {
+        vec![
+            Part { rockets: vec![view("d", 2, 7), view("b", 1, 9)], total: 2, more: false },
+            Part { rockets: vec![view("a", 2, 8), view("c", 1, 9)], total: 5, more: false },
+        ]
+    }
+
+    #[test]
+    fn parts_merge_by_key_and_then_by_id() {
+        let sort = Sort::default();
+        let page = Page::merge(parts(), sort, None);
+        assert_eq!(ids(&page), ["b", "c", "a", "d"]);
+        assert_eq!((page.total, page.more), (7, false));
+        let descending = Sort { descending: true, ..sort };
+        assert_eq!(ids(&Page::merge(parts(), descending, None)), ["d", "a", "c", "b"]);
+        let speed = Sort { field: Field::Speed, descending: false };
+        assert_eq!(ids(&Page::merge(parts(), speed, None)), ["d", "a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_cut_page_says_that_there_is_more() {
+        let page = Page::merge(parts(), Sort::default(), Some(3));
+        assert_eq!(ids(&page), ["b", "c", "a"]);
+        assert!(page.more);
+        assert!(!Page::merge(parts(), Sort::default(), Some(4)).more);
+        let mut parts = parts();
+        parts[0].more = true;
+        assert!(Page::merge(parts, Sort::default(), Some(4)).more);
+    }
+
+    #[test]
+    fn texts_match_whatever_their_case() {
+        assert!(same_text("ARTEMIS", "artemis"));
+        assert!(same_text("MISSIÓN", "misión".replace("sión", "ssión").as_str()));
+        assert!(!same_text("ARTEMIS", "ARTEMI"));
+        let filter =
+            Filter { missions: vec!["artemis".into(), "apollo".into()], ..Filter::default() };
+        assert!(!filter.admits("Falcon-9", "ARTEMIS", Status::Launched));
+    }
+}

@@ -1,0 +1,110 @@
+//! Builds the rosters from what the journal kept.
+//!
+//! One thread reads; each partition's roster is built by a thread of its own,
+//! so that a restart with many rockets uses every core. The number of
+//! partitions may differ from the last run: everything is routed anew.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::limits::Quotas;
+use super::roster::Roster;
+use super::routing::Router;
+use crate::journal::Recovered;
+
+/// Items handed over to a building thread at a time.
+const BATCH: usize = 1024;
+
+/// Batches that may wait for a building thread, so that reading does not run
+/// ahead without bound.
+const QUEUE: usize = 4;
+
+/// How far a restart got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    pub rockets: u64,
+    pub messages: u64,
+}
+
+/// Builds one roster for each of `router`'s partitions. `read` hands everything that was
+/// kept to the function it gets, in order, and stops when that breaks off;
+/// `progress` hears how far it got after every batch, and may break off.
+///
+/// # Errors
+/// Those of `read`.
+///
+/// # Panics
+/// When a building thread does.
+pub fn restore<E>(
+    router: &Router,
+    quotas: &Arc<Quotas>,
+    read: impl FnOnce(&mut dyn FnMut(Recovered) -> ControlFlow<()>) -> Result<(), E>,
+    mut progress: impl FnMut(Restored) -> ControlFlow<()>,
+) -> Result<(Vec<Roster>, Restored), E> {
+    thread::scope(|scope| {
+        let (mut feeds, builders): (Vec<Feed>, Vec<_>) = (0..router.partitions())
+            .map(|_| {
+                let (sender, batches) = sync_channel(QUEUE);
+                let roster = Roster::new(quotas.clone());
+                (Feed { sender, batch: Vec::new() }, scope.spawn(|| build(roster, batches)))
+            })
+            .unzip();
+        let mut restored = Restored::default();
+        let result = read(&mut |item| {
+            let channel = match &item {
+                Recovered::Rocket(rocket) => {
+                    restored.rockets += 1;
+                    &rocket.channel
+                }
+                Recovered::Message(message) => {
+                    restored.messages += 1;
+                    &message.channel
+                }
+            };
+            let flushed = feeds[router.route(channel)].push(item);
+            if flushed { progress(restored) } else { ControlFlow::Continue(()) }
+        });
+        feeds.into_iter().for_each(Feed::flush);
+        let rosters = builders
+            .into_iter()
+            .map(|builder| builder.join().expect("a thread that builds a roster panicked"))
+            .collect();
+        result.map(|()| (rosters, restored))
+    })
+}
+
+/// The way to one building thread.
+struct Feed {
+    sender: SyncSender<Vec<Recovered>>,
+    batch: Vec<Recovered>,
+}
+
+impl Feed {
+    /// Adds one item; returns whether that completed a batch.
+    fn push(&mut self, item: Recovered) -> bool {
+        self.batch.push(item);
+        let full = self.batch.len() == BATCH;
+        if full {
+            let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+            // Fails only if the thread panicked, which joining it shows.
+            let _ = self.sender.send(batch);
+        }
+        full
+    }
+
+    fn flush(self) {
+        let _ = self.sender.send(self.batch);
+    }
+}
+
+fn build(mut roster: Roster, batches: Receiver<Vec<Recovered>>) -> Roster {
+    for item in batches.into_iter().flatten() {
+        match item {
+            Recovered::Rocket(rocket) => roster.restore(rocket),
+            Recovered::Message(message) => roster.replay(message),
+        }
+    }
+    roster
+}

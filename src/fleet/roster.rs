@@ -1,0 +1,369 @@
+//! The rockets of one partition: their state, their order, their bounds.
+//!
+//! Synchronous, and owned by one worker. A message goes through in two steps,
+//! with the journal in between: [`Roster::admit`] decides whether it is
+//! accepted and changes nothing that a reader sees; [`Roster::apply`] folds it
+//! in. Several batches may be between the two, so what is admitted and not yet
+//! applied is counted, and the bounds hold for both together.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use ahash::{AHashMap, RandomState};
+use hashbrown::HashTable;
+
+use super::inbox::{Outcome, Refusal};
+use super::limits::Quotas;
+use super::query::{Filter, Part, Position, Selection, SortKey};
+use super::view::{Lookup, RocketView, Status};
+use crate::telemetry::reorder::{Place, Reorder};
+use crate::telemetry::rocket::{Anomaly, Effect, Rocket, Vocabulary};
+use crate::telemetry::{Channel, Message, Report, Timestamp};
+
+/// A rocket's place in its roster; stays the same as long as the roster lives.
+pub type Slot = u32;
+
+/// A message that was let in, on its way to [`Roster::apply`].
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    slot: Slot,
+    /// Whether room for it was taken in the buffers.
+    early: bool,
+}
+
+/// What [`Roster::admit`] decided.
+#[derive(Debug)]
+pub enum Admission {
+    Accepted(Ticket),
+    /// Applied or buffered before.
+    Known,
+    Refused(Refusal),
+}
+
+/// See the module.
+pub struct Roster {
+    pub(super) rockets: Chunked<Tracked>,
+    /// Slots, found by channel.
+    by_channel: Vec<HashTable<Slot>>,
+    /// Slots of launched rockets.
+    pub(super) by_launch: BTreeMap<(Timestamp, Channel), Slot>,
+    pub(super) vocabulary: Vocabulary,
+    /// Rockets with messages between admission and application.
+    admitted: AHashMap<Slot, Admitted>,
+    pub(super) quotas: Arc<Quotas>,
+    hasher: RandomState,
+}
+
+pub(super) struct Tracked {
+    pub channel: Channel,
+    pub reorder: Reorder,
+    pub rocket: Rocket,
+    /// The rocket's number in the journal's store.
+    pub key: u32,
+    /// Whether it changed since it was stored last.
+    pub changed: bool,
+}
+
+/// What is admitted of one rocket's messages and not applied yet.
+struct Admitted {
+    messages: usize,
+    /// The number awaited once the ones that came in order are applied.
+    next: u64,
+    /// How many of them will have to wait in the buffer.
+    early: usize,
+}
+
+/// The channel index grows in so many pieces, so that none of them holds the
+/// worker up for long when it does.
+const INDEX_PIECES: usize = 256;
+
+impl Roster {
+    #[must_use]
+    pub fn new(quotas: Arc<Quotas>) -> Self {
+        Self {
+            rockets: Chunked::default(),
+            by_channel: (0..INDEX_PIECES).map(|_| HashTable::new()).collect(),
+            by_launch: BTreeMap::new(),
+            vocabulary: Vocabulary::default(),
+            admitted: AHashMap::new(),
+            quotas,
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Decides whether a message is accepted. Nothing that a reader sees
+    /// changes. An accepted message must be applied, in the order of admission.
+    pub fn admit(&mut self, message: &Message) -> Admission {
+        let number = message.report.number;
+        let slot = self.find(&message.channel);
+        let (place, next) = match slot {
+            Some(slot) => {
+                let reorder = &self.rockets.get(slot).reorder;
+                let place = reorder.place(number);
+                match self.admitted.get(&slot) {
+                    Some(admitted) if place != Place::Known => {
+                        let place = if number > admitted.next { Place::Early } else { Place::Next };
+                        (place, admitted.next)
+                    }
+                    _ => (place, reorder.next()),
+                }
+            }
+            None if number == 1 => (Place::Next, 1),
+            None => (Place::Early, 1),
+        };
+        if place == Place::Known {
+            return Admission::Known;
+        }
+        let early = place == Place::Early;
+        if early && let Err(refusal) = self.reserve_buffer(slot) {
+            return Admission::Refused(refusal);
+        }
+        let Some(slot) = slot.or_else(|| self.insert(message.channel.clone())) else {
+            if early {
+                self.quotas.buffered.give_back(1);
+            }
+            return Admission::Refused(Refusal::FleetFull { limit: self.quotas.rockets.limit() });
+        };
+        let admitted =
+            self.admitted.entry(slot).or_insert(Admitted { messages: 0, next, early: 0 });
+        admitted.messages += 1;
+        admitted.early += usize::from(early);
+        // A repeat of what is still in flight is below `next`, and leaves it.
+        admitted.next += u64::from(number == admitted.next);
+        Admission::Accepted(Ticket { slot, early })
+    }
+
+    /// Takes room for one early message of the rocket at `slot`.
+    fn reserve_buffer(&self, slot: Option<Slot>) -> Result<(), Refusal> {
+        let waiting = slot.map_or(0, |slot| {
+            let in_flight = self.admitted.get(&slot).map_or(0, |admitted| admitted.early);
+            self.rockets.get(slot).reorder.buffered() + in_flight
+        });
+        let limit = self.quotas.buffered_per_rocket;
+        if waiting >= limit {
+            return Err(Refusal::RocketBufferFull { limit });
+        }
+        if !self.quotas.buffered.try_take() {
+            return Err(Refusal::FleetBufferFull { limit: self.quotas.buffered.limit() });
+        }
+        Ok(())
+    }
+
+    /// Folds an admitted message in, with every message that waited for it.
+    /// `strange` hears of each anomaly.
+    pub fn apply(
+        &mut self,
+        ticket: Ticket,
+        report: Report,
+        mut strange: impl FnMut(&Channel, u64, Anomaly),
+    ) -> Outcome {
+        self.settle(ticket);
+        let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(ticket.slot);
+        let mut passed = 0;
+        let place = reorder.offer(report, |report| {
+            passed += 1;
+            let (number, time) = (report.number, report.time);
+            match rocket.apply(report, &mut self.vocabulary) {
+                Effect::Launched => {
+                    self.by_launch.insert((time, channel.clone()), ticket.slot);
+                }
+                Effect::Updated => {}
+                Effect::Anomaly(anomaly) => strange(channel, number, anomaly),
+            }
+        });
+        *changed |= place != Place::Known;
+        // Room in the buffers that is free now: that of the messages which
+        // waited until now, and that of this one if it need not wait.
+        let released = match place {
+            Place::Next => passed - 1 + usize::from(ticket.early),
+            Place::Early => {
+                if !ticket.early {
+                    self.quotas.buffered.take(1);
+                }
+                0
+            }
+            Place::Known => usize::from(ticket.early),
+        };
+        if released > 0 {
+            self.quotas.buffered.give_back(released);
+        }
+        match place {
+            Place::Next => Outcome::Applied,
+            Place::Early => Outcome::Buffered,
+            Place::Known => Outcome::Duplicate,
+        }
+    }
+
+    /// Counts a message out of what is in flight.
+    fn settle(&mut self, ticket: Ticket) {
+        if let Some(admitted) = self.admitted.get_mut(&ticket.slot) {
+            admitted.messages -= 1;
+            admitted.early -= usize::from(ticket.early);
+            if admitted.messages == 0 {
+                self.admitted.remove(&ticket.slot);
+            }
+        }
+    }
+
+    pub(super) fn find(&self, channel: &Channel) -> Option<Slot> {
+        let hash = self.hasher.hash_one(channel);
+        let is_it = |&slot: &Slot| self.rockets.get(slot).channel == *channel;
+        self.by_channel[piece(hash)].find(hash, is_it).copied()
+    }
+
+    /// Makes room for a new channel; `None` when the fleet is full.
+    fn insert(&mut self, channel: Channel) -> Option<Slot> {
+        let key = self.quotas.rockets.try_take().then(|| self.quotas.keys.give())?;
+        Some(self.push(Tracked::new(channel, key)))
+    }
+
+    pub(super) fn push(&mut self, tracked: Tracked) -> Slot {
+        let hash = self.hasher.hash_one(&tracked.channel);
+        let slot = self.rockets.push(tracked);
+        let hash_of = |&slot: &Slot| self.hasher.hash_one(&self.rockets.get(slot).channel);
+        self.by_channel[piece(hash)].insert_unique(hash, slot, hash_of);
+        slot
+    }
+
+    /// What is known of one channel.
+    #[must_use]
+    pub fn lookup(&self, channel: &Channel) -> Lookup {
+        let Some(slot) = self.find(channel) else { return Lookup::Unknown };
+        match (self.view(slot), self.rockets.get(slot)) {
+            (Some(view), _) => Lookup::Found(Box::new(view)),
+            // Admitted, but nothing of it is durable yet.
+            (None, tracked) if tracked.is_blank() => Lookup::Unknown,
+            (None, tracked) => {
+                Lookup::NotLaunched { buffered_messages: tracked.reorder.buffered() }
+            }
+        }
+    }
+
+    /// Missions of launched rockets, each once.
+    #[must_use]
+    pub fn missions(&self) -> Vec<Arc<str>> {
+        self.vocabulary.missions.iter().cloned().collect()
+    }
+
+    /// The number of launched rockets.
+    #[must_use]
+    pub fn launched(&self) -> usize {
+        self.by_launch.len()
+    }
+
+    /// The number of slots; each below it holds a rocket, launched or not.
+    #[must_use]
+    pub fn slots(&self) -> Slot {
+        self.rockets.len
+    }
+
+    /// The rocket at `slot` as a reader sees it; `None` before its launch.
+    #[must_use]
+    pub fn view(&self, slot: Slot) -> Option<RocketView> {
+        self.view_if(slot, &Filter::default())
+    }
+
+    /// As [`Roster::view`], but only of a rocket that `filter` admits.
+    #[must_use]
+    pub fn view_if(&self, slot: Slot, filter: &Filter) -> Option<RocketView> {
+        let Tracked { channel, reorder, rocket, .. } = self.rockets.get(slot);
+        let flight = rocket.flight.as_ref()?;
+        let rocket_type = self.vocabulary.types.get(&flight.rocket_type);
+        let mission = self.vocabulary.missions.get(&flight.mission);
+        let status = if flight.explosion.is_some() { Status::Exploded } else { Status::Launched };
+        filter.admits(rocket_type, mission, status).then(|| RocketView {
+            id: channel.clone(),
+            launch_time: flight.launch_time,
+            last_update_time: rocket.last_update_time.unwrap_or(flight.launch_time),
+            last_message_number: reorder.next() - 1,
+            speed: flight.speed,
+            rocket_type: rocket_type.clone(),
+            mission: mission.clone(),
+            status,
+            explosion_reason: flight
+                .explosion
+                .as_ref()
+                .map(|reason| self.vocabulary.reasons.get(reason).clone()),
+            buffered_messages: reorder.buffered(),
+        })
+    }
+
+    /// A page in launch order, unfiltered, in O(limit).
+    ///
+    /// `selection` must be [indexed](Selection::is_indexed) and have a limit.
+    #[must_use]
+    pub fn by_launch(&self, selection: &Selection) -> Part {
+        let limit = selection.limit.unwrap_or(usize::MAX);
+        let after = selection.after.as_ref().and_then(|Position { key, id }| match key {
+            SortKey::Time(time) => Some(Bound::Excluded((*time, id.clone()))),
+            _ => None,
+        });
+        let after = after.unwrap_or(Bound::Unbounded);
+        let mut slots: Box<dyn Iterator<Item = Slot>> = if selection.sort.descending {
+            Box::new(self.by_launch.range((Bound::Unbounded, after)).rev().map(|(_, &slot)| slot))
+        } else {
+            Box::new(self.by_launch.range((after, Bound::Unbounded)).map(|(_, &slot)| slot))
+        };
+        let rockets = slots.by_ref().take(limit).filter_map(|slot| self.view(slot)).collect();
+        Part { rockets, total: self.launched(), more: slots.next().is_some() }
+    }
+}
+
+impl Ticket {
+    /// For a message that was accepted in an earlier run.
+    pub(super) fn unreserved(slot: Slot) -> Self {
+        Self { slot, early: false }
+    }
+}
+
+impl Tracked {
+    pub(super) fn new(channel: Channel, key: u32) -> Self {
+        Self { channel, reorder: Reorder::new(), rocket: Rocket::default(), key, changed: false }
+    }
+
+    /// Whether nothing was applied or buffered yet.
+    fn is_blank(&self) -> bool {
+        self.reorder.next() == 1 && self.reorder.buffered() == 0
+    }
+}
+
+/// The piece of the channel index that a hash belongs to. The table within
+/// uses the lowest and the highest bits, so this takes some between.
+fn piece(hash: u64) -> usize {
+    (hash >> 40) as usize % INDEX_PIECES
+}
+
+/// A list that grows a chunk at a time, so that it never moves what it holds.
+pub(super) struct Chunked<T> {
+    chunks: Vec<Vec<T>>,
+    len: u32,
+}
+
+const CHUNK: u32 = 1024;
+
+impl<T> Default for Chunked<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> Chunked<T> {
+    fn push(&mut self, item: T) -> u32 {
+        let at = self.len;
+        if at.is_multiple_of(CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK as usize));
+        }
+        self.chunks[(at / CHUNK) as usize].push(item);
+        self.len += 1;
+        at
+    }
+
+    pub(super) fn get(&self, at: u32) -> &T {
+        &self.chunks[(at / CHUNK) as usize][(at % CHUNK) as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, at: u32) -> &mut T {
+        &mut self.chunks[(at / CHUNK) as usize][(at % CHUNK) as usize]
+    }
+}

@@ -1,0 +1,48 @@
+//! A rocket as a reader sees it: a cheap snapshot that outlives the moment.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::telemetry::{Channel, Timestamp};
+
+/// One launched rocket, as it was when its worker was asked. Serialises to the
+/// JSON object of the HTTP contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct RocketView {
+    pub id: Channel,
+    pub launch_time: Timestamp,
+    pub last_update_time: Timestamp,
+    pub last_message_number: u64,
+    pub speed: i64,
+    pub rocket_type: Arc<str>,
+    pub mission: Arc<str>,
+    pub status: Status,
+    pub explosion_reason: Option<Arc<str>>,
+    /// Messages that wait for an earlier one.
+    pub buffered_messages: usize,
+}
+
+/// Whether a rocket still flies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Status {
+    Exploded,
+    Launched,
+}
+
+impl Status {
+    /// Every status with its name in the HTTP contract, sorted by name.
+    pub const NAMES: [(&'static str, Self); 2] =
+        [("Exploded", Self::Exploded), ("Launched", Self::Launched)];
+}
+
+/// What is known of one channel.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    Found(Box<RocketView>),
+    /// Messages came, but the launch has not been applied.
+    NotLaunched {
+        buffered_messages: usize,
+    },
+    Unknown,
+}

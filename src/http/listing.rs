@@ -1,0 +1,290 @@
+//! Query parameters, pages and streams of the endpoints that list rockets.
+//!
+//! A listing with a `limit` is one page. A listing without one is the whole
+//! fleet, and is streamed: the reader's pace decides when the next rockets are
+//! fetched and written out, so a slow reader holds nobody up and takes the
+//! memory of a page. In launch order the stream goes on page by page; any other
+//! order has to be collected first, and only a few such collections may exist
+//! at a time.
+
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use warp::http::header::{CONTENT_TYPE, LINK};
+use warp::http::{HeaderName, HeaderValue};
+use warp::reply::{Reply, Response};
+
+use super::cursor;
+use super::problem::Problem;
+use super::routes::Context;
+use crate::fleet::handle::QueryError;
+use crate::fleet::query::{Field, Page, Selection, Sort};
+use crate::fleet::view::{RocketView, Status};
+
+/// Most rockets on a page that a client may ask for.
+const MAX_LIMIT: usize = 1000;
+
+/// Rockets written out at a time when a listing is streamed.
+const STREAMED: usize = 256;
+
+/// Collected listings that may exist at a time; beyond it they wait.
+pub const MAX_COLLECTED: usize = 2;
+
+/// Below so many rockets a collected listing is too small to be counted.
+const SMALL: usize = 10_000;
+
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+const PARAMETERS: &str = "sort, order, mission, status, rocket_type, limit and cursor";
+
+/// What a client asked for.
+pub struct Listing {
+    pub selection: Selection,
+    path: String,
+    /// As given, but for the cursor.
+    parameters: Vec<(String, String)>,
+}
+
+/// What stands around the array of rockets.
+pub struct Envelope {
+    prefix: String,
+    suffix: &'static str,
+}
+
+/// The first rockets of a listing.
+pub struct First {
+    page: Page,
+    /// What lets a large collected listing exist.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Envelope {
+    /// Nothing: the array is the answer.
+    #[must_use]
+    pub fn array() -> Self {
+        Self { prefix: "[".to_owned(), suffix: "]" }
+    }
+
+    /// The object around the rockets on one mission.
+    #[must_use]
+    pub fn mission(mission: &str) -> Self {
+        let name = serde_json::Value::from(mission);
+        Self { prefix: format!(r#"{{"mission":{name},"rockets":["#), suffix: "]}" }
+    }
+}
+
+impl Listing {
+    /// Reads the query string of a request to `path`.
+    ///
+    /// # Errors
+    /// 400, naming the parameter and what is allowed.
+    pub fn parse(path: &str, query: &str) -> Result<Self, Problem> {
+        let parameters: Vec<(String, String)> =
+            form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let mut selection = Selection::default();
+        let mut cursor = None;
+        for (at, (name, value)) in parameters.iter().enumerate() {
+            if parameters[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Problem::bad_parameter(format!("{name}: is given twice")));
+            }
+            match name.as_str() {
+                "sort" => selection.sort.field = one_of(name, value, &Field::NAMES)?,
+                "order" => {
+                    let orders = [("asc", false), ("desc", true)];
+                    selection.sort.descending = one_of(name, value, &orders)?;
+                }
+                "mission" => selection.filter.missions.push(value.clone()),
+                "rocket_type" => selection.filter.rocket_type = Some(value.clone()),
+                "status" => selection.filter.status = Some(one_of(name, value, &Status::NAMES)?),
+                "limit" => selection.limit = Some(limit(value)?),
+                "cursor" => cursor = Some(value),
+                _ => {
+                    let detail = format!("{name}: unknown parameter; allowed are {PARAMETERS}");
+                    return Err(Problem::bad_parameter(detail));
+                }
+            }
+        }
+        if let Some(text) = cursor {
+            selection.after = Some(cursor::decode(selection.sort, text).ok_or_else(|| {
+                Problem::bad_parameter(
+                    "cursor: expected one that a listing with the same sort and order gave",
+                )
+            })?);
+        }
+        let parameters = parameters.into_iter().filter(|(name, _)| name != "cursor").collect();
+        Ok(Self { selection, path: path.to_owned(), parameters })
+    }
+
+    /// The value of the `Link` header that leads to what comes after `last`.
+    fn next_link(&self, last: &RocketView) -> String {
+        let sort = self.selection.sort;
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.parameters)
+            .append_pair("cursor", &cursor::encode(sort, &sort.position(last)))
+            .finish();
+        format!("<{}?{query}>; rel=\"next\"", self.path)
+    }
+}
+
+fn limit(value: &str) -> Result<usize, Problem> {
+    value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+        Problem::bad_parameter(format!(
+            "limit: expected a number from 1 to {MAX_LIMIT}, found {value:?}"
+        ))
+    })
+}
+
+/// Reads one of a few named values, whatever its case.
+fn one_of<T: Copy>(parameter: &str, value: &str, names: &[(&str, T)]) -> Result<T, Problem> {
+    let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
+    found.map(|&(_, named)| named).ok_or_else(|| {
+        let allowed: Vec<_> = names.iter().map(|&(name, _)| name).collect();
+        let allowed = allowed.join(", ");
+        Problem::bad_parameter(format!("{parameter}: expected one of {allowed}; found {value:?}"))
+    })
+}
+
+/// Fetches the first rockets of a listing.
+///
+/// # Errors
+/// 503 when the fleet does not answer in time.
+pub async fn first_page(context: &Context, listing: &Listing) -> Result<First, Problem> {
+    let deadline = Instant::now() + context.config.request_timeout;
+    let mut selection = listing.selection.clone();
+    let mut permit = None;
+    if selection.limit.is_none() {
+        if selection.is_indexed() {
+            selection.limit = Some(STREAMED);
+        } else {
+            let permits = context.collections.clone();
+            let acquired = timeout_at(deadline, permits.acquire_owned()).await;
+            // The semaphore is never closed.
+            permit = acquired.map_err(|_| QueryError::TooManyCollected)?.ok();
+        }
+    }
+    let page = context.fleet.rockets(Arc::new(selection), deadline).await?;
+    Ok(First { permit: permit.filter(|_| page.rockets.len() > SMALL), page })
+}
+
+/// The answer that begins with `first`.
+///
+/// # Errors
+/// None today; a `Result` so that it ends a handler.
+pub fn respond(
+    context: Context,
+    listing: Listing,
+    first: First,
+    envelope: Envelope,
+) -> Result<Response, Problem> {
+    let First { page, permit } = first;
+    let total = page.total;
+    let paged = listing.selection.limit.is_some();
+    let link =
+        page.rockets.last().filter(|_| paged && page.more).map(|last| listing.next_link(last));
+    let mut response = if paged || (!page.more && page.rockets.len() <= MAX_LIMIT) {
+        let mut json = envelope.prefix;
+        write_rockets(&mut json, &page.rockets, true);
+        json.push_str(envelope.suffix);
+        Response::new(json.into())
+    } else if page.more {
+        let sort = listing.selection.sort;
+        let pages = Pages { context, selection: listing.selection, sort };
+        warp::reply::stream(Unshared(Mutex::new(Box::pin(pages.stream(page, envelope)))))
+            .into_response()
+    } else {
+        let chunks = collected(page.rockets, permit, envelope);
+        warp::reply::stream(Unshared(Mutex::new(Box::pin(chunks)))).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(TOTAL_COUNT, HeaderValue::from(total));
+    // Cannot fail: everything in a link is percent-encoded or base64.
+    if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
+        headers.insert(LINK, link);
+    }
+    Ok(response)
+}
+
+fn write_rockets(json: &mut String, rockets: &[RocketView], first: bool) {
+    for (at, rocket) in rockets.iter().enumerate() {
+        if at > 0 || !first {
+            json.push(',');
+        }
+        // Cannot fail: a rocket always serialises, and a `String` takes all.
+        let _ = write!(json, "{}", serde_json::to_string(rocket).unwrap_or_default());
+    }
+}
+
+type Chunk = Result<Bytes, QueryError>;
+
+/// The rest of a listing in launch order, fetched page by page.
+struct Pages {
+    context: Context,
+    selection: Selection,
+    sort: Sort,
+}
+
+impl Pages {
+    fn stream(self, first: Page, envelope: Envelope) -> impl Stream<Item = Chunk> + Send {
+        let start = (self, Some(first), envelope.prefix, true);
+        stream::try_unfold(start, move |(mut pages, page, mut json, is_first)| async move {
+            let Some(page) = page else { return Ok(None) };
+            write_rockets(&mut json, &page.rockets, is_first);
+            let next = match page.rockets.last().filter(|_| page.more) {
+                Some(last) => Some(pages.after(last).await?),
+                None => {
+                    json.push_str(envelope.suffix);
+                    None
+                }
+            };
+            Ok(Some((Bytes::from(json), (pages, next, String::new(), false))))
+        })
+    }
+
+    async fn after(&mut self, last: &RocketView) -> Result<Page, QueryError> {
+        self.selection.after = Some(self.sort.position(last));
+        self.selection.limit = Some(STREAMED);
+        let deadline = Instant::now() + self.context.config.request_timeout;
+        self.context.fleet.rockets(Arc::new(self.selection.clone()), deadline).await
+    }
+}
+
+/// A collected listing, written out a piece at a time.
+fn collected(
+    rockets: Vec<RocketView>,
+    permit: Option<OwnedSemaphorePermit>,
+    envelope: Envelope,
+) -> impl Stream<Item = Chunk> + Send {
+    let mut rockets = rockets.into_iter();
+    let mut prefix = Some(envelope.prefix);
+    let mut suffix = Some(envelope.suffix);
+    stream::iter(std::iter::from_fn(move || {
+        let _held_until_the_end = &permit;
+        let piece: Vec<_> = rockets.by_ref().take(STREAMED).collect();
+        if piece.is_empty() {
+            return suffix.take().map(|suffix| Ok(Bytes::from(suffix)));
+        }
+        let first = prefix.is_some();
+        let mut json = prefix.take().unwrap_or_default();
+        write_rockets(&mut json, &piece, first);
+        Some(Ok(Bytes::from(json)))
+    }))
+}
+
+/// Lets a stream that only one task may poll be part of a response, which warp
+/// wants to be `Sync`. The lock is never taken: polling has `&mut`.
+struct Unshared<S>(Mutex<Pin<Box<S>>>);
+
+impl<S: Stream> Stream for Unshared<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<S::Item>> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll_next(cx)
+    }
+}

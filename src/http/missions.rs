@@ -1,0 +1,44 @@
+//! `GET /missions` and `GET /missions/{mission}`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use warp::reply::Response;
+
+use super::listing::{self, Envelope, Listing};
+use super::problem::Problem;
+use super::routes::{Context, decode_segment, json};
+use crate::fleet::query::same_text;
+
+#[derive(Serialize)]
+struct Missions {
+    missions: Vec<Arc<str>>,
+}
+
+/// Every mission that a launched rocket is on.
+pub async fn list(context: Context) -> Result<Response, Problem> {
+    let deadline = Instant::now() + context.config.request_timeout;
+    let missions = context.fleet.missions(deadline).await?;
+    Ok(json(&Missions { missions }))
+}
+
+/// The rockets on one mission, matched whatever its case. The answer shows the
+/// mission as the rockets spell it; of several spellings the first in order.
+pub async fn get(
+    context: Context,
+    segment: String,
+    parameters: String,
+) -> Result<Response, Problem> {
+    let wanted = decode_segment(&segment)?;
+    let mut listing = Listing::parse(&format!("/missions/{segment}"), &parameters)?;
+    let deadline = Instant::now() + context.config.request_timeout;
+    let missions = context.fleet.missions(deadline).await?;
+    let mission = missions
+        .into_iter()
+        .find(|mission| same_text(mission, &wanted))
+        .ok_or_else(|| Problem::not_found(format!("no rocket is on the mission {wanted:?}")))?;
+    listing.selection.filter.missions.push(wanted);
+    let first = listing::first_page(&context, &listing).await?;
+    listing::respond(context, listing, first, Envelope::mission(&mission))
+}

@@ -1,0 +1,134 @@
+//! Every error that a client can get, as `application/problem+json`.
+//!
+//! This file holds the one table from errors to status codes.
+
+use serde::Serialize;
+use warp::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use warp::http::{HeaderValue, StatusCode};
+use warp::reply::Response;
+
+use crate::fleet::handle::{QueryError, SubmitError};
+use crate::fleet::health::Unavailable;
+use crate::fleet::inbox::Refusal;
+use crate::telemetry::wire::WireError;
+
+/// Seconds after which a refused client may try again: the time in which an
+/// inbox drains and a missing message may arrive.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// An answer that is not a success (RFC 9457).
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    header: Option<(warp::http::HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    /// Where the clients of the original service look.
+    error: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), header: None }
+    }
+
+    /// As [`Problem::new`], for what may go well later.
+    fn for_now(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { header: Some((RETRY_AFTER, RETRY_AFTER_SECONDS)), ..Self::new(status, detail) }
+    }
+
+    /// A query parameter that is unknown or has a bad value.
+    pub fn bad_parameter(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        let detail = format!("this path allows only {allowed}");
+        Self {
+            header: Some((ALLOW, HeaderValue::from_static(allowed))),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        }
+    }
+
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    pub fn body_too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+    }
+
+    pub fn body_broken(detail: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {detail}"))
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_response(self) -> Response {
+        let body = Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            error: &self.detail,
+        };
+        // Cannot fail: texts and a number always serialise.
+        let json = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = Response::new(json.into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.header);
+        response
+    }
+}
+
+impl From<WireError> for Problem {
+    fn from(error: WireError) -> Self {
+        let status = match error {
+            WireError::NotJson(_) => StatusCode::BAD_REQUEST,
+            WireError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        let status = match error {
+            SubmitError::Refused(
+                Refusal::RocketBufferFull { .. } | Refusal::FleetBufferFull { .. },
+            ) => StatusCode::TOO_MANY_REQUESTS,
+            SubmitError::Refused(Refusal::FleetFull { .. } | Refusal::NotKept(_))
+            | SubmitError::Unavailable(_)
+            | SubmitError::Busy
+            | SubmitError::TimedOut
+            | SubmitError::Lost => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::for_now(status, error.to_string())
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}

@@ -1,0 +1,34 @@
+//! `GET /rockets` and `GET /rockets/{id}`.
+
+use tokio::time::Instant;
+use warp::reply::Response;
+
+use super::listing::{self, Envelope, Listing};
+use super::problem::Problem;
+use super::routes::{Context, decode_segment, json};
+use crate::fleet::view::Lookup;
+use crate::telemetry::Channel;
+
+/// All launched rockets, or a page of them.
+pub async fn list(context: Context, parameters: String) -> Result<Response, Problem> {
+    let listing = Listing::parse("/rockets", &parameters)?;
+    let first = listing::first_page(&context, &listing).await?;
+    listing::respond(context, listing, first, Envelope::array())
+}
+
+/// One launched rocket.
+pub async fn get(context: Context, segment: String) -> Result<Response, Problem> {
+    let id = decode_segment(&segment)?;
+    let unknown = || Problem::not_found(format!("no rocket with the ID {id:?} is known"));
+    // What cannot be a channel has sent no message.
+    let channel = Channel::parse(&id).map_err(|_| unknown())?;
+    let deadline = Instant::now() + context.config.request_timeout;
+    match context.fleet.rocket(channel, deadline).await? {
+        Lookup::Found(rocket) => Ok(json(&rocket)),
+        Lookup::NotLaunched { buffered_messages } => Err(Problem::not_found(format!(
+            "the rocket {id:?} is not launched yet: its launch message is missing, \
+             and {buffered_messages} messages wait"
+        ))),
+        Lookup::Unknown => Err(unknown()),
+    }
+}

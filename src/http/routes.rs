@@ -1,0 +1,154 @@
+//! Which path leads where. The hot route comes first, and every request finds
+//! an answer here, so no rejection of warp's reaches a client.
+
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use warp::http::header::CONTENT_TYPE;
+use warp::http::{HeaderValue, Method};
+use warp::path::FullPath;
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use super::problem::Problem;
+use super::{listing, messages, missions, rockets};
+use crate::config::HttpConfig;
+use crate::fleet::Fleet;
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    pub fleet: Fleet,
+    pub config: Arc<HttpConfig>,
+    /// One permit for each large listing that may be held in memory.
+    pub collections: Arc<Semaphore>,
+}
+
+impl Context {
+    #[must_use]
+    pub fn new(fleet: Fleet, config: HttpConfig) -> Self {
+        let collections = Arc::new(Semaphore::new(listing::MAX_COLLECTED));
+        Self { fleet, config: Arc::new(config), collections }
+    }
+}
+
+/// Every route of the service.
+pub fn routes(
+    context: Context,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    let context = warp::any().map(move || context.clone());
+    let read = warp::get().or(warp::head()).unify();
+    let parameters = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let end = warp::path::end;
+
+    let post_message = warp::path("messages")
+        .and(end())
+        .and(warp::post())
+        .and(context.clone())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(|context, headers, body| async {
+            answer(messages::post(context, headers, body).await)
+        })
+        .boxed();
+    let list_rockets = warp::path("rockets")
+        .and(end())
+        .and(read)
+        .and(context.clone())
+        .and(parameters)
+        .then(|context, parameters| async { answer(rockets::list(context, parameters).await) })
+        .boxed();
+    let get_rocket = warp::path!("rockets" / String)
+        .and(read)
+        .and(context.clone())
+        .then(|id, context| async { answer(rockets::get(context, id).await) })
+        .boxed();
+    let list_missions = warp::path("missions")
+        .and(end())
+        .and(read)
+        .and(context.clone())
+        .then(|context| async { answer(missions::list(context).await) })
+        .boxed();
+    let get_mission = warp::path!("missions" / String)
+        .and(read)
+        .and(context.clone())
+        .and(parameters)
+        .then(|mission, context, parameters| async {
+            answer(missions::get(context, mission, parameters).await)
+        })
+        .boxed();
+    let readyz = warp::path("readyz")
+        .and(end())
+        .and(read)
+        .and(context)
+        .then(|context| async move { answer(readiness(&context)) })
+        .boxed();
+    let nothing = warp::path::full()
+        .and(warp::method())
+        .then(|path, method| async { no_route(path, method).into_response() })
+        .boxed();
+
+    post_message
+        .or(list_rockets)
+        .unify()
+        .or(get_rocket)
+        .unify()
+        .or(list_missions)
+        .unify()
+        .or(get_mission)
+        .unify()
+        .or(readyz)
+        .unify()
+        .or(nothing)
+        .unify()
+}
+
+fn answer(result: Result<Response, Problem>) -> Response {
+    result.unwrap_or_else(Problem::into_response)
+}
+
+/// Whether the service can do all of its work, and if not, why.
+fn readiness(context: &Context) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Ready {
+        status: &'static str,
+    }
+    context.fleet.health().ready()?;
+    Ok(json(&Ready { status: "ready" }))
+}
+
+/// Why no route took a request: the path, or else the method.
+fn no_route(path: FullPath, method: Method) -> Problem {
+    let path = path.as_str();
+    let mut segments = path.trim_start_matches('/').trim_end_matches('/').split('/');
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("messages"), None, _) => Problem::method_not_allowed("POST"),
+        (Some("rockets" | "missions"), _, None) | (Some("readyz"), None, _) => {
+            Problem::method_not_allowed("GET, HEAD")
+        }
+        _ => Problem::not_found(format!("there is nothing for {method} at {path:?}")),
+    }
+}
+
+/// A successful answer with a JSON body.
+#[must_use]
+pub fn json(body: &impl Serialize) -> Response {
+    // Cannot fail: the bodies are plain structs of texts, numbers and times.
+    let json = serde_json::to_string(body).unwrap_or_default();
+    let mut response = Response::new(json.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The text of a path segment; warp hands segments over as they came.
+///
+/// # Errors
+/// 404 when it is not UTF-8, since nothing has such a name.
+pub fn decode_segment(segment: &str) -> Result<String, Problem> {
+    percent_decode_str(segment)
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| Problem::not_found("the path is not UTF-8 once it is percent-decoded"))
+}

@@ -1,0 +1,132 @@
+//! The accept loop: limits, timeouts, and the ordered stop.
+//!
+//! warp's own server has no bound on connections and no time limit on a
+//! request's head, so its routes are served from here, over hyper.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_io_timeout::TimeoutStream;
+use tracing::{debug, warn};
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+/// Most bytes of a request's head, and of what is read of a body at a time.
+const MAX_READ_BUFFER: usize = 64 * 1024;
+
+/// How long to wait after an accept failed, for instance for want of file
+/// descriptors: what is needed is freed only by connections that end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the accept loop allows.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerLimits {
+    /// Connections served at once; further ones wait in the listener's backlog.
+    pub max_connections: usize,
+    /// For a head to arrive, for a kept-alive connection to be used again, and
+    /// for a stalled reader to take more.
+    pub idle_timeout: Duration,
+}
+
+/// Whether everything in flight was finished at a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    Finished,
+    /// The deadline came first, and connections were cut.
+    CutOff,
+}
+
+/// Serves `routes` on `listener` until `shutdown` is done; then takes no more
+/// connections, lets requests in flight finish until the deadline that
+/// `shutdown` gave, and returns.
+pub async fn serve<F>(
+    listener: TcpListener,
+    routes: F,
+    limits: ServerLimits,
+    shutdown: impl Future<Output = Instant>,
+) -> Stopped
+where
+    F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
+    F::Future: Send,
+{
+    let service = TowerToHyperService::new(warp::service(routes));
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    let deadline = loop {
+        let accepted = tokio::select! {
+            deadline = &mut shutdown => break deadline,
+            accepted = accept(&listener, &slots) => accepted,
+            // Joined as they end, so that the set holds only live ones.
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    warn!(%error, "a connection ended abnormally");
+                }
+                continue;
+            }
+        };
+        match accepted {
+            Ok((stream, slot)) => {
+                let watcher = graceful.watcher();
+                let connection = serve_connection(stream, service.clone(), limits, watcher);
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "could not accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    };
+    drop(listener);
+    let finished = timeout_at(deadline, graceful.shutdown()).await;
+    connections.shutdown().await;
+    finished.map_or(Stopped::CutOff, |()| Stopped::Finished)
+}
+
+type Slot = tokio::sync::OwnedSemaphorePermit;
+
+/// Waits for a free slot, and then for a client to take it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, Slot)> {
+    let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    // Answers are small, and must not wait for more to send.
+    stream.set_nodelay(true)?;
+    Ok((stream, slot))
+}
+
+async fn serve_connection<S>(stream: TcpStream, service: S, limits: ServerLimits, watcher: Watcher)
+where
+    S: hyper::service::Service<
+            hyper::Request<hyper::body::Incoming>,
+            Response = Response,
+            Error = Infallible,
+        >,
+{
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.idle_timeout));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_timeout)
+        .max_buf_size(MAX_READ_BUFFER)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    if let Err(error) = watcher.watch(connection).await {
+        // Clients come and go as they like.
+        debug!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,289 @@
+//! Records and buffered messages as bytes.
+//!
+//! # Format, version 1
+//!
+//! A *block* is what one row of the journal, or one rocket's buffer, holds:
+//!
+//! ```text
+//! version  1 byte   1
+//! checksum 4 bytes  CRC-32 (IEEE) of the context and the entries, little-endian
+//! entries  the rest one after the other, to the end
+//! ```
+//!
+//! The *context* is the number of the row that the block belongs to, 8 bytes
+//! little-endian, so that a block in the wrong row is found out. It is not
+//! stored.
+//!
+//! Entries are in the wire format of postcard 1 (a published specification:
+//! variable-length integers, lengths before texts, an enum's variants numbered
+//! from 0): [`Entry`] in the journal, [`ReportV1`] in a buffer. The types here
+//! are the format, and are not those of the domain on purpose: variants and
+//! fields may be added at the end of an enum, and nothing else may change
+//! without a new version. A speed change takes some 30 bytes.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::Record;
+use crate::telemetry::{Channel, Event, Message, Report, Timestamp};
+
+const VERSION: u8 = 1;
+const HEADER: usize = 5;
+
+/// Why a block cannot be read.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BlockError {
+    #[error("it is cut short")]
+    Short,
+    #[error("its format has version {0}, and only version {VERSION} is known")]
+    Version(u8),
+    #[error("its checksum does not match its content")]
+    Checksum,
+    #[error("its content cannot be read: {0}")]
+    Content(String),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Entry<'a> {
+    Message(#[serde(borrow)] MessageV1<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct MessageV1<'a> {
+    #[serde(borrow)]
+    channel: ChannelV1<'a>,
+    #[serde(borrow)]
+    report: ReportV1<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ChannelV1<'a> {
+    Uuid([u8; 16]),
+    Text(&'a str),
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReportV1<'a> {
+    number: u64,
+    /// Since 1970.
+    seconds: i64,
+    nanoseconds: u32,
+    #[serde(borrow)]
+    event: EventV1<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum EventV1<'a> {
+    Launched { rocket_type: &'a str, speed: i64, mission: &'a str },
+    SpeedIncreased { by: i64 },
+    SpeedDecreased { by: i64 },
+    MissionChanged { mission: &'a str },
+    Exploded { reason: &'a str },
+}
+
+impl<'a> From<&'a Report> for ReportV1<'a> {
+    fn from(report: &'a Report) -> Self {
+        let (seconds, nanoseconds) = report.time.to_unix();
+        let event = match &report.event {
+            Event::Launched { rocket_type, speed, mission } => {
+                EventV1::Launched { rocket_type, speed: *speed, mission }
+            }
+            Event::SpeedIncreased { by } => EventV1::SpeedIncreased { by: *by },
+            Event::SpeedDecreased { by } => EventV1::SpeedDecreased { by: *by },
+            Event::MissionChanged { mission } => EventV1::MissionChanged { mission },
+            Event::Exploded { reason } => EventV1::Exploded { reason },
+        };
+        Self { number: report.number, seconds, nanoseconds, event }
+    }
+}
+
+impl ReportV1<'_> {
+    fn into_report(self) -> Result<Report, BlockError> {
+        let time = Timestamp::from_unix(self.seconds, self.nanoseconds)
+            .ok_or_else(|| BlockError::Content("a time is out of range".to_owned()))?;
+        let event = match self.event {
+            EventV1::Launched { rocket_type, speed, mission } => {
+                Event::Launched { rocket_type: rocket_type.into(), speed, mission: mission.into() }
+            }
+            EventV1::SpeedIncreased { by } => Event::SpeedIncreased { by },
+            EventV1::SpeedDecreased { by } => Event::SpeedDecreased { by },
+            EventV1::MissionChanged { mission } => {
+                Event::MissionChanged { mission: mission.into() }
+            }
+            EventV1::Exploded { reason } => Event::Exploded { reason: reason.into() },
+        };
+        Ok(Report { number: self.number, time, event })
+    }
+}
+
+fn push(entry: &impl Serialize, entries: Vec<u8>) -> Vec<u8> {
+    // Cannot fail: a vector takes all, and the types have no unsized parts.
+    postcard::to_extend(entry, entries).expect("entries always serialise")
+}
+
+/// Appends one record to entries that become a block later.
+#[must_use]
+pub fn push_record(record: Record<'_>, entries: Vec<u8>) -> Vec<u8> {
+    let Record::Message(Message { channel, report }) = record;
+    let text;
+    let channel = if let Some(uuid) = channel.as_uuid() {
+        ChannelV1::Uuid(*uuid)
+    } else {
+        text = channel.text();
+        ChannelV1::Text(&text)
+    };
+    push(&Entry::Message(MessageV1 { channel, report: report.into() }), entries)
+}
+
+/// The block of buffered messages of the rocket stored as row `row`.
+#[must_use]
+pub fn buffer_block(row: u64, reports: &[Report]) -> Vec<u8> {
+    let entries =
+        reports.iter().fold(Vec::new(), |entries, report| push(&ReportV1::from(report), entries));
+    block(row, &[&entries])
+}
+
+/// Makes a block of entries, handed over in parts, for the row `row`.
+#[must_use]
+pub fn block(row: u64, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut block = Vec::with_capacity(HEADER + length);
+    block.push(VERSION);
+    block.extend_from_slice(&[0; 4]);
+    parts.iter().for_each(|part| block.extend_from_slice(part));
+    let checksum = checksum(row, &block[HEADER..]);
+    block[1..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    block
+}
+
+/// CRC-32 of a row's number and its content.
+#[must_use]
+pub fn checksum(row: u64, content: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&row.to_le_bytes());
+    hasher.update(content);
+    hasher.finalize()
+}
+
+/// Checks a block and returns its entries.
+fn entries(row: u64, block: &[u8]) -> Result<&[u8], BlockError> {
+    let (header, entries) = block.split_at_checked(HEADER).ok_or(BlockError::Short)?;
+    if header[0] != VERSION {
+        return Err(BlockError::Version(header[0]));
+    }
+    if header[1..] != checksum(row, entries).to_le_bytes() {
+        return Err(BlockError::Checksum);
+    }
+    Ok(entries)
+}
+
+fn take<'a, T: Deserialize<'a>>(entries: &mut &'a [u8]) -> Result<T, BlockError> {
+    let (entry, rest) = postcard::take_from_bytes(entries)
+        .map_err(|error| BlockError::Content(error.to_string()))?;
+    *entries = rest;
+    Ok(entry)
+}
+
+/// Reads the journal's row `row`, handing each message to `sink`, in order.
+///
+/// # Errors
+/// [`BlockError`]; `sink` may have had some messages by then.
+pub fn read_records(
+    row: u64,
+    block: &[u8],
+    mut sink: impl FnMut(Message),
+) -> Result<(), BlockError> {
+    let mut entries = entries(row, block)?;
+    while !entries.is_empty() {
+        let Entry::Message(MessageV1 { channel, report }) = take(&mut entries)?;
+        let channel = match channel {
+            ChannelV1::Uuid(bytes) => Channel::from_uuid(bytes),
+            ChannelV1::Text(text) => Channel::parse(text).map_err(BlockError::Content)?,
+        };
+        sink(Message { channel, report: report.into_report()? });
+    }
+    Ok(())
+}
+
+/// Reads the buffer of the rocket stored as row `row`.
+///
+/// # Errors
+/// [`BlockError`].
+pub fn read_buffer(row: u64, block: &[u8]) -> Result<Vec<Report>, BlockError> {
+    let mut entries = entries(row, block)?;
+    let mut reports = Vec::new();
+    while !entries.is_empty() {
+        reports.push(take::<ReportV1<'_>>(&mut entries)?.into_report()?);
+    }
+    Ok(reports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(channel: &str, number: u64, event: Event) -> Message {
+        let time = Timestamp::parse("2025-04-02T09:21:50.458989221+02:00").unwrap();
+        let channel = Channel::parse(channel).unwrap();
+        Message { channel, report: Report { number, time, event } }
+    }
+
+    fn messages() -> Vec<Message> {
+        let uuid = "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5";
+        vec![
+            message(
+                uuid,
+                1,
+                Event::Launched { rocket_type: "A".into(), speed: 500, mission: "Ä".into() },
+            ),
+            message("not a uuid", u64::MAX >> 1, Event::SpeedIncreased { by: i64::MAX }),
+            message(uuid, 3, Event::SpeedDecreased { by: 0 }),
+            message(uuid, 4, Event::MissionChanged { mission: "M".into() }),
+            message(uuid, 5, Event::Exploded { reason: "R".into() }),
+        ]
+    }
+
+    fn written(row: u64, messages: &[Message]) -> Vec<u8> {
+        let entries =
+            messages.iter().fold(Vec::new(), |bytes, m| push_record(Record::Message(m), bytes));
+        block(row, &[&entries])
+    }
+
+    fn read(row: u64, block: &[u8]) -> Result<Vec<Message>, BlockError> {
+        let mut messages = Vec::new();
+        read_records(row, block, |message| messages.push(message)).map(|()| messages)
+    }
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        assert_eq!(read(7, &written(7, &messages())), Ok(messages()));
+        assert_eq!(read(7, &written(7, &[])), Ok(vec![]));
+        let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
+        assert_eq!(read_buffer(9, &buffer_block(9, &reports)), Ok(reports));
+    }
+
+    #[test]
+    fn a_speed_change_is_compact() {
+        let change = message(
+            "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5",
+            300,
+            Event::SpeedIncreased { by: 2500 },
+        );
+        assert!(push_record(Record::Message(&change), Vec::new()).len() <= 36);
+    }
+
+    #[test]
+    fn any_flipped_bit_and_any_cut_is_found_out() {
+        let block = written(7, &messages());
+        for byte in 0..block.len() {
+            for bit in 0..8 {
+                let mut broken = block.clone();
+                broken[byte] ^= 1 << bit;
+                assert!(read(7, &broken).is_err(), "byte {byte}, bit {bit}");
+            }
+            assert!(read(7, &block[..byte]).is_err(), "cut to {byte} bytes");
+        }
+        assert_eq!(read(8, &block), Err(BlockError::Checksum));
+        assert_eq!(read(7, &[2, 0, 0, 0, 0]), Err(BlockError::Version(2)));
+    }
+}

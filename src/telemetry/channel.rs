@@ -1,0 +1,182 @@
+//! A rocket's radio channel, which is its ID.
+//!
+//! Channels are nearly always UUIDs, and a fleet holds one for every rocket,
+//! so a UUID in its usual spelling is kept in 16 bytes without an allocation.
+//! Any other spelling is another channel, and is kept as it came.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+/// Longest channel accepted, in bytes.
+pub const MAX_BYTES: usize = 128;
+
+/// A channel of 1 to [`MAX_BYTES`] bytes without control characters.
+///
+/// Ordered as its text is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Channel(Repr);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Repr {
+    /// A UUID spelled in lower case with hyphens.
+    Uuid([u8; 16]),
+    /// Shared, since a channel stands in more than one index.
+    Text(Arc<str>),
+}
+
+impl Channel {
+    /// Reads a channel, or returns what is wrong with it.
+    ///
+    /// # Errors
+    /// When the text is empty, longer than [`MAX_BYTES`], or holds a control
+    /// character.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(bytes) = parse_canonical_uuid(text) {
+            return Ok(Self(Repr::Uuid(bytes)));
+        }
+        if text.is_empty() || text.len() > MAX_BYTES {
+            return Err(format!(
+                "expected a text of 1 to {MAX_BYTES} bytes, found {} bytes",
+                text.len()
+            ));
+        }
+        if text.chars().any(char::is_control) {
+            return Err("expected a text without control characters, found one".to_owned());
+        }
+        Ok(Self(Repr::Text(text.into())))
+    }
+
+    /// The 16 bytes of a channel that is a UUID in its usual spelling.
+    #[must_use]
+    pub fn as_uuid(&self) -> Option<&[u8; 16]> {
+        match &self.0 {
+            Repr::Uuid(bytes) => Some(bytes),
+            Repr::Text(_) => None,
+        }
+    }
+
+    /// The channel from the bytes that [`Channel::as_uuid`] returned.
+    #[must_use]
+    pub fn from_uuid(bytes: [u8; 16]) -> Self {
+        Self(Repr::Uuid(bytes))
+    }
+
+    /// The channel as text.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Repr::Uuid(_) => Cow::Owned(self.to_string()),
+            Repr::Text(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+fn parse_canonical_uuid(text: &str) -> Option<[u8; 16]> {
+    let canonical = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    canonical.then(|| Uuid::try_parse(text).ok()).flatten().map(Uuid::into_bytes)
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Uuid(bytes) => {
+                let mut buffer = Uuid::encode_buffer();
+                f.write_str(Uuid::from_bytes(*bytes).hyphenated().encode_lower(&mut buffer))
+            }
+            Repr::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.text())
+    }
+}
+
+impl Hash for Channel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Repr::Uuid(bytes) => state.write_u128(u128::from_le_bytes(*bytes)),
+            Repr::Text(text) => text.hash(state),
+        }
+    }
+}
+
+impl Ord for Channel {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (&self.0, &other.0) {
+            // Lower-case hexadecimal sorts as the bytes it spells.
+            (Repr::Uuid(a), Repr::Uuid(b)) => a.cmp(b),
+            (Repr::Text(a), Repr::Text(b)) => a.cmp(b),
+            _ => self.text().cmp(&other.text()),
+        }
+    }
+}
+
+impl PartialOrd for Channel {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_comes_back_as_it_was_spelled() {
+        for text in [
+            "193270a9-c9cf-404a-8f83-838e71d9ae67",
+            "193270A9-c9cf-404a-8f83-838e71d9ae67",
+            "193270a9c9cf404a8f83838e71d9ae67",
+            "{193270a9-c9cf-404a-8f83-838e71d9ae67}",
+            "not a uuid",
+        ] {
+            assert_eq!(Channel::parse(text).unwrap().to_string(), text);
+        }
+        let canonical = Channel::parse("193270a9-c9cf-404a-8f83-838e71d9ae67").unwrap();
+        let upper = Channel::parse("193270A9-c9cf-404a-8f83-838e71d9ae67").unwrap();
+        assert!(canonical.as_uuid().is_some());
+        assert_ne!(canonical, upper);
+    }
+
+    #[test]
+    fn bounds_are_in_bytes_and_control_characters_are_refused() {
+        assert!(Channel::parse(&"x".repeat(128)).is_ok());
+        assert!(Channel::parse(&"x".repeat(129)).is_err());
+        assert!(Channel::parse(&"ä".repeat(65)).is_err());
+        assert!(Channel::parse("").is_err());
+        assert!(Channel::parse("a\u{0}b").is_err());
+        assert!(Channel::parse("a\u{85}b").is_err());
+    }
+
+    #[test]
+    fn channels_sort_as_their_texts() {
+        let mut texts = vec![
+            "zeta",
+            "193270a9-c9cf-404a-8f83-838e71d9ae67",
+            "19",
+            "f93270a9-c9cf-404a-8f83-838e71d9ae67",
+            "a",
+            "193270a9-c9cf-404a-8f83-838e71d9ae66",
+        ];
+        let mut channels: Vec<_> = texts.iter().map(|t| Channel::parse(t).unwrap()).collect();
+        channels.sort();
+        texts.sort_unstable();
+        let sorted: Vec<_> = channels.iter().map(ToString::to_string).collect();
+        assert_eq!(sorted, texts);
+    }
+}

@@ -1,0 +1,20 @@
+//! The domain: what a rocket says, in which order it counts, and what it
+//! makes of the rocket. Synchronous and free of I/O; nothing here knows of
+//! tokio, warp, partitions or the journal.
+//!
+//! * [`message`]: a validated message; [`wire`] reads one from JSON.
+//! * [`reorder`]: puts one rocket's messages back in order.
+//! * [`rocket`]: the state table, one rocket's fold.
+//! * [`channel`], [`timestamp`], [`texts`]: the values they are made of.
+
+pub mod channel;
+pub mod message;
+pub mod reorder;
+pub mod rocket;
+pub mod texts;
+pub mod timestamp;
+pub mod wire;
+
+pub use channel::Channel;
+pub use message::{Event, Message, Report};
+pub use timestamp::Timestamp;

@@ -1,0 +1,214 @@
+//! Puts one rocket's messages back in order and tells repeats apart.
+//!
+//! Numbers run from 1 without gaps. What is next passes straight through;
+//! what is early waits in a heap; what was passed or waits already is a
+//! repeat, and the first one wins. Holding or releasing one of `b` buffered
+//! messages costs O(log b).
+//!
+//! Bounds are not kept here: whoever feeds this asks [`Reorder::buffered`]
+//! before it accepts an early message.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use ahash::AHashSet;
+
+use super::Report;
+
+/// Where a message number stands in a rocket's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The one that is awaited.
+    Next,
+    /// Beyond the awaited one, and not seen yet.
+    Early,
+    /// Passed already, or waiting already.
+    Known,
+}
+
+/// One rocket's place in its stream, and what came early.
+#[derive(Debug)]
+pub struct Reorder {
+    next: u64,
+    /// Only there while something waits, since most rockets have nothing.
+    early: Option<Box<Early>>,
+}
+
+#[derive(Debug, Default)]
+struct Early {
+    heap: BinaryHeap<Reverse<ByNumber>>,
+    numbers: AHashSet<u64>,
+}
+
+#[derive(Debug)]
+struct ByNumber(Report);
+
+impl Reorder {
+    /// Awaits number 1.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::resume(1)
+    }
+
+    /// Awaits `next`, everything before it having passed.
+    #[must_use]
+    pub fn resume(next: u64) -> Self {
+        Self { next, early: None }
+    }
+
+    /// The awaited number.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// How many messages wait for an earlier one.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.early.as_ref().map_or(0, |early| early.numbers.len())
+    }
+
+    /// The messages that wait, in no order.
+    pub fn waiting(&self) -> impl Iterator<Item = &Report> {
+        self.early
+            .iter()
+            .flat_map(|early| early.heap.iter().map(|Reverse(ByNumber(report))| report))
+    }
+
+    /// Where `number` stands now.
+    #[must_use]
+    pub fn place(&self, number: u64) -> Place {
+        match number.cmp(&self.next) {
+            Ordering::Less => Place::Known,
+            Ordering::Equal => Place::Next,
+            Ordering::Greater => match &self.early {
+                Some(early) if early.numbers.contains(&number) => Place::Known,
+                _ => Place::Early,
+            },
+        }
+    }
+
+    /// Takes one message in and hands every message that is now in order to
+    /// `pass`, in order. Returns where the message stood.
+    pub fn offer(&mut self, report: Report, mut pass: impl FnMut(Report)) -> Place {
+        let place = self.place(report.number);
+        match place {
+            Place::Known => {}
+            Place::Early => {
+                let early = self.early.get_or_insert_default();
+                early.numbers.insert(report.number);
+                early.heap.push(Reverse(ByNumber(report)));
+            }
+            Place::Next => {
+                self.next += 1;
+                pass(report);
+                while let Some(report) = self.pop_next() {
+                    self.next += 1;
+                    pass(report);
+                }
+            }
+        }
+        place
+    }
+
+    fn pop_next(&mut self) -> Option<Report> {
+        let early = self.early.as_mut()?;
+        if !early.numbers.remove(&self.next) {
+            return None;
+        }
+        let Reverse(ByNumber(report)) = early.heap.pop()?;
+        if early.numbers.is_empty() {
+            self.early = None;
+        }
+        Some(report)
+    }
+}
+
+impl Default for Reorder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ord for ByNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.number.cmp(&other.0.number)
+    }
+}
+
+impl PartialOrd for ByNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByNumber {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.number == other.0.number
+    }
+}
+
+impl Eq for ByNumber {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::telemetry::{Event, Timestamp};
+
+    fn report(number: u64) -> Report {
+        Report { number, time: Timestamp::EPOCH, event: Event::SpeedIncreased { by: 1 } }
+    }
+
+    fn offer(reorder: &mut Reorder, number: u64) -> (Place, Vec<u64>) {
+        let mut passed = Vec::new();
+        let place = reorder.offer(report(number), |report| passed.push(report.number));
+        (place, passed)
+    }
+
+    #[test]
+    fn what_is_early_waits_for_the_gap_to_close() {
+        let mut reorder = Reorder::new();
+        assert_eq!(offer(&mut reorder, 3), (Place::Early, vec![]));
+        assert_eq!(offer(&mut reorder, 2), (Place::Early, vec![]));
+        assert_eq!(offer(&mut reorder, 5), (Place::Early, vec![]));
+        assert_eq!(reorder.buffered(), 3);
+        assert_eq!(offer(&mut reorder, 3), (Place::Known, vec![]));
+        assert_eq!(offer(&mut reorder, 1), (Place::Next, vec![1, 2, 3]));
+        assert_eq!(reorder.buffered(), 1);
+        assert_eq!(offer(&mut reorder, 1), (Place::Known, vec![]));
+        assert_eq!(offer(&mut reorder, 4), (Place::Next, vec![4, 5]));
+        assert_eq!((reorder.next(), reorder.buffered()), (6, 0));
+    }
+
+    #[test]
+    fn the_highest_number_neither_overflows_nor_passes_early() {
+        let mut reorder = Reorder::resume(crate::telemetry::message::MAX_INTEGER);
+        let highest = crate::telemetry::message::MAX_INTEGER;
+        assert_eq!(offer(&mut reorder, highest), (Place::Next, vec![highest]));
+        assert_eq!(offer(&mut reorder, highest), (Place::Known, vec![]));
+    }
+
+    proptest! {
+        /// Whatever the order and the repeats, each number passes once, in
+        /// order, and the rest waits.
+        #[test]
+        fn every_number_passes_once_and_in_order(arrivals in prop::collection::vec(1u64..60, 0..200)) {
+            let mut reorder = Reorder::new();
+            let mut passed = Vec::new();
+            let mut seen = std::collections::BTreeSet::new();
+            for number in arrivals {
+                let place = reorder.offer(report(number), |report| passed.push(report.number));
+                prop_assert_eq!(place == Place::Known, !seen.insert(number));
+                let gap = (1..).find(|n| !seen.contains(n)).unwrap();
+                prop_assert_eq!(&passed, &(1..gap).collect::<Vec<_>>());
+                prop_assert_eq!(reorder.next(), gap);
+                let mut waiting: Vec<_> = reorder.waiting().map(|report| report.number).collect();
+                waiting.sort_unstable();
+                prop_assert_eq!(&waiting, &seen.range(gap..).copied().collect::<Vec<_>>());
+                prop_assert_eq!(reorder.buffered(), waiting.len());
+            }
+        }
+    }
+}

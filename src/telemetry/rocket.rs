@@ -1,0 +1,241 @@
+//! One rocket's state, and what each message makes of it.
+//!
+//! | message | before launch | launched | exploded |
+//! |---|---|---|---|
+//! | launched | becomes launched | anomaly, no change | anomaly, no change |
+//! | speed changed | anomaly, no change | speed ± by | speed ± by, anomaly |
+//! | mission changed | anomaly, no change | new mission | new mission, anomaly |
+//! | exploded | anomaly, no change | becomes exploded | anomaly, first reason stays |
+//!
+//! Every message that is applied moves the rocket's clock, the strange ones
+//! too: they must never leave a gap that stalls the rocket.
+
+use super::texts::{Symbol, Texts};
+use super::{Event, Report, Timestamp};
+
+/// The texts that rockets refer to. Missions are those of launched rockets.
+#[derive(Default)]
+pub struct Vocabulary {
+    pub types: Texts,
+    pub missions: Texts,
+    pub reasons: Texts,
+}
+
+/// One rocket, as far as its messages were applied.
+#[derive(Debug, Default)]
+pub struct Rocket {
+    /// Time of the last message that was applied; `None` before the first.
+    pub last_update_time: Option<Timestamp>,
+    /// `None` until the launch is applied.
+    pub flight: Option<Flight>,
+}
+
+/// What is known of a rocket once it was launched.
+#[derive(Debug)]
+pub struct Flight {
+    pub launch_time: Timestamp,
+    /// In the sender's unit. May be negative: what the rocket reports is what
+    /// is shown.
+    pub speed: i64,
+    pub rocket_type: Symbol,
+    pub mission: Symbol,
+    /// Why the rocket exploded; `None` while it has not.
+    pub explosion: Option<Symbol>,
+}
+
+/// What applying a message did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The rocket came into being.
+    Launched,
+    /// The rocket changed as expected.
+    Updated,
+    /// The message was strange; the table above says what it did all the same.
+    Anomaly(Anomaly),
+}
+
+/// Why a message was strange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anomaly {
+    BeforeLaunch,
+    LaunchedAgain,
+    AfterExplosion,
+    /// The speed left the range of 64 bits and stays at its end.
+    SpeedSaturated,
+}
+
+impl Rocket {
+    /// Applies the rocket's next message.
+    pub fn apply(&mut self, report: Report, vocabulary: &mut Vocabulary) -> Effect {
+        self.last_update_time = Some(report.time);
+        match (report.event, &mut self.flight) {
+            (Event::Launched { rocket_type, speed, mission }, flight @ None) => {
+                *flight = Some(Flight {
+                    launch_time: report.time,
+                    speed,
+                    rocket_type: vocabulary.types.acquire(&rocket_type),
+                    mission: vocabulary.missions.acquire(&mission),
+                    explosion: None,
+                });
+                Effect::Launched
+            }
+            (Event::Launched { .. }, Some(_)) => Effect::Anomaly(Anomaly::LaunchedAgain),
+            (_, None) => Effect::Anomaly(Anomaly::BeforeLaunch),
+            (event, Some(flight)) => flight.apply(event, vocabulary),
+        }
+    }
+}
+
+impl Flight {
+    fn apply(&mut self, event: Event, vocabulary: &mut Vocabulary) -> Effect {
+        let exploded = self.explosion.is_some();
+        let in_range = match event {
+            Event::SpeedIncreased { by } => self.change_speed(self.speed.checked_add(by), i64::MAX),
+            Event::SpeedDecreased { by } => self.change_speed(self.speed.checked_sub(by), i64::MIN),
+            Event::MissionChanged { mission } => {
+                let mission = vocabulary.missions.acquire(&mission);
+                vocabulary.missions.release(std::mem::replace(&mut self.mission, mission));
+                true
+            }
+            Event::Exploded { reason } => {
+                if !exploded {
+                    self.explosion = Some(vocabulary.reasons.acquire(&reason));
+                }
+                true
+            }
+            Event::Launched { .. } => return Effect::Anomaly(Anomaly::LaunchedAgain),
+        };
+        match (exploded, in_range) {
+            (true, _) => Effect::Anomaly(Anomaly::AfterExplosion),
+            (false, false) => Effect::Anomaly(Anomaly::SpeedSaturated),
+            (false, true) => Effect::Updated,
+        }
+    }
+
+    /// Sets the speed; `limit` takes the place of one that is out of range.
+    fn change_speed(&mut self, speed: Option<i64>, limit: i64) -> bool {
+        self.speed = speed.unwrap_or(limit);
+        speed.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u32) -> Timestamp {
+        Timestamp::from_unix(i64::from(second), 0).unwrap()
+    }
+
+    fn launch() -> Event {
+        Event::Launched { rocket_type: "Falcon-9".into(), speed: 500, mission: "ARTEMIS".into() }
+    }
+
+    fn mission(text: &str) -> Event {
+        Event::MissionChanged { mission: text.into() }
+    }
+
+    fn exploded(reason: &str) -> Event {
+        Event::Exploded { reason: reason.into() }
+    }
+
+    /// The fold of `events`, one a second: the last effect, then speed,
+    /// mission and reason of the rocket.
+    fn fold(events: Vec<Event>) -> (Effect, Option<(i64, String, Option<String>)>) {
+        let mut vocabulary = Vocabulary::default();
+        let mut rocket = Rocket::default();
+        let mut effect = Effect::Updated;
+        for (second, event) in (1..).zip(events) {
+            let report = Report { number: u64::from(second), time: at(second), event };
+            effect = rocket.apply(report, &mut vocabulary);
+            assert_eq!(rocket.last_update_time, Some(at(second)));
+        }
+        let state = rocket.flight.map(|flight| {
+            let mission = vocabulary.missions.get(&flight.mission).to_string();
+            let reason = flight.explosion.map(|reason| vocabulary.reasons.get(&reason).to_string());
+            (flight.speed, mission, reason)
+        });
+        (effect, state)
+    }
+
+    fn state(
+        speed: i64,
+        mission: &str,
+        reason: Option<&str>,
+    ) -> Option<(i64, String, Option<String>)> {
+        Some((speed, mission.to_owned(), reason.map(ToOwned::to_owned)))
+    }
+
+    #[test]
+    fn before_the_launch_everything_else_is_an_anomaly_without_effect() {
+        for event in [
+            Event::SpeedIncreased { by: 1 },
+            Event::SpeedDecreased { by: 1 },
+            mission("X"),
+            exploded("X"),
+        ] {
+            assert_eq!(fold(vec![event.clone()]), (Effect::Anomaly(Anomaly::BeforeLaunch), None));
+            assert_eq!(
+                fold(vec![event, launch()]),
+                (Effect::Launched, state(500, "ARTEMIS", None))
+            );
+        }
+    }
+
+    #[test]
+    fn a_launched_rocket_changes_as_it_reports() {
+        let updated = Effect::Updated;
+        assert_eq!(fold(vec![launch()]), (Effect::Launched, state(500, "ARTEMIS", None)));
+        assert_eq!(
+            fold(vec![launch(), Event::SpeedIncreased { by: 7 }]),
+            (updated, state(507, "ARTEMIS", None))
+        );
+        assert_eq!(
+            fold(vec![launch(), Event::SpeedDecreased { by: 700 }]),
+            (updated, state(-200, "ARTEMIS", None))
+        );
+        assert_eq!(fold(vec![launch(), mission("APOLLO")]), (updated, state(500, "APOLLO", None)));
+        assert_eq!(
+            fold(vec![launch(), exploded("O")]),
+            (updated, state(500, "ARTEMIS", Some("O")))
+        );
+        let again = Event::Launched { rocket_type: "X".into(), speed: 9, mission: "X".into() };
+        assert_eq!(
+            fold(vec![launch(), again]),
+            (Effect::Anomaly(Anomaly::LaunchedAgain), state(500, "ARTEMIS", None))
+        );
+    }
+
+    #[test]
+    fn after_an_explosion_changes_still_count_but_are_anomalies() {
+        let after = Effect::Anomaly(Anomaly::AfterExplosion);
+        let start = || vec![launch(), exploded("FIRST")];
+        let with = |event| fold(start().into_iter().chain([event]).collect());
+        assert_eq!(
+            with(Event::SpeedIncreased { by: 7 }),
+            (after, state(507, "ARTEMIS", Some("FIRST")))
+        );
+        assert_eq!(
+            with(Event::SpeedDecreased { by: 7 }),
+            (after, state(493, "ARTEMIS", Some("FIRST")))
+        );
+        assert_eq!(with(mission("APOLLO")), (after, state(500, "APOLLO", Some("FIRST"))));
+        assert_eq!(with(exploded("SECOND")), (after, state(500, "ARTEMIS", Some("FIRST"))));
+        assert_eq!(
+            with(launch()),
+            (Effect::Anomaly(Anomaly::LaunchedAgain), state(500, "ARTEMIS", Some("FIRST")))
+        );
+    }
+
+    #[test]
+    fn speed_saturates_at_both_ends() {
+        let saturated = Effect::Anomaly(Anomaly::SpeedSaturated);
+        let most = || Event::SpeedIncreased { by: i64::MAX };
+        let least = || Event::SpeedDecreased { by: i64::MAX };
+        assert_eq!(fold(vec![launch(), most()]), (saturated, state(i64::MAX, "ARTEMIS", None)));
+        assert_eq!(
+            fold(vec![launch(), least(), least()]),
+            (saturated, state(i64::MIN, "ARTEMIS", None))
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! An instant in UTC with nanoseconds, read from and written as RFC 3339.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcDateTime};
+
+/// An instant between the years 0000 and 9999, in 12 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp(UtcDateTime);
+
+/// Where the `T` stands in `2022-02-02T18:39:05Z`.
+const SEPARATOR: usize = 10;
+
+impl Timestamp {
+    /// The start of 1970, for rockets that have no time of their own yet.
+    pub const EPOCH: Self = Self(UtcDateTime::UNIX_EPOCH);
+
+    /// Reads RFC 3339, or the same without an offset, which is read as UTC.
+    /// `T` and `Z` may be in either case. Digits below the nanosecond are cut.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // The parser takes any separator, which RFC 3339 leaves to agreement.
+        if !matches!(text.as_bytes().get(SEPARATOR), Some(b'T' | b't')) {
+            return None;
+        }
+        let instant = OffsetDateTime::parse(text, &Rfc3339)
+            .or_else(|_| OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339))
+            .ok()?
+            .checked_to_utc()?;
+        (0..=9999).contains(&instant.year()).then_some(Self(instant))
+    }
+
+    /// Seconds since 1970 and nanoseconds within the second.
+    #[must_use]
+    pub fn to_unix(self) -> (i64, u32) {
+        (self.0.unix_timestamp(), self.0.nanosecond())
+    }
+
+    /// The instant that [`Timestamp::to_unix`] gave; `None` if out of range.
+    #[must_use]
+    pub fn from_unix(seconds: i64, nanoseconds: u32) -> Option<Self> {
+        let instant =
+            UtcDateTime::from_unix_timestamp(seconds).ok()?.replace_nanosecond(nanoseconds).ok()?;
+        (0..=9999).contains(&instant.year()).then_some(Self(instant))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Cannot fail: the year is between 0000 and 9999.
+        f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Option<String> {
+        Timestamp::parse(text).map(|t| t.to_string())
+    }
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        for (text, expected) in [
+            ("2022-02-02T19:39:05.86337+01:00", "2022-02-02T18:39:05.86337Z"),
+            ("2025-04-02T09:21:50.458989221+02:00", "2025-04-02T07:21:50.458989221Z"),
+            ("2022-02-02t18:39:05z", "2022-02-02T18:39:05Z"),
+            ("2022-02-02T18:39:05", "2022-02-02T18:39:05Z"),
+            ("2022-02-02T18:39:05.5", "2022-02-02T18:39:05.5Z"),
+            ("2022-02-02T18:39:05.1234567891Z", "2022-02-02T18:39:05.123456789Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+            ("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999999Z"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_rfc_3339_is_refused() {
+        for text in [
+            "",
+            "2022-02-02",
+            "2022-02-02 18:39:05Z",
+            "2022-02-30T18:39:05Z",
+            "2022-02-02T24:00:00Z",
+            "2022-02-02T18:39Z",
+            "2022-02-02T18:39:05+25:00",
+            "2022-02-02T18:39:05ZZ",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00+01:00",
+            "yesterday",
+        ] {
+            assert_eq!(shown(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn unix_seconds_and_nanoseconds_round_trip() {
+        for text in
+            ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59.25Z", "2022-02-02T18:39:05.86337Z"]
+        {
+            let time = Timestamp::parse(text).unwrap();
+            let (seconds, nanoseconds) = time.to_unix();
+            assert_eq!(Timestamp::from_unix(seconds, nanoseconds), Some(time), "{text}");
+        }
+        assert_eq!(Timestamp::from_unix(i64::MAX, 0), None);
+        assert_eq!(Timestamp::from_unix(0, 1_000_000_000), None);
+    }
+}

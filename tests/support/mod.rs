@@ -1,0 +1,60 @@
+//! What the tests share: the service in process and as a process, a fleet
+//! without HTTP, an HTTP client that can misbehave, messages, and an oracle.
+//!
+//! Nothing waits for a fixed time. [`PATIENCE`] only turns a hang into a
+//! failure, so it is far longer than anything here takes.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code, unused_imports)]
+
+pub mod fleet;
+pub mod http;
+pub mod journal;
+pub mod messages;
+pub mod oracle;
+pub mod process;
+pub mod service;
+
+use std::time::{Duration, Instant};
+
+pub use http::{Connection, Request, Response};
+pub use service::Service;
+
+/// After so long something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `holds`.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Asserts that an answer is an error as the contract has it, and returns its
+/// `detail`.
+#[track_caller]
+pub fn problem(response: &Response, status: u16) -> String {
+    assert_eq!(response.status, status, "{}", response.text());
+    assert_eq!(response.header("content-type"), Some("application/problem+json"));
+    let body = response.json();
+    assert_eq!(body["status"], status, "{body}");
+    for field in ["type", "title", "detail", "error"] {
+        let text = body[field].as_str().unwrap_or_default();
+        assert!(!text.is_empty(), "{field} is missing: {body}");
+    }
+    assert_eq!(body["error"], body["detail"]);
+    assert_eq!(body.as_object().map(serde_json::Map::len), Some(5), "{body}");
+    body["detail"].as_str().unwrap().to_owned()
+}
+
+/// As [`problem`], of an error that may pass: it says when to try again.
+#[track_caller]
+pub fn passing_problem(response: &Response, status: u16) -> String {
+    let detail = problem(response, status);
+    let seconds = response.header("retry-after").and_then(|seconds| seconds.parse::<u32>().ok());
+    assert!(seconds.is_some(), "no Retry-After: {:?}", response.headers);
+    detail
+}

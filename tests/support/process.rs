@@ -1,0 +1,118 @@
+//! The real binary.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::PATIENCE;
+
+/// The binary, without anything of the environment that would change it.
+pub fn downlink() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_downlink"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DOWNLINK_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A running service.
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+    log: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Process {
+    /// Starts the service in memory, on a free port.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = downlink();
+        command.args(["--listen", "127.0.0.1:0", "--durability", "memory"]).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Runs a service that listens on a port of the system's choice, and waits
+    /// until it says which.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .args(["--log-format", "json"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let (found, address) = mpsc::channel();
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+                if entry["fields"]["message"] == "listening" {
+                    let address = entry["fields"]["address"].as_str().unwrap_or_default();
+                    let _ = found.send(address.parse().unwrap());
+                }
+                text.push_str(&line);
+                line.clear();
+            }
+            text
+        });
+        let address = address.recv_timeout(PATIENCE).expect("the service listens");
+        Self { child, address, log: Some(log) }
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for the end. Returns the exit status and the log.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let status = wait(&mut self.child);
+        (status, self.log.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Only still there when a test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a process to end.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > PATIENCE {
+            let _ = child.kill();
+            panic!("the process does not end");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Runs a command that is to end by itself: exit code, standard output,
+/// standard error.
+pub fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = wait(&mut child);
+    let (mut out, mut err) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    (status.code(), out, err)
+}
