@@ -1,1 +1,125 @@
-//! The load generator behind the `rockets` binary.
+//! The load generator and checker behind the `rockets` binary. It reaches the
+//! service over HTTP and shares no code with it.
+//!
+//! # Layout
+//!
+//! A message's way, file by file:
+//!
+//! * [`config`] - the command line, typed and then valid
+//! * [`generator`] - what the fleet says, in true order, from the seed
+//! * [`verify`] - the fold of that, and its comparison with the service's
+//! * [`schedule`] - shuffling and second copies
+//! * [`pace`] - when a request may be sent
+//! * [`dispatch`] - requests in flight, retries, the end of a run
+//! * [`retries`] - which of the failed requests goes next
+//! * [`message`] - the bytes on the wire
+//! * [`client`] - connections
+//! * [`listing`] - reading `GET /rockets`, for [`verify`]
+//! * [`tally`] - what is counted on the way
+//! * [`report`] - progress, the report, the exit code
+
+pub mod client;
+pub mod config;
+pub mod dispatch;
+pub mod generator;
+pub mod listing;
+pub mod message;
+pub mod pace;
+pub mod report;
+pub mod retries;
+pub mod schedule;
+pub mod tally;
+pub mod verify;
+
+use std::io;
+
+use time::UtcOffset;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use config::{Config, Parsed, parse_arguments};
+use dispatch::Delivered;
+use generator::Fleet;
+use message::{Channels, Encoder};
+use report::{Progress, Report};
+use schedule::Schedule;
+use tally::Ending;
+use verify::{Oracle, Outcome};
+
+/// Why a run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Launches the fleet and returns what came of it.
+///
+/// # Errors
+/// When the run cannot begin. A run that goes wrong is a [`Report`] that says
+/// so.
+pub fn run(config: &Config) -> Result<Report, RunError> {
+    // Only safe to ask for while there is one thread; a service must cope with
+    // any offset, so UTC does where it cannot be had.
+    let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
+    // One thread: the load should come from one core and leave the others to
+    // the service.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    runtime.block_on(launch(config, offset))
+}
+
+async fn launch(config: &Config, offset: UtcOffset) -> Result<Report, RunError> {
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let mut terminations = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupted = async || {
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+    };
+    let channels = Channels::new(config.seed);
+    let fleet = Fleet::new(config.seed, config.rockets, config.max_messages);
+    let oracle = config.verify.then(Oracle::default);
+    let schedule = Schedule::new(
+        fleet,
+        oracle,
+        config.seed,
+        config.shuffle,
+        config.duplicates,
+    );
+    let encoder = Encoder::new(channels, offset);
+    let progress = Progress::new(config.max_messages);
+    let started = dispatch::now();
+    let mut delivered =
+        dispatch::deliver(config, schedule, encoder, &progress, interrupted()).await;
+    progress.finish();
+    let verify = match delivered.schedule.take_oracle() {
+        None => None,
+        Some(oracle) if is_whole(config, &delivered) => Some(tokio::select! {
+            outcome = compare(config, oracle, channels, started) => outcome,
+            () = interrupted() => Outcome::failed("interrupted".to_owned()),
+        }),
+        Some(_) => Some(Outcome::failed(
+            "not everything was acknowledged".to_owned(),
+        )),
+    };
+    Ok(Report::new(config, delivered, verify))
+}
+
+fn is_whole(config: &Config, delivered: &Delivered) -> bool {
+    let tally = &delivered.tally;
+    delivered.ending == Ending::Complete && tally.acknowledged == u64::from(config.max_messages)
+}
+
+async fn compare(config: &Config, oracle: Oracle, channels: Channels, started: i64) -> Outcome {
+    let target = config.target.sibling("/rockets");
+    let comparison = oracle.into_comparison(channels, started);
+    match listing::compare(&target, comparison).await {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::failed(error.to_string()),
+    }
+}

@@ -1,0 +1,367 @@
+//! Owns connections: the target, opening, reuse, timeouts, what an answer
+//! means. Does not own what is sent again and when (`dispatch`).
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Error replies are read up to here, for their text.
+const LONGEST_ERROR: usize = 64 * 1024;
+/// And quoted up to here.
+const LONGEST_DETAIL: usize = 300;
+
+/// Where messages go: an `http://` URL in parts.
+#[derive(Clone, Debug)]
+pub struct Target {
+    typed: String,
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    path: Uri,
+}
+
+impl Target {
+    /// Parses `http://host[:port][/path]`.
+    ///
+    /// # Errors
+    /// A line that says what is wrong with the URL.
+    pub fn parse(typed: &str) -> Result<Self, String> {
+        let hint = "expected an http:// URL such as http://localhost:8088/messages";
+        let uri: Uri = typed.parse().map_err(|_| hint)?;
+        if uri.scheme_str() == Some("https") {
+            return Err("https is not supported, only http://".into());
+        }
+        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(hint.into());
+        };
+        if authority.as_str().contains('@') {
+            return Err("a user name in the URL is not supported".into());
+        }
+        // A port that is no port number is not reported, only missing.
+        let has_port = authority.as_str().len() > authority.host().len();
+        if authority.host().is_empty() || (has_port && authority.port().is_none()) {
+            return Err(hint.into());
+        }
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Ok(Self {
+            typed: typed.to_owned(),
+            // An IPv6 address is in brackets in a URL, but not for a resolver.
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| hint)?,
+            path: path.parse().map_err(|_| hint)?,
+        })
+    }
+
+    /// Another path of the same origin.
+    #[must_use]
+    pub fn sibling(&self, path: &'static str) -> Self {
+        Self {
+            typed: format!(
+                "http://{}{path}",
+                self.authority.to_str().unwrap_or_default()
+            ),
+            path: Uri::from_static(path),
+            ..self.clone()
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, self.authority.clone());
+        let agent = concat!("rockets/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        headers
+    }
+
+    /// Tries every address the name resolves to, IPv4 and IPv6.
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(Failure::Connect)?;
+        stream.set_nodelay(true).map_err(Failure::Connect)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(Failure::closed)?;
+        tokio::spawn(async move {
+            // Whoever waits for an answer learns of the failure too.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.typed)
+    }
+}
+
+/// Why a request was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("the server answered {status}{}", after_colon(detail))]
+    Answered { status: StatusCode, detail: String },
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    /// `reused` when it had served before: then the server may just have
+    /// closed an idle connection while the request was on its way.
+    #[error("the connection closed before the answer")]
+    Closed { reused: bool },
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
+fn after_colon(detail: &str) -> String {
+    if detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {detail}")
+    }
+}
+
+impl Failure {
+    fn closed(_: hyper::Error) -> Self {
+        Self::Closed { reused: false }
+    }
+
+    /// A short name to count by: the status, or what happened.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Answered { status, .. } => status.as_str().to_owned(),
+            Self::Connect(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                "connection refused".to_owned()
+            }
+            Self::Connect(_) => "cannot connect".to_owned(),
+            Self::Closed { .. } => "connection closed".to_owned(),
+            Self::TimedOut(_) => "timed out".to_owned(),
+        }
+    }
+
+    /// Whether the same request would most likely be refused again: the server
+    /// understood it and said no, and not because of its load.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => {
+                !status.is_server_error()
+                    && !matches!(
+                        *status,
+                        StatusCode::REQUEST_TIMEOUT
+                            | StatusCode::TOO_EARLY
+                            | StatusCode::TOO_MANY_REQUESTS
+                    )
+            }
+            _ => false,
+        }
+    }
+}
+
+/// One keep-alive connection, opened when first needed and again after a
+/// failure.
+pub struct Client {
+    target: Target,
+    headers: HeaderMap,
+    patience: Duration,
+    live: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Client {
+    #[must_use]
+    pub fn new(target: Target, patience: Duration) -> Self {
+        let mut headers = target.headers();
+        // No `Accept`: the challenge's launcher sends none either.
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self {
+            target,
+            headers,
+            patience,
+            live: None,
+        }
+    }
+
+    /// Posts one body. `Ok` means the server answered 2xx.
+    ///
+    /// # Errors
+    /// Anything else, connecting included.
+    pub async fn post(&mut self, body: Bytes) -> Result<(), Failure> {
+        // A connection is put back only after a complete exchange, so one that
+        // timed out is dropped here.
+        let live = self.live.take();
+        let (live, result) = timeout(self.patience, self.exchange(live, body))
+            .await
+            .unwrap_or((None, Err(Failure::TimedOut(self.patience))));
+        self.live = live;
+        result
+    }
+
+    async fn exchange(
+        &self,
+        live: Option<SendRequest<Full<Bytes>>>,
+        body: Bytes,
+    ) -> (Option<SendRequest<Full<Bytes>>>, Result<(), Failure>) {
+        let mut kept = None;
+        if let Some(mut sender) = live
+            && sender.ready().await.is_ok()
+        {
+            kept = Some(sender);
+        }
+        let reused = kept.is_some();
+        let mut sender = match kept {
+            Some(sender) => sender,
+            None => match self.target.connect().await {
+                Ok(sender) => sender,
+                Err(failure) => return (None, Err(failure)),
+            },
+        };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.path.clone();
+        *request.headers_mut() = self.headers.clone();
+        let Ok(response) = sender.send_request(request).await else {
+            return (None, Err(Failure::Closed { reused }));
+        };
+        if response.status().is_success() {
+            let mut body = response.into_body();
+            while let Some(frame) = body.frame().await {
+                if frame.is_err() {
+                    // The status line came through: acknowledged all the same.
+                    return (None, Ok(()));
+                }
+            }
+            (Some(sender), Ok(()))
+        } else {
+            let failure = refusal(response).await;
+            (Some(sender), Err(failure))
+        }
+    }
+}
+
+/// Opens a connection of its own for one `GET`, and waits up to `patience` for
+/// the answer to begin.
+///
+/// # Errors
+/// Anything but an answer of 2xx.
+pub async fn get(target: &Target, patience: Duration) -> Result<Incoming, Failure> {
+    let exchange = async {
+        let mut sender = target.connect().await?;
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = target.path.clone();
+        *request.headers_mut() = target.headers();
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(ACCEPT, json);
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(Failure::closed)?;
+        if response.status().is_success() {
+            Ok(response.into_body())
+        } else {
+            Err(refusal(response).await)
+        }
+    };
+    timeout(patience, exchange)
+        .await
+        .unwrap_or(Err(Failure::TimedOut(patience)))
+}
+
+async fn refusal(response: Response<Incoming>) -> Failure {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LONGEST_ERROR)
+        .collect()
+        .await;
+    let detail = body
+        .map(|body| detail(&body.to_bytes()))
+        .unwrap_or_default();
+    Failure::Answered { status, detail }
+}
+
+/// What a problem document says, or else the start of whatever was sent.
+fn detail(body: &[u8]) -> String {
+    let text = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|problem| {
+            ["detail", "error", "title"]
+                .iter()
+                .find_map(|key| problem.get(key)?.as_str().map(str::to_owned))
+        })
+        .unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(LONGEST_DETAIL).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let target = Target::parse("http://localhost:8088/messages?x=1").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("localhost", 8088));
+        assert_eq!(target.path, "/messages?x=1");
+        assert_eq!(target.authority, "localhost:8088");
+        let rockets = target.sibling("/rockets");
+        assert_eq!(rockets.to_string(), "http://localhost:8088/rockets");
+        let target = Target::parse("http://[::1]:80").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("::1", 80));
+        assert_eq!(target.path, "/");
+        assert_eq!(Target::parse("http://example.com/").unwrap().port, 80);
+        for typed in [
+            "",
+            "localhost",
+            "localhost:8088/messages",
+            "/messages",
+            "https://localhost/",
+            "ftp://localhost/",
+            "http://",
+            "http://:80/",
+            "http://localhost:99999/",
+            "http://localhost:/",
+            "http://user@localhost/",
+        ] {
+            assert!(Target::parse(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_quoted_by_its_detail() {
+        let cases: [(&[u8], &str); 5] = [
+            (br#"{"title":"t","detail":"inbox full"}"#, "inbox full"),
+            (br#"{"error":"bad number"}"#, "bad number"),
+            (b"plain\n text", "plain text"),
+            (b"[1]", "[1]"),
+            (b"", ""),
+        ];
+        for (body, text) in cases {
+            assert_eq!(detail(body), text);
+        }
+    }
+
+    #[test]
+    fn a_refusal_because_of_load_is_not_permanent() {
+        let permanent = |status: u16| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let detail = String::new();
+            Failure::Answered { status, detail }.is_permanent()
+        };
+        for status in [301, 400, 401, 404, 405, 413, 415, 422] {
+            assert!(permanent(status), "{status}");
+        }
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(!permanent(status), "{status}");
+        }
+        assert!(!Failure::TimedOut(Duration::ZERO).is_permanent());
+    }
+}

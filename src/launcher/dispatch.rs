@@ -1,0 +1,390 @@
+//! Owns delivery: the requests in flight, what is sent next, when a run is over.
+//! Does not own the order of first sends (`schedule`) and of later ones
+//! (`retries`), the pace (`pace`) or the connections (`client`).
+//!
+//! A message that was refused leaves its connection free while it waits, as
+//! with the challenge's launcher, so that one refusal does not hold up what the
+//! service may be waiting for. Unlike there, nothing that waits is dropped.
+//! Everything runs on one thread, so the state is shared without locks and no
+//! borrow is held across an await.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::BytesMut;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use super::client::{Client, Failure};
+use super::config::Config;
+use super::message::{Encoder, name};
+use super::pace::Pace;
+use super::report::Progress;
+use super::retries::{Job, Retries};
+use super::schedule::Schedule;
+use super::tally::{EXAMPLES, Ending, Tally};
+
+/// A message the server will not have is tried so often: the challenge's
+/// launcher would go on for ever.
+pub const TRIES_WHEN_REFUSED: u32 = 10;
+/// With so many waiting to be sent again, plus the shuffle window, nothing new
+/// is sent. The window is added because the message that a service waits for
+/// before it takes the others may be that much further on.
+const MOST_WAITING: usize = 10_000;
+/// And with so many as long as nothing has been acknowledged at all: a service
+/// that is not there, or a wrong path, should not be showered.
+const MOST_WAITING_AT_FIRST: usize = 100;
+const TICK: Duration = Duration::from_millis(100);
+
+/// A finished run.
+pub struct Delivered {
+    pub ending: Ending,
+    pub elapsed: Duration,
+    pub tally: Tally,
+    pub schedule: Schedule,
+}
+
+enum Step {
+    Send(Job),
+    /// Something may be sent once the pace permits, or a retry is due.
+    AwaitPermit(Option<Instant>),
+    /// Nothing to send before a retry is due or something changes.
+    Await(Option<Instant>),
+    Finished,
+}
+
+struct State {
+    schedule: Schedule,
+    pace: Pace,
+    encoder: Encoder,
+    waiting: Retries,
+    most_waiting: usize,
+    /// Whether the last thing handed out was sent before.
+    was_retry: bool,
+    in_flight: Vec<Option<Job>>,
+    flying: usize,
+    last_progress: Instant,
+    tally: Tally,
+}
+
+impl State {
+    /// What a free connection should do. `permitted` tells whether the pace
+    /// allows a new request.
+    fn step(&mut self, permitted: bool) -> Step {
+        let next_retry = self.waiting.next();
+        let exhausted = self.schedule.is_exhausted();
+        let most_waiting = if self.tally.acknowledged == 0 {
+            MOST_WAITING_AT_FIRST
+        } else {
+            self.most_waiting
+        };
+        let room = !exhausted && self.waiting.len() < most_waiting;
+        // In turns: what is sent again could otherwise take all the time there
+        // is, and the message that the service waits for would never be sent.
+        let new_first = self.was_retry && room && permitted;
+        if !new_first
+            && next_retry.is_some()
+            && let Some(job) = self.waiting.pop(Instant::now())
+        {
+            self.was_retry = true;
+            self.tally.retries += 1;
+            return Step::Send(job);
+        }
+        if exhausted && self.waiting.is_empty() && self.flying == 0 {
+            return Step::Finished;
+        }
+        if !room {
+            return Step::Await(next_retry);
+        }
+        if !permitted {
+            return Step::AwaitPermit(next_retry);
+        }
+        self.was_retry = false;
+        match self.schedule.next(now()) {
+            Some(planned) => {
+                self.tally.copies += u64::from(planned.copy);
+                Step::Send(Job {
+                    planned,
+                    due: self.pace.due(),
+                    tries: 0,
+                })
+            }
+            // Not exhausted, so there is one; if not, look again.
+            None => Step::Await(Some(Instant::now())),
+        }
+    }
+
+    fn take_off(&mut self, slot: usize, job: &mut Job, body: &mut BytesMut) {
+        if self.flying == 0 && self.waiting.is_empty() {
+            // Nothing was outstanding, so nobody was keeping us waiting.
+            self.last_progress = Instant::now();
+        }
+        job.tries += 1;
+        self.in_flight[slot] = Some(*job);
+        self.flying += 1;
+        self.tally.requests += 1;
+        self.encoder.write(&job.planned.message, body);
+    }
+
+    /// Returns whether the run should end because the server takes nothing.
+    fn land(&mut self, slot: usize, result: Result<(), Failure>) -> bool {
+        let Some(job) = self.in_flight[slot].take() else {
+            return false;
+        };
+        self.flying -= 1;
+        let landed = Instant::now();
+        let Err(failure) = result else {
+            self.last_progress = landed;
+            if job.planned.copy {
+                self.tally.copies_acknowledged += 1;
+            } else {
+                self.tally.acknowledged += 1;
+            }
+            let latency = landed.saturating_duration_since(job.due).as_micros();
+            let latency = u64::try_from(latency).unwrap_or(u64::MAX);
+            self.tally.latency.saturating_record(latency);
+            return false;
+        };
+        self.note(&failure);
+        if failure.is_permanent() && job.tries >= TRIES_WHEN_REFUSED {
+            self.tally.refused += 1;
+            self.name(&job);
+            return self.tally.acknowledged == 0;
+        }
+        self.waiting.push(job, landed);
+        false
+    }
+
+    /// Notes a failure after which the same request is sent again at once.
+    fn repeat(&mut self, failure: &Failure) {
+        self.note(failure);
+        self.tally.retries += 1;
+        self.tally.requests += 1;
+    }
+
+    fn note(&mut self, failure: &Failure) {
+        tracing::debug!(%failure, "not acknowledged");
+        let cause = failure.cause();
+        let count = self.tally.failures.entry(cause).or_insert(0);
+        *count += 1;
+        if *count == 1 {
+            tracing::info!(%failure, "first failure of its kind; will be sent again");
+        }
+        self.tally.last_failure = Some(failure.to_string());
+    }
+
+    fn name(&mut self, job: &Job) {
+        if self.tally.examples.len() < EXAMPLES {
+            let message = &job.planned.message;
+            let channel = self.encoder.channels().text(message.rocket);
+            self.tally.examples.push(format!(
+                "{} #{} {}{}, sent {} times",
+                String::from_utf8_lossy(&channel),
+                message.number,
+                name(&message.event),
+                if job.planned.copy { " (copy)" } else { "" },
+                job.tries,
+            ));
+        }
+    }
+
+    fn has_stalled(&self, bound: Option<Duration>) -> bool {
+        let outstanding = self.flying > 0 || !self.waiting.is_empty();
+        outstanding && bound.is_some_and(|bound| self.last_progress.elapsed() >= bound)
+    }
+
+    /// Names what is left when a run ends early.
+    fn abandon(&mut self) {
+        let flying: Vec<Job> = self.in_flight.iter().flatten().copied().collect();
+        let waiting: Vec<Job> = self.waiting.iter().take(EXAMPLES).copied().collect();
+        for job in flying.iter().chain(&waiting) {
+            self.name(job);
+        }
+    }
+}
+
+/// Nanoseconds since 1970, until the year 2262.
+#[must_use]
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
+
+/// What the connections share.
+struct Shared {
+    state: RefCell<State>,
+    /// Something is waiting to be sent again, or the end is near.
+    changed: Notify,
+    refused: Notify,
+    gate: Option<Arc<Semaphore>>,
+}
+
+/// Sends the whole schedule, or as much as the service lets through.
+pub async fn deliver(
+    config: &Config,
+    schedule: Schedule,
+    encoder: Encoder,
+    progress: &Progress,
+    interrupted: impl Future<Output = ()>,
+) -> Delivered {
+    let started = Instant::now();
+    let pace = Pace::start(config.pacing);
+    let gate = pace.gate();
+    let shared = Rc::new(Shared {
+        state: RefCell::new(State {
+            schedule,
+            pace,
+            encoder,
+            waiting: Retries::default(),
+            most_waiting: MOST_WAITING + config.shuffle as usize,
+            was_retry: false,
+            in_flight: vec![None; config.concurrency],
+            flying: 0,
+            last_progress: started,
+            tally: Tally::default(),
+        }),
+        changed: Notify::new(),
+        refused: Notify::new(),
+        gate,
+    });
+    let local = LocalSet::new();
+    let mut slots = JoinSet::new();
+    for slot in 0..config.concurrency {
+        let client = Client::new(config.target.clone(), config.request_timeout);
+        slots.spawn_local_on(serve(slot, client, Rc::clone(&shared)), &local);
+    }
+    let ending = local
+        .run_until(watch(config, &shared, &mut slots, progress, interrupted))
+        .await;
+    let elapsed = started.elapsed();
+    // The slots end here, and with them their hold on the shared state.
+    drop(slots);
+    drop(local);
+    let Ok(shared) = Rc::try_unwrap(shared) else {
+        unreachable!("the slots that shared the state have been dropped");
+    };
+    let mut state = shared.state.into_inner();
+    if ending != Ending::Complete {
+        state.abandon();
+    }
+    Delivered {
+        ending,
+        elapsed,
+        tally: state.tally,
+        schedule: state.schedule,
+    }
+}
+
+async fn watch(
+    config: &Config,
+    shared: &Shared,
+    slots: &mut JoinSet<()>,
+    progress: &Progress,
+    interrupted: impl Future<Output = ()>,
+) -> Ending {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(interrupted);
+    loop {
+        tokio::select! {
+            joined = slots.join_next() => match joined {
+                None => return Ending::Complete,
+                Some(Ok(())) => {}
+                // Nobody cancels a slot while this runs, so it panicked.
+                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            },
+            _ = tick.tick() => {
+                let state = shared.state.borrow();
+                progress.update(state.tally.acknowledged, state.waiting.len());
+                if let Some(bound) = config.give_up_after
+                    && state.has_stalled(Some(bound))
+                {
+                    return Ending::GaveUp(bound);
+                }
+            }
+            () = shared.refused.notified() => return Ending::Refused,
+            () = &mut interrupted => return Ending::Interrupted,
+        }
+    }
+}
+
+/// One connection's life: what to send, send it, note what came of it.
+async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
+    let mut body = BytesMut::with_capacity(4096);
+    let mut permitted = false;
+    loop {
+        // Before looking, so that no change after the look is missed.
+        let changed = shared.changed.notified();
+        if !permitted {
+            permitted = shared.gate.as_ref().is_none_or(|gate| {
+                gate.try_acquire()
+                    .map(tokio::sync::SemaphorePermit::forget)
+                    .is_ok()
+            });
+        }
+        let step = shared.state.borrow_mut().step(permitted);
+        let mut job = match step {
+            Step::Send(job) => job,
+            Step::Finished => {
+                shared.changed.notify_waiters();
+                return;
+            }
+            Step::AwaitPermit(until) => {
+                // Without a gate everything is permitted.
+                let Some(gate) = &shared.gate else { continue };
+                tokio::select! {
+                    permit = gate.acquire() => {
+                        if let Ok(permit) = permit {
+                            permit.forget();
+                            permitted = true;
+                        }
+                    }
+                    () = until_due(until) => {}
+                    () = changed => {}
+                }
+                continue;
+            }
+            Step::Await(until) => {
+                tokio::select! {
+                    () = until_due(until) => {}
+                    () = changed => {}
+                }
+                continue;
+            }
+        };
+        if job.tries == 0 {
+            permitted = false;
+        }
+        shared
+            .state
+            .borrow_mut()
+            .take_off(slot, &mut job, &mut body);
+        let bytes = body.split().freeze();
+        let mut result = client.post(bytes.clone()).await;
+        if let Err(failure @ Failure::Closed { reused: true }) = &result {
+            // The server closed an idle connection: no reason to wait.
+            shared.state.borrow_mut().repeat(failure);
+            result = client.post(bytes).await;
+        }
+        let mut state = shared.state.borrow_mut();
+        if state.land(slot, result) {
+            shared.refused.notify_one();
+        }
+        // Those that found nothing to do should look again.
+        if !state.waiting.is_empty() || (state.flying == 0 && state.schedule.is_exhausted()) {
+            shared.changed.notify_waiters();
+        }
+    }
+}
+
+async fn until_due(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,117 @@
+//! Owns when a request may be sent. Does not own which, or by whom.
+//!
+//! The runtime's timers tick in milliseconds, which would add up to that much
+//! to every latency and send in bursts. So a small thread sleeps precisely and
+//! hands out permits.
+
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use super::config::Pacing;
+
+/// Sleeps shorter than this cost more than they bring: at high rates a few
+/// requests are released at a time, by no more than this early or late.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
+/// How often the thread looks whether the run is over.
+const LONGEST_SLEEP: Duration = Duration::from_millis(200);
+
+/// Hands out permits to send at the configured pace.
+pub struct Pace {
+    permits: Option<Arc<Semaphore>>,
+    /// With a rate: when the first request was due, and the time between two.
+    schedule: Option<(Instant, f64)>,
+    handed_out: u64,
+}
+
+impl Pace {
+    /// Starts the clock: the first permit is due now.
+    #[must_use]
+    pub fn start(pacing: Pacing) -> Self {
+        let start = Instant::now();
+        let permits = Arc::new(Semaphore::new(0));
+        let weak = Arc::downgrade(&permits);
+        let mut schedule = None;
+        match pacing {
+            Pacing::Unpaced => {
+                return Self {
+                    permits: None,
+                    schedule: None,
+                    handed_out: 0,
+                };
+            }
+            Pacing::Delay(delay) => {
+                thread::spawn(move || release_after_delay(&weak, delay));
+            }
+            Pacing::Rate(rate) => {
+                schedule = Some((start, rate.recip()));
+                thread::spawn(move || release_at_rate(&weak, start, rate));
+            }
+        }
+        Self {
+            permits: Some(permits),
+            schedule,
+            handed_out: 0,
+        }
+    }
+
+    /// What to wait for before sending; none when nothing needs waiting for.
+    #[must_use]
+    pub fn gate(&self) -> Option<Arc<Semaphore>> {
+        self.permits.clone()
+    }
+
+    /// When the request now to be sent was due: on schedule with a rate, else
+    /// now. To be called once a request, in order.
+    pub fn due(&mut self) -> Instant {
+        let Some((start, interval)) = self.schedule else {
+            return Instant::now();
+        };
+        #[allow(clippy::cast_precision_loss)]
+        let after = interval * self.handed_out as f64;
+        self.handed_out += 1;
+        start + Duration::from_secs_f64(after)
+    }
+}
+
+/// Ends when the last user of the permits is gone.
+fn release_at_rate(permits: &Weak<Semaphore>, start: Instant, rate: f64) {
+    let mut released = 0_u64;
+    loop {
+        let Some(strong) = permits.upgrade() else {
+            return;
+        };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let due = (start.elapsed().as_secs_f64() * rate) as u64 + 1;
+        // A bounded step, far below the semaphore's own limit.
+        let step = due.saturating_sub(released).min(1 << 20);
+        strong.add_permits(usize::try_from(step).unwrap_or(0));
+        released += step;
+        drop(strong);
+        #[allow(clippy::cast_precision_loss)]
+        let next = start + Duration::from_secs_f64(released as f64 / rate);
+        let sleep = next.saturating_duration_since(Instant::now());
+        thread::sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
+    }
+}
+
+/// A permit is added only once the one before has been taken, so that no burst
+/// follows a stall.
+fn release_after_delay(permits: &Weak<Semaphore>, delay: Duration) {
+    let mut due = Instant::now();
+    loop {
+        let Some(strong) = permits.upgrade() else {
+            return;
+        };
+        let now = Instant::now();
+        if now >= due && strong.available_permits() == 0 {
+            strong.add_permits(1);
+            due = now + delay;
+        }
+        drop(strong);
+        let sleep = due.saturating_duration_since(Instant::now());
+        thread::sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
+    }
+}

@@ -1,0 +1,323 @@
+//! Owns what the user sees: the progress bar, the report, the exit code. Does
+//! not own the counting (`tally`) or the comparing (`verify`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::config::{Config, Pacing};
+use super::dispatch::Delivered;
+use super::tally::Ending;
+use super::verify::Outcome;
+
+/// A bar on standard error when that is a terminal, nothing otherwise.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    #[must_use]
+    pub fn new(messages: u32) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        let bar = ProgressBar::with_draw_target(Some(messages.into()), target);
+        let template = "{wide_bar} {human_pos}/{human_len} {per_sec} eta {eta}{msg}";
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self { bar }
+    }
+
+    pub fn update(&self, acknowledged: u64, waiting: usize) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        self.bar.set_position(acknowledged);
+        self.bar.set_message(if waiting == 0 {
+            String::new()
+        } else {
+            format!(", {waiting} to be sent again")
+        });
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A finished run, as it is reported. Serializes to what `--json` prints.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub url: String,
+    pub seed: u64,
+    /// `complete`, `gave_up`, `interrupted` or `refused`.
+    pub outcome: &'static str,
+    /// Rockets launched.
+    pub rockets: u32,
+    /// Distinct messages that the run was to send.
+    pub messages: u64,
+    /// Of those.
+    pub acknowledged: u64,
+    /// The rest of them.
+    pub not_acknowledged: u64,
+    /// Of the rest, those that the run did not get to.
+    pub never_sent: u64,
+    /// Of the rest, those that the server kept refusing.
+    pub refused: u64,
+    /// The first of the rest that were sent, described.
+    pub first_not_acknowledged: Vec<String>,
+    /// Second copies handed out, and those not acknowledged.
+    pub duplicates: u64,
+    pub duplicates_not_acknowledged: u64,
+    /// All requests, duplicates and retries included.
+    pub requests: u64,
+    pub retries: u64,
+    pub failed_requests: BTreeMap<String, u64>,
+    pub last_failure: Option<String>,
+    pub elapsed_seconds: f64,
+    /// Acknowledged messages, duplicates included.
+    pub throughput_per_second: f64,
+    pub latency: Option<Latency>,
+    /// None unless asked for.
+    pub verify: Option<Outcome>,
+    #[serde(skip)]
+    json: bool,
+    #[serde(skip)]
+    ending: Ending,
+}
+
+/// In microseconds, until the acknowledgement, retries included.
+#[derive(Debug, Serialize)]
+pub struct Latency {
+    /// `send`, or `intended send` with a rate.
+    pub from: &'static str,
+    pub p50_us: u64,
+    pub p90_us: u64,
+    pub p99_us: u64,
+    pub p99_9_us: u64,
+    pub max_us: u64,
+}
+
+impl Report {
+    #[must_use]
+    pub fn new(config: &Config, delivered: Delivered, verify: Option<Outcome>) -> Self {
+        let Delivered {
+            ending,
+            elapsed,
+            tally,
+            schedule,
+        } = delivered;
+        let messages = u64::from(config.max_messages);
+        let latency = &tally.latency;
+        let quantile = |share| latency.value_at_quantile(share);
+        let acknowledged_in_all = tally.acknowledged + tally.copies_acknowledged;
+        #[allow(clippy::cast_precision_loss)]
+        let throughput = acknowledged_in_all as f64 / elapsed.as_secs_f64().max(1e-9);
+        Self {
+            url: config.target.to_string(),
+            seed: config.seed,
+            outcome: match ending {
+                Ending::Complete => "complete",
+                Ending::GaveUp(_) => "gave_up",
+                Ending::Interrupted => "interrupted",
+                Ending::Refused => "refused",
+            },
+            rockets: schedule.launched(),
+            messages,
+            acknowledged: tally.acknowledged,
+            not_acknowledged: messages - tally.acknowledged,
+            never_sent: schedule.unsent(),
+            refused: tally.refused,
+            first_not_acknowledged: tally.examples,
+            duplicates: tally.copies,
+            duplicates_not_acknowledged: tally.copies - tally.copies_acknowledged,
+            requests: tally.requests,
+            retries: tally.retries,
+            failed_requests: tally.failures,
+            last_failure: tally.last_failure,
+            elapsed_seconds: elapsed.as_secs_f64(),
+            throughput_per_second: throughput,
+            latency: (!latency.is_empty()).then(|| Latency {
+                from: match config.pacing {
+                    Pacing::Rate(_) => "intended send",
+                    Pacing::Unpaced | Pacing::Delay(_) => "send",
+                },
+                p50_us: quantile(0.5),
+                p90_us: quantile(0.9),
+                p99_us: quantile(0.99),
+                p99_9_us: quantile(0.999),
+                max_us: latency.max(),
+            }),
+            verify,
+            json: config.json,
+            ending,
+        }
+    }
+
+    /// Whether all was acknowledged and nothing differs.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.ending == Ending::Complete
+            && self.not_acknowledged == 0
+            && self.duplicates_not_acknowledged == 0
+            && self.verify.as_ref().is_none_or(|verify| verify.passed)
+    }
+
+    /// Prints the report on standard output, and on standard error the line
+    /// that says what went wrong, if anything did.
+    #[must_use]
+    pub fn print(&self) -> ExitCode {
+        let mut out = io::stdout().lock();
+        let written = if self.json {
+            serde_json::to_writer(&mut out, self)
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(out))
+        } else {
+            write!(out, "{self}")
+        };
+        drop(out);
+        if let Some(mistake) = self.mistake() {
+            eprintln!("rockets: {mistake}");
+        }
+        // A reader that has gone away must not turn a bad run into a good one.
+        match (written, self.is_good()) {
+            (Ok(()), true) => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// What went wrong, in a line.
+    #[must_use]
+    pub fn mistake(&self) -> Option<String> {
+        if self.is_good() {
+            return None;
+        }
+        let lost = self.not_acknowledged + self.duplicates_not_acknowledged;
+        if self.ending == Ending::Complete && lost == 0 {
+            let verify = self.verify.as_ref()?;
+            return Some(match &verify.error {
+                Some(error) => format!("not verified: {error}"),
+                None => format!("{} differences from what was sent", verify.differences),
+            });
+        }
+        let why = match self.ending {
+            Ending::Complete => "refused again and again".to_owned(),
+            Ending::GaveUp(bound) => format!("no acknowledgement for {bound:?}"),
+            Ending::Interrupted => "interrupted".to_owned(),
+            Ending::Refused => "nothing was accepted".to_owned(),
+        };
+        let last = match &self.last_failure {
+            Some(last) => format!("; last failure: {last}"),
+            None => String::new(),
+        };
+        Some(format!(
+            "{} of {} messages were not acknowledged: {why}{last}",
+            self.not_acknowledged, self.messages
+        ))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "outcome       {}", self.outcome.replace('_', " "))?;
+        writeln!(
+            f,
+            "messages      {} acknowledged of {}, by {} rockets (seed {})",
+            self.acknowledged, self.messages, self.rockets, self.seed
+        )?;
+        writeln!(
+            f,
+            "requests      {}: {} duplicates, {} retries",
+            self.requests, self.duplicates, self.retries
+        )?;
+        for (cause, count) in &self.failed_requests {
+            writeln!(f, "  failed      {count} × {cause}")?;
+        }
+        if let Some(last) = &self.last_failure {
+            writeln!(f, "  last        {last}")?;
+        }
+        writeln!(f, "elapsed       {:.3} s", self.elapsed_seconds)?;
+        writeln!(
+            f,
+            "throughput    {:.0} messages/s",
+            self.throughput_per_second
+        )?;
+        if let Some(latency) = &self.latency {
+            writeln!(
+                f,
+                "latency       p50 {}, p90 {}, p99 {}, p99.9 {}, max {} (from {})",
+                Millis(latency.p50_us),
+                Millis(latency.p90_us),
+                Millis(latency.p99_us),
+                Millis(latency.p99_9_us),
+                Millis(latency.max_us),
+                latency.from
+            )?;
+        }
+        self.fmt_lost(f)?;
+        self.fmt_verify(f)
+    }
+}
+
+impl Report {
+    fn fmt_lost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lost = self.not_acknowledged + self.duplicates_not_acknowledged;
+        if lost == 0 {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "lost          {} messages and {} duplicates not acknowledged: {} refused, {} never sent",
+            self.not_acknowledged, self.duplicates_not_acknowledged, self.refused, self.never_sent
+        )?;
+        for example in &self.first_not_acknowledged {
+            writeln!(f, "  {example}")?;
+        }
+        Ok(())
+    }
+
+    fn fmt_verify(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(verify) = &self.verify else {
+            return Ok(());
+        };
+        if let Some(error) = &verify.error {
+            return writeln!(f, "verify        not done: {error}");
+        }
+        let verdict = if verify.passed { "passed" } else { "FAILED" };
+        writeln!(
+            f,
+            "verify        {verdict}: {} rockets compared, {} differences",
+            verify.compared, verify.differences
+        )?;
+        for difference in &verify.first_differences {
+            writeln!(f, "  {difference}")?;
+        }
+        let shown = verify.first_differences.len() as u64;
+        if verify.differences > shown {
+            writeln!(f, "  … and {} more", verify.differences - shown)?;
+        }
+        if verify.others > 0 {
+            writeln!(f, "  {} listed rockets are of other runs", verify.others)?;
+        }
+        if verify.held_before {
+            writeln!(
+                f,
+                "  hint: the service held rockets of this seed before the run began; \
+                 start it with a fresh data directory, or give another --seed"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Microseconds, shown as milliseconds.
+struct Millis(u64);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03} ms", self.0 / 1000, self.0 % 1000)
+    }
+}

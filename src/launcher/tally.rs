@@ -1,0 +1,64 @@
+//! Owns the counts of a run and how it ended. Does not own how they are shown
+//! (`report`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// So many messages that were not acknowledged are named.
+pub const EXAMPLES: usize = 20;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every message was acknowledged, or refused for good.
+    Complete,
+    /// No acknowledgement for the given time.
+    GaveUp(Duration),
+    /// By a signal.
+    Interrupted,
+    /// The first messages were refused for good and none was acknowledged.
+    Refused,
+}
+
+/// What happened to the messages.
+#[derive(Debug)]
+pub struct Tally {
+    pub requests: u64,
+    /// Requests that repeated a failed one.
+    pub retries: u64,
+    /// Failed requests by cause: a status, or what happened.
+    pub failures: BTreeMap<String, u64>,
+    pub acknowledged: u64,
+    /// Second copies handed out, and acknowledged.
+    pub copies: u64,
+    pub copies_acknowledged: u64,
+    /// In microseconds, from when a message was due to its acknowledgement.
+    pub latency: Histogram<u64>,
+    pub last_failure: Option<String>,
+    /// Messages given up after [`TRIES_WHEN_REFUSED`](super::dispatch::TRIES_WHEN_REFUSED).
+    pub refused: u64,
+    /// The first messages that were not acknowledged, described.
+    pub examples: Vec<String>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        // 1 µs to an hour, three digits: bounds that are valid.
+        let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3)
+            .unwrap_or_else(|_| unreachable!("the bounds are valid"));
+        Self {
+            requests: 0,
+            retries: 0,
+            failures: BTreeMap::new(),
+            acknowledged: 0,
+            copies: 0,
+            copies_acknowledged: 0,
+            latency,
+            last_failure: None,
+            refused: 0,
+            examples: Vec::new(),
+        }
+    }
+}

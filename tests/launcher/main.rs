@@ -1,0 +1,8 @@
+//! The `rockets` binary against a stub service: what it sends, how it insists,
+//! what it finds when it verifies.
+
+mod arguments;
+mod insisting;
+mod sending;
+mod stub;
+mod verifying;
