@@ -51,7 +51,15 @@ fn filled() -> tempfile::TempDir {
 /// Everything that is kept, in text.
 fn read(directory: &Path) -> Result<Vec<String>, OpenError> {
     let mut all = Vec::new();
-    sqlite::open(directory, Sync::Device)?.recover(|item: Recovered| {
+    // A process that another test starts has the lock too, for a moment between
+    // its fork and its exec.
+    let opened = loop {
+        match sqlite::open(directory, Sync::Device) {
+            Err(OpenError::InUse { .. }) => std::thread::yield_now(),
+            opened => break opened?,
+        }
+    };
+    opened.recover(|item: Recovered| {
         all.push(format!("{item:?}"));
         ControlFlow::Continue(())
     })?;
