@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# Measures the in-memory service against the floor (benches/floor.rs), one
-# message a request over kept-alive connections, in alternating rounds of one
-# run, so that both see the same machine.
+# Measures servers side by side, one message a request over kept-alive
+# connections, in alternating rounds of one run, so that all see the same machine:
+#
+#     floor   a bare warp handler on the same accept loop (benches/floor.rs)
+#     memory  the service with --durability memory
+#     fsync   the service with --durability fsync
+#     redis   XADD of 48 bytes with appendfsync always, by redis-benchmark
 #
 #     benches/compare.sh DIRECTORY
 #
-# DIRECTORY gets the raw data: wrk's output of every round, rounds.csv, the
-# table, and what it ran on. From the environment: ROUNDS (5), SECONDS_EACH (5),
-# CONNECTIONS ("3 64 256"), WRK_THREADS (1). Fails when a request is answered
-# with anything but 2xx, or when the service did not take every message in.
+# DIRECTORY gets the raw data: the client's output of every round, rounds.csv,
+# the table, and what it ran on. From the environment: SERVERS ("floor memory"),
+# ROUNDS (5), SECONDS_EACH (5), CONNECTIONS ("3 64 256"), WRK_THREADS (1). Fails
+# when a request is answered with anything but 2xx, or when the service did not
+# take every message in.
 set -euo pipefail
 
 directory=${1:?usage: benches/compare.sh DIRECTORY}
@@ -16,20 +21,26 @@ rounds=${ROUNDS:-5}
 seconds=${SECONDS_EACH:-5}
 connections=${CONNECTIONS:-3 64 256}
 threads=${WRK_THREADS:-1}
+servers=${SERVERS:-floor memory}
 
-command -v wrk >/dev/null || {
-    echo "wrk is missing; install it with: apt-get install wrk" >&2
+need() {
+    command -v "$1" >/dev/null && return
+    echo "$1 is missing; install it with: apt-get install $2" >&2
     exit 1
 }
+need wrk wrk
+[[ $servers != *redis* ]] || need redis-benchmark redis-server
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 cd "$(dirname "$0")/.."
 source benches/servers.sh
-trap 'stop_server || true' EXIT
+data=$(mktemp -d "$directory/data.XXXXXX")
+trap 'stop_server || true; rm -rf "$data"' EXIT
 
 declare -A command=(
     [floor]="examples/floor"
-    [service]="downlink --durability memory"
+    [memory]="downlink --durability memory"
+    [fsync]="downlink --durability fsync"
 )
 
 {
@@ -41,8 +52,11 @@ declare -A command=(
     echo "compiler: $(rustc --version)"
     echo "source: $(git describe --always --dirty 2>/dev/null || echo unknown)"
     echo "client: wrk -t $threads -c CONNECTIONS -d ${seconds}s -s benches/post.lua http://ADDRESS/messages"
-    for name in floor service; do
-        echo "$name: ${command[$name]} --listen 127.0.0.1:0, started anew for every round"
+    for name in $servers; do
+        case $name in
+        redis) echo "redis: $(redis-server --version | cut -d ' ' -f 3), redis-benchmark -c CONNECTIONS XADD stream '*' data 48-BYTES" ;;
+        *) echo "$name: ${command[$name]}, started anew for every round with a data directory of its own" ;;
+        esac
     done
 } | tee "$directory/environment.txt"
 
@@ -59,12 +73,26 @@ taken_in() {
 
 run=0
 
+# record NAME CONNECTIONS ROUND REQUESTS MICROSECONDS P50 P99
+record() {
+    local rate=$(($4 * 1000000 / $5))
+    echo "$1,$2,$3,$4,$5,$rate,$6,$7" >>"$directory/rounds.csv"
+    printf '%-8s %4d connections, round %d: %7d/s  p50 %6d us  p99 %6d us\n' \
+        "$1" "$2" "$3" "$rate" "$6" "$7"
+}
+
 # round NAME CONNECTIONS ROUND: measures one server once.
 round() {
-    local name=$1 c=$2 number=$3 program
+    local name=$1 c=$2 number=$3
     local output="$directory/$name-c$c-r$number.txt"
+    if [[ $name == redis ]]; then
+        redis_round "$c" "$number" "$output"
+        return
+    fi
+    local program
     read -ra program <<<"${command[$name]}"
-    start_server "$directory/server.log" "$binaries/${program[0]}" "${program[@]:1}"
+    [[ $name == floor ]] || program+=(--data-dir "$data/$name")
+    start_server "$data/server.log" "$binaries/${program[0]}" "${program[@]:1}"
     run=$((run + 1))
     RUN=$run wrk -t "$threads" -c "$c" -d "${seconds}s" -s benches/post.lua \
         "http://$address/messages" >"$output"
@@ -74,7 +102,7 @@ round() {
         echo "$name, $c connections: $refused answers were not 2xx, $unanswered requests failed" >&2
         return 1
     fi
-    if [[ $name == service ]]; then
+    if [[ $name != floor ]]; then
         local taken
         taken=$(taken_in)
         if ((taken < requests)); then
@@ -83,10 +111,32 @@ round() {
         fi
     fi
     stop_server
-    local rate=$((requests * 1000000 / micros))
-    echo "$name,$c,$number,$requests,$micros,$rate,$p50,$p99" >>"$directory/rounds.csv"
-    printf '%-8s %4d connections, round %d: %7d/s  p50 %6d us  p99 %6d us\n' \
-        "$name" "$c" "$number" "$rate" "$p50" "$p99"
+    rm -rf "${data:?}/$name"
+    record "$name" "$c" "$number" "$requests" "$micros" "$p50" "$p99"
+}
+
+# redis_round CONNECTIONS ROUND OUTPUT: so many requests as take some $seconds.
+redis_round() {
+    local c=$1 number=$2 output=$3 port=7379
+    local requests=$((seconds * (c < 10 ? 5000 : c < 100 ? 30000 : 40000)))
+    mkdir "$data/redis"
+    redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes \
+        --appendfsync always --dir "$data/redis" >"$data/redis.log" 2>&1 &
+    server=$!
+    until redis-cli -p "$port" ping >/dev/null 2>&1; do
+        kill -0 "$server"
+        sleep 0.05
+    done
+    redis-benchmark -p "$port" -c "$c" -n "$requests" --csv XADD stream '*' data \
+        012345678901234567890123456789012345678901234567 >"$output"
+    stop_server
+    rm -rf "$data/redis"
+    # The rate and, in milliseconds, p50 and p99.
+    local rate p50 p99
+    read -r rate p50 p99 < <(tail -n 1 "$output" | awk -F '","' '{ print $2, $5 * 1000, $7 * 1000 }')
+    local micros
+    micros=$(awk -v n="$requests" -v rate="$rate" 'BEGIN { printf "%d", n / rate * 1000000 }')
+    record redis "$c" "$number" "$requests" "$micros" "${p50%.*}" "${p99%.*}"
 }
 
 # median NAME CONNECTIONS COLUMN
@@ -99,19 +149,23 @@ median() {
 echo "server,connections,round,requests,microseconds,per_second,p50_us,p99_us" >"$directory/rounds.csv"
 for c in $connections; do
     for ((number = 1; number <= rounds; number++)); do
-        round floor "$c" "$number"
-        round service "$c" "$number"
+        for name in $servers; do
+            round "$name" "$c" "$number"
+        done
     done
 done
-rm -f "$directory/server.log"
 
 {
-    echo "| connections | floor, /s | service, /s | ratio | floor p99, us | service p99, us |"
+    echo "| connections | server | per second | p50, us | p99, us | ratio to: $servers |"
     echo "|---|---|---|---|---|---|"
     for c in $connections; do
-        floor=$(median floor "$c" 6)
-        service=$(median service "$c" 6)
-        ratio=$(awk -v a="$service" -v b="$floor" 'BEGIN { printf "%.2f", a / b }')
-        echo "| $c | $floor | $service | $ratio | $(median floor "$c" 8) | $(median service "$c" 8) |"
+        for name in $servers; do
+            rate=$(median "$name" "$c" 6)
+            ratios=
+            for other in $servers; do
+                ratios+=$(awk -v a="$rate" -v b="$(median "$other" "$c" 6)" 'BEGIN { printf "%.2f ", a / b }')
+            done
+            echo "| $c | $name | $rate | $(median "$name" "$c" 7) | $(median "$name" "$c" 8) | $ratios|"
+        done
     done
 } | tee "$directory/table.md"

@@ -27,7 +27,7 @@ use crate::fleet::partition::{Exit, Partition};
 use crate::fleet::restore::{Restored, restore};
 use crate::fleet::roster::Roster;
 use crate::fleet::routing::Router;
-use crate::http::routes::{Context, routes};
+use crate::http::routes::{Service, routes};
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::Journal;
 use crate::journal::memory::MemoryJournal;
@@ -230,7 +230,7 @@ impl Server {
         };
         let (quit, told) = oneshot::channel();
         let told = async { told.await.unwrap_or_else(|_| Instant::now()) };
-        let routes = routes(Context::new(fleet, config.http.clone()));
+        let routes = routes(Service::new(fleet, config.http.clone()));
         Self { quit, task: tokio::spawn(server::serve(listener, routes, limits, told)) }
     }
 

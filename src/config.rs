@@ -94,6 +94,10 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = parse_size)]
     max_body: usize,
 
+    /// Largest body of many messages, one a line; beyond it 413
+    #[arg(long, env = "DOWNLINK_MAX_BULK_BODY", value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
+    max_bulk_body: usize,
+
     /// Time for a request's body to arrive and its answer to be found; beyond it
     /// 408 or 503
     #[arg(long, env = "DOWNLINK_REQUEST_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
@@ -164,6 +168,8 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Bytes of the body of one message.
     pub max_body: usize,
+    /// Bytes of the body of many messages.
+    pub max_bulk_body: usize,
     /// From the head of a request to its answer.
     pub request_timeout: Duration,
     /// For a head to arrive, and for a reader to take more.
@@ -200,6 +206,7 @@ impl Config {
             http: HttpConfig {
                 max_connections: 1024,
                 max_body: 64 * 1024,
+                max_bulk_body: 16 << 20,
                 request_timeout: Duration::from_secs(5),
                 idle_timeout: Duration::from_secs(60),
             },
@@ -237,6 +244,7 @@ impl Arguments {
             http: HttpConfig {
                 max_connections: self.max_connections.get(),
                 max_body: self.max_body,
+                max_bulk_body: self.max_bulk_body,
                 request_timeout: self.request_timeout,
                 idle_timeout: self.idle_timeout,
             },

@@ -11,10 +11,7 @@ fn main() -> ExitCode {
         Parsed::Done => return ExitCode::SUCCESS,
         Parsed::Usage => return ExitCode::from(2),
     };
-    tracing_subscriber::fmt()
-        .with_max_level(config.log_level)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_max_level(config.log_level).with_writer(std::io::stderr).init();
     match launcher::run(&config) {
         Ok(report) => report.print(),
         Err(error) => {

@@ -12,13 +12,13 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::{Health, Unavailable};
-use super::inbox::{Inbox, Outcome, Refusal, Submission, Undelivered};
+use super::inbox::{Inbox, Outcome, Refusal, Undelivered};
 use super::query::{Page, Part, Query, Selection};
 use super::routing::Router;
 use super::view::Lookup;
 use crate::telemetry::{Channel, Message};
 
-/// The fleet, as its users see it. Cheap to clone.
+/// The fleet, as its users see it.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     inboxes: Arc<[Inbox]>,
@@ -61,6 +61,15 @@ pub enum QueryError {
     Stopped(usize),
 }
 
+impl From<Undelivered> for SubmitError {
+    fn from(undelivered: Undelivered) -> Self {
+        match undelivered {
+            Undelivered::Full => Self::Busy,
+            Undelivered::Closed => Self::Lost,
+        }
+    }
+}
+
 impl Fleet {
     /// A handle on the partitions behind `inboxes`, in order. There must be at
     /// least one.
@@ -84,15 +93,54 @@ impl Fleet {
         self.health.can_write()?;
         let inbox = &self.inboxes[self.router.route(&message.channel)];
         let (reply, verdict) = oneshot::channel();
-        inbox.submit(Submission { message, reply }).map_err(|undelivered| match undelivered {
-            Undelivered::Full => SubmitError::Busy,
-            Undelivered::Closed => SubmitError::Lost,
-        })?;
+        inbox.submit(message, reply).map_err(SubmitError::from)?;
         match timeout_at(deadline, verdict).await {
             Ok(Ok(verdict)) => Ok(verdict?),
             Ok(Err(_)) => Err(SubmitError::Lost),
             Err(_) => Err(SubmitError::TimedOut),
         }
+    }
+
+    /// The partition that a message goes to, below [`Fleet::partitions`].
+    #[must_use]
+    pub fn partition_of(&self, message: &Message) -> usize {
+        self.router.route(&message.channel)
+    }
+
+    /// The number of partitions.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// Hands messages over that all belong to `partition`, and waits until all
+    /// of them are kept. Returns a verdict for each, in order: where there is
+    /// no room for all, the last ones are refused.
+    pub async fn submit_many(
+        &self,
+        partition: usize,
+        messages: Vec<Message>,
+        deadline: Instant,
+    ) -> Vec<Result<Outcome, SubmitError>> {
+        let count = messages.len();
+        let all = |error: SubmitError| vec![Err(error); count];
+        if let Err(unavailable) = self.health.can_write() {
+            return all(unavailable.into());
+        }
+        let (reply, verdicts) = oneshot::channel();
+        let taken = match self.inboxes[partition].submit_many(messages, reply) {
+            Ok(taken) => taken,
+            Err(undelivered) => return all(undelivered.into()),
+        };
+        let mut results = match timeout_at(deadline, verdicts).await {
+            Ok(Ok(verdicts)) => {
+                verdicts.into_iter().map(|verdict| verdict.map_err(Into::into)).collect()
+            }
+            Ok(Err(_)) => vec![Err(SubmitError::Lost); taken],
+            Err(_) => vec![Err(SubmitError::TimedOut); taken],
+        };
+        results.resize(count, Err(SubmitError::Busy));
+        results
     }
 
     /// What is known of one channel.

@@ -1,6 +1,7 @@
 //! Whether the fleet can serve, and if not, why.
 
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
@@ -19,6 +20,12 @@ pub enum Phase {
     Stopping,
 }
 
+impl Phase {
+    fn lets_write(&self) -> bool {
+        !matches!(self, Self::Starting(_) | Self::ReadOnly(_))
+    }
+}
+
 /// The fleet cannot do what was asked; the text says why.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
@@ -26,19 +33,24 @@ pub struct Unavailable(pub String);
 
 /// The phase, shared by whoever sets it and whoever must know it.
 #[derive(Debug)]
-pub struct Health(RwLock<Phase>);
+pub struct Health {
+    phase: RwLock<Phase>,
+    /// Whether the phase lets messages in: asked for every one of them.
+    writable: AtomicBool,
+}
 
 impl Health {
     #[must_use]
     pub fn new(phase: Phase) -> Self {
-        Self(RwLock::new(phase))
+        let writable = AtomicBool::new(phase.lets_write());
+        Self { phase: RwLock::new(phase), writable }
     }
 
     /// Moves on to `phase`. What is worse stays: a fleet that cannot keep
     /// messages does not become ready again without a restart. Returns whether
     /// this is the first word of it.
     pub fn set(&self, phase: Phase) -> bool {
-        let mut current = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut current = self.phase.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let improves = matches!(
             (&*current, &phase),
             (Phase::ReadOnly(_), Phase::Starting(_) | Phase::Ready | Phase::Degraded(_))
@@ -47,6 +59,7 @@ impl Health {
         );
         let news = std::mem::discriminant(&*current) != std::mem::discriminant(&phase);
         if !improves {
+            self.writable.store(phase.lets_write(), Ordering::Release);
             *current = phase;
         }
         news && !improves
@@ -78,6 +91,9 @@ impl Health {
 
     /// Whether messages can be accepted.
     pub fn can_write(&self) -> Result<(), Unavailable> {
+        if self.writable.load(Ordering::Acquire) {
+            return Ok(());
+        }
         match &*self.read() {
             Phase::Starting(reason) | Phase::ReadOnly(reason) => Err(Unavailable(reason.clone())),
             _ => Ok(()),
@@ -85,7 +101,7 @@ impl Health {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Phase> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.phase.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

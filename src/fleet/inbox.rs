@@ -1,25 +1,51 @@
 //! The bounded way to a partition. The only file that names flume.
 //!
 //! Two lanes: messages, refused when the lane is full, and queries, so that a
-//! flood of messages does not shut readers out. Senders can be cloned and
-//! receivers cannot: a partition's mail has one reader.
+//! flood of messages does not shut readers out. Messages may come many at a
+//! time, and the lane's bound is in messages all the same. Senders can be cloned
+//! and receivers cannot: a partition's mail has one reader.
 
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::limits::Quota;
 use super::query::Query;
 use crate::telemetry::Message;
 
 /// Most queries that wait for one partition; beyond it they are refused.
 const QUERY_LANE: usize = 1024;
 
-/// A message on its way to its partition, and where the verdict goes.
+/// Messages on their way to their partition, and where the verdicts go.
 #[derive(Debug)]
-pub struct Submission {
-    pub message: Message,
-    pub reply: oneshot::Sender<Verdict>,
+pub enum Submission {
+    One {
+        message: Message,
+        reply: oneshot::Sender<Verdict>,
+    },
+    /// Answered with a verdict for each message, in order.
+    Many {
+        messages: Vec<Message>,
+        reply: oneshot::Sender<Vec<Verdict>>,
+    },
+}
+
+impl Submission {
+    /// The number of messages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One { .. } => 1,
+            Self::Many { messages, .. } => messages.len(),
+        }
+    }
+
+    /// Whether there is no message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// What became of a message.
@@ -58,6 +84,8 @@ pub enum Refusal {
 #[derive(Clone, Debug)]
 pub struct Inbox {
     messages: flume::Sender<Submission>,
+    /// Room for messages in the lane.
+    room: Arc<Quota>,
     queries: flume::Sender<Query>,
 }
 
@@ -65,6 +93,7 @@ pub struct Inbox {
 #[derive(Debug)]
 pub struct Mail {
     messages: flume::Receiver<Submission>,
+    room: Arc<Quota>,
     queries: flume::Receiver<Query>,
 }
 
@@ -90,9 +119,10 @@ impl<T> From<flume::TrySendError<T>> for Undelivered {
 pub fn channel(capacity: usize) -> (Inbox, Mail) {
     let (message_sender, message_receiver) = flume::bounded(capacity);
     let (query_sender, query_receiver) = flume::bounded(QUERY_LANE);
+    let room = Arc::new(Quota::new(capacity));
     (
-        Inbox { messages: message_sender, queries: query_sender },
-        Mail { messages: message_receiver, queries: query_receiver },
+        Inbox { messages: message_sender, room: room.clone(), queries: query_sender },
+        Mail { messages: message_receiver, room, queries: query_receiver },
     )
 }
 
@@ -105,8 +135,41 @@ pub fn channels(partitions: usize, capacity: usize) -> (Arc<[Inbox]>, Vec<Mail>)
 
 impl Inbox {
     /// Hands a message over, or refuses it at once.
-    pub fn submit(&self, submission: Submission) -> Result<(), Undelivered> {
-        self.messages.try_send(submission).map_err(Into::into)
+    pub fn submit(
+        &self,
+        message: Message,
+        reply: oneshot::Sender<Verdict>,
+    ) -> Result<(), Undelivered> {
+        if self.room.try_take_some(1) == 0 {
+            return Err(Undelivered::Full);
+        }
+        self.hand_over(Submission::One { message, reply })
+    }
+
+    /// Hands over as many of `messages` as there is room for, from the first
+    /// on, and returns how many those are.
+    pub fn submit_many(
+        &self,
+        mut messages: Vec<Message>,
+        reply: oneshot::Sender<Vec<Verdict>>,
+    ) -> Result<usize, Undelivered> {
+        let taken = self.room.try_take_some(messages.len());
+        if taken == 0 {
+            return Err(Undelivered::Full);
+        }
+        messages.truncate(taken);
+        self.hand_over(Submission::Many { messages, reply }).map(|()| taken)
+    }
+
+    fn hand_over(&self, submission: Submission) -> Result<(), Undelivered> {
+        self.messages.try_send(submission).map_err(|error| {
+            let undelivered = match &error {
+                flume::TrySendError::Full(submission)
+                | flume::TrySendError::Disconnected(submission) => submission.len(),
+            };
+            self.room.give_back(undelivered);
+            error.into()
+        })
     }
 
     /// Hands a query over, or refuses it at once.
@@ -116,14 +179,16 @@ impl Inbox {
 }
 
 impl Mail {
-    /// The next message; `None` once every sender is gone.
-    pub async fn message(&self) -> Option<Submission> {
-        self.messages.recv_async().await.ok()
+    /// The next messages; `None` once every sender is gone.
+    pub async fn messages(&self) -> Option<Submission> {
+        let submission = self.messages.recv_async().await.ok()?;
+        self.room.give_back(submission.len());
+        Some(submission)
     }
 
     /// The messages that are there by now.
     pub fn waiting_messages(&self) -> impl Iterator<Item = Submission> {
-        self.messages.try_iter()
+        self.messages.try_iter().inspect(|submission| self.room.give_back(submission.len()))
     }
 
     /// The next query; `None` once every sender is gone.

@@ -73,10 +73,17 @@ impl Quota {
     /// Takes one, unless the limit is reached.
     #[must_use]
     pub fn try_take(&self) -> bool {
+        self.try_take_some(1) == 1
+    }
+
+    /// Takes up to `count`, as far as the limit allows, and returns how many.
+    #[must_use]
+    pub fn try_take_some(&self, count: usize) -> usize {
         // Only counts; nothing else is published through it.
-        let taken = self.taken.fetch_add(1, Ordering::Relaxed) < self.limit;
-        if !taken {
-            self.give_back(1);
+        let before = self.taken.fetch_add(count, Ordering::Relaxed);
+        let taken = self.limit.saturating_sub(before).min(count);
+        if taken < count {
+            self.give_back(count - taken);
         }
         taken
     }
@@ -108,5 +115,9 @@ mod tests {
         assert_eq!(quota.taken(), 2);
         quota.give_back(1);
         assert!(quota.try_take());
+        assert_eq!(quota.try_take_some(5), 0);
+        quota.give_back(2);
+        assert_eq!(quota.try_take_some(5), 2);
+        assert_eq!(quota.taken(), 2);
     }
 }

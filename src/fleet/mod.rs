@@ -5,6 +5,7 @@
 //! * [`routing`]: which partition a channel belongs to.
 //! * [`inbox`]: the bounded way to a partition; the only file that names flume.
 //! * [`partition`]: the worker task; drains, journals, applies, acknowledges.
+//! * `batch`: messages that are committed together, and whom to answer.
 //! * [`roster`]: the rockets of one partition, their order and their bounds.
 //! * `stored`: a roster's way to the journal's store and back.
 //! * [`checkpoint`]: has the partitions stored from time to time, and the
@@ -16,6 +17,7 @@
 //! * [`limits`]: how much the fleet may hold.
 //! * [`health`]: whether the fleet can serve, and if not, why.
 
+mod batch;
 pub mod checkpoint;
 pub mod handle;
 pub mod health;

@@ -2,8 +2,8 @@
 //!
 //! Append first, apply second, acknowledge third: nothing is visible before it
 //! is durable. A batch is whatever waits in the inbox; while it is committed
-//! the next one forms and is handed over behind it, so that the journal never
-//! idles. Repeats of what is durable are acknowledged at once; repeats of what
+//! further ones are handed over behind it, so that the next commit finds them.
+//! Repeats of what is durable are acknowledged at once; repeats of what
 //! is still being committed travel behind it and are told apart when they are
 //! applied.
 
@@ -14,24 +14,27 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, warn};
 
+use super::batch::{Batch, Pending, ReplyTo};
 use super::health::{Health, Phase};
-use super::inbox::{Mail, Outcome, Refusal, Submission, Verdict};
+use super::inbox::{Mail, Outcome, Refusal, Submission};
 use super::query::Query;
-use super::roster::{Admission, Roster, Slot, Ticket};
+use super::roster::{Admission, Roster, Slot};
 use super::scan::Scan;
 use crate::journal::{AppendError, Commit, Journal, Record};
 use crate::telemetry::rocket::Anomaly;
 use crate::telemetry::{Channel, Message};
 
-/// Most messages in one batch, so that queries get their turn between.
+/// A batch takes no more submissions from so many messages on, so that queries
+/// get their turn between.
 const MAX_BATCH: usize = 1024;
 
 /// Most queries answered before messages get their turn again.
 const MAX_QUERIES: usize = 64;
 
-/// Batches handed to the journal and not committed yet. Two keep it busy: one
-/// that it works on, and one that is ready when it is done.
-const MAX_IN_FLIGHT: usize = 2;
+/// From so many messages on that the journal has and did not commit yet, further
+/// ones stay in the inbox. Below it every message goes on at once, so that the
+/// next commit finds all that came during the one before.
+const MAX_IN_FLIGHT: usize = 16 * MAX_BATCH;
 
 /// A worker and all that it owns.
 pub struct Partition {
@@ -54,19 +57,12 @@ pub enum Exit {
     Abandoned,
 }
 
-/// A message that was accepted, waiting for its commit.
-struct Pending {
-    ticket: Ticket,
-    message: Message,
-    reply: oneshot::Sender<Verdict>,
-}
-
 type Fate = oneshot::Receiver<Result<(), AppendError>>;
 
 /// A batch that the journal has.
 struct InFlight {
     commit: Fate,
-    batch: Vec<Pending>,
+    batch: Batch,
 }
 
 /// A checkpoint in progress: a walk over all rockets that stores the changed
@@ -103,6 +99,7 @@ impl Partition {
             journal,
             health,
             in_flight: VecDeque::new(),
+            messages_in_flight: 0,
             scans: VecDeque::new(),
             sweep: None,
             failed: None,
@@ -118,7 +115,7 @@ impl Partition {
                 result = settled(worker.sweep.as_mut().and_then(|sweep| sweep.storing.as_mut())) => {
                     worker.stored(result);
                 }
-                submission = mail.message(), if worker.takes_messages() => match submission {
+                submission = mail.messages(), if worker.takes_messages() => match submission {
                     Some(first) => worker.take(first, &mail),
                     None => break Exit::Abandoned,
                 },
@@ -145,6 +142,7 @@ struct Worker {
     journal: Arc<dyn Journal>,
     health: Arc<Health>,
     in_flight: VecDeque<InFlight>,
+    messages_in_flight: usize,
     scans: VecDeque<Scan>,
     sweep: Option<Sweep>,
     /// Why nothing can be kept any more.
@@ -154,7 +152,7 @@ struct Worker {
 
 impl Worker {
     fn takes_messages(&self) -> bool {
-        self.in_flight.len() < MAX_IN_FLIGHT
+        self.messages_in_flight < MAX_IN_FLIGHT
     }
 
     /// Whether there is work that waits for nothing but its turn.
@@ -164,22 +162,40 @@ impl Worker {
 
     /// Takes `first` and what else is in the inbox as one batch.
     fn take(&mut self, first: Submission, mail: &Mail) {
-        let mut batch = Vec::new();
-        for submission in std::iter::once(first).chain(mail.waiting_messages()).take(MAX_BATCH) {
-            self.admit(submission, &mut batch);
+        let mut batch = Batch::default();
+        let mut messages = 0;
+        for submission in std::iter::once(first).chain(mail.waiting_messages()) {
+            messages += submission.len();
+            match submission {
+                Submission::One { message, reply } => {
+                    self.admit(message, ReplyTo::Sender(reply), &mut batch);
+                }
+                Submission::Many { messages, reply } => {
+                    let group = batch.open_group(messages.len(), reply);
+                    for (at, message) in messages.into_iter().enumerate() {
+                        self.admit(message, ReplyTo::Group { group, at }, &mut batch);
+                    }
+                }
+            }
+            if messages >= MAX_BATCH {
+                break;
+            }
         }
-        if batch.is_empty() {
+        if batch.pending.is_empty() {
+            batch.close_groups();
             return;
         }
-        let records = &mut batch.iter().map(|pending| Record::Message(&pending.message));
+        let records = &mut batch.pending.iter().map(|pending| Record::Message(&pending.message));
         match self.journal.append(records) {
             Commit::Settled => self.apply(batch),
-            Commit::Pending(commit) => self.in_flight.push_back(InFlight { commit, batch }),
+            Commit::Pending(commit) => {
+                self.messages_in_flight += batch.pending.len();
+                self.in_flight.push_back(InFlight { commit, batch });
+            }
         }
     }
 
-    fn admit(&mut self, submission: Submission, batch: &mut Vec<Pending>) {
-        let Submission { message, reply } = submission;
+    fn admit(&mut self, message: Message, reply: ReplyTo, batch: &mut Batch) {
         let verdict = if let Some(reason) = &self.failed {
             // What was durable before is known to be, all the same.
             if self.roster.knows(&message) {
@@ -192,17 +208,18 @@ impl Worker {
                 Admission::Known => Ok(Outcome::Duplicate),
                 Admission::Refused(refusal) => Err(refusal),
                 Admission::Accepted(ticket) => {
-                    batch.push(Pending { ticket, message, reply });
+                    batch.pending.push(Pending { ticket, message, reply });
                     return;
                 }
             }
         };
-        answer(reply, verdict);
+        batch.answer(reply, verdict);
     }
 
     /// Deals with the oldest batch in flight, whose commit ended with `result`.
     fn finish(&mut self, result: Result<(), AppendError>) {
         let Some(InFlight { batch, .. }) = self.in_flight.pop_front() else { return };
+        self.messages_in_flight -= batch.pending.len();
         if let Some(sweep) = &mut self.sweep {
             sweep.behind = sweep.behind.saturating_sub(1);
         }
@@ -210,20 +227,19 @@ impl Worker {
             Ok(()) => self.apply(batch),
             Err(failure) => {
                 self.fail(&failure);
-                for pending in batch {
-                    answer(pending.reply, Err(Refusal::NotKept(failure.to_string())));
-                }
+                let refusal = Refusal::NotKept(failure.to_string());
+                batch.settle(|_, _| Err(refusal.clone()));
             }
         }
     }
 
-    fn apply(&mut self, batch: Vec<Pending>) {
-        for Pending { ticket, message, reply } in batch {
-            let outcome = self.roster.apply(ticket, message.report, |channel, number, anomaly| {
-                self.anomalies.note(channel, number, anomaly);
-            });
-            answer(reply, Ok(outcome));
-        }
+    fn apply(&mut self, batch: Batch) {
+        batch.settle(|ticket, message| {
+            let anomalies = &mut self.anomalies;
+            Ok(self.roster.apply(ticket, message.report, |channel, number, anomaly| {
+                anomalies.note(channel, number, anomaly);
+            }))
+        });
     }
 
     /// Nothing is kept from now on. Only a restart helps: what the journal holds
@@ -318,11 +334,6 @@ impl Worker {
         }
         self.anomalies.flush();
     }
-}
-
-fn answer(reply: oneshot::Sender<Verdict>, verdict: Verdict) {
-    // A caller that gave up waiting will send its message again.
-    let _ = reply.send(verdict);
 }
 
 /// Counts anomalies and logs them, at most one line a second: a strange sender

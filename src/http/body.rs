@@ -38,17 +38,14 @@ pub async fn read(
         Err(Failure::TooSlow) => Err(Problem::body_too_slow()),
         Err(Failure::Broken(error)) => Err(Problem::body_broken(error)),
         Err(Failure::TooLarge) => {
-            // A client that asks first sends nothing before it is told to.
-            if !headers.contains_key(EXPECT) {
-                let _ = timeout(DISCARD_TIME, discard(&mut body)).await;
-            }
+            discard_unless_asked(headers, &mut body).await;
             Err(Problem::body_too_large(limit))
         }
     }
 }
 
 /// The length that the request's head states; 0 if it states none.
-fn announced_length(headers: &HeaderMap) -> u64 {
+pub fn announced_length(headers: &HeaderMap) -> u64 {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
@@ -86,12 +83,24 @@ async fn read_all(
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-async fn discard(body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin)) {
-    let mut left = MAX_DISCARDED;
-    while let Some(Ok(piece)) = body.next().await {
-        match left.checked_sub(piece.remaining()) {
-            Some(rest) => left = rest,
-            None => return,
-        }
+/// Reads some of a body that is refused, unless the client asked first: that one
+/// sends nothing before it is told to.
+pub async fn discard_unless_asked(
+    headers: &HeaderMap,
+    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
+) {
+    if headers.contains_key(EXPECT) {
+        return;
     }
+    let discard = async {
+        let mut left = MAX_DISCARDED;
+        while let Some(Ok(piece)) = body.next().await {
+            match left.checked_sub(piece.remaining()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Enough was done for such a client when the time is over.
+    let _ = timeout(DISCARD_TIME, discard).await;
 }

@@ -1,4 +1,5 @@
-//! `POST /messages`: one message in, its outcome out.
+//! `POST /messages`: one message in, its outcome out. Many of them at a time,
+//! one a line, are for [`super::bulk`].
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -7,24 +8,36 @@ use warp::http::header::{ACCEPT, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::Response;
 
-use super::body;
 use super::problem::Problem;
 use super::routes::Context;
+use super::{body, bulk};
 use crate::fleet::inbox::Outcome;
 use crate::telemetry::wire;
 
-/// Takes one message in.
+/// The media type of many messages, one a line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// Takes one message in, or many.
 pub async fn post(
     context: Context,
     headers: HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
+    if is_ndjson(&headers) {
+        return bulk::post(context, &headers, body).await;
+    }
     let deadline = Instant::now() + context.config.request_timeout;
     let bytes = body::read(&headers, body, context.config.max_body, deadline).await?;
     let message = wire::parse(&bytes)?;
     drop(bytes);
     let outcome = context.fleet.submit(message, deadline).await?;
     Ok(success(&headers, outcome))
+}
+
+fn is_ndjson(headers: &HeaderMap) -> bool {
+    let media = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let media = media.split(|&byte| byte == b';').next().unwrap_or_default();
+    media.trim_ascii().eq_ignore_ascii_case(NDJSON.as_bytes())
 }
 
 /// The answer to an accepted message.

@@ -3,7 +3,7 @@
 //! * [`routes`]: which path leads where, 404 and 405 included.
 //! * [`server`]: the accept loop: limits, timeouts, the ordered stop.
 //! * [`body`]: reads a request's body within bounds of size and time.
-//! * [`messages`]: `POST /messages`.
+//! * [`messages`]: `POST /messages`; [`bulk`] for many at a time.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`listing`]: query parameters, pages and streams, shared by the two above.
@@ -11,6 +11,7 @@
 //! * [`problem`]: errors, and the one table from errors to status codes.
 
 pub mod body;
+pub mod bulk;
 pub mod cursor;
 pub mod listing;
 pub mod messages;

@@ -21,6 +21,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub struct Problem {
     status: StatusCode,
     detail: String,
+    /// Members of the body beyond those of every problem.
+    extension: Option<serde_json::Value>,
     header: Option<(warp::http::HeaderName, HeaderValue)>,
 }
 
@@ -32,11 +34,13 @@ struct Body<'a> {
     detail: &'a str,
     /// Where the clients of the original service look.
     error: &'a str,
+    #[serde(flatten)]
+    extension: Option<serde_json::Value>,
 }
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), header: None }
+        Self { status, detail: detail.into(), extension: None, header: None }
     }
 
     /// As [`Problem::new`], for what may go well later.
@@ -66,6 +70,17 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
+    /// No line of many was accepted: the sender's fault, unless all of them may
+    /// go well later.
+    pub fn every_line_rejected(retry: bool, tally: &impl Serialize) -> Self {
+        let problem = if retry {
+            Self::for_now(StatusCode::SERVICE_UNAVAILABLE, "every line was refused for now")
+        } else {
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "every line was rejected")
+        };
+        Self { extension: serde_json::to_value(tally).ok(), ..problem }
+    }
+
     pub fn body_too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
     }
@@ -83,6 +98,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             error: &self.detail,
+            extension: self.extension,
         };
         // Cannot fail: texts and a number always serialise.
         let json = serde_json::to_string(&body).unwrap_or_default();

@@ -17,20 +17,23 @@ use super::{listing, messages, missions, rockets};
 use crate::config::HttpConfig;
 use crate::fleet::Fleet;
 
-/// What handlers work with. Cheap to clone.
-#[derive(Clone)]
-pub struct Context {
+/// What handlers work with. Shared by all of them: one count to keep for each
+/// request.
+pub type Context = Arc<Service>;
+
+/// See [`Context`].
+pub struct Service {
     pub fleet: Fleet,
-    pub config: Arc<HttpConfig>,
+    pub config: HttpConfig,
     /// One permit for each large listing that may be held in memory.
     pub collections: Arc<Semaphore>,
 }
 
-impl Context {
+impl Service {
     #[must_use]
-    pub fn new(fleet: Fleet, config: HttpConfig) -> Self {
+    pub fn new(fleet: Fleet, config: HttpConfig) -> Context {
         let collections = Arc::new(Semaphore::new(listing::MAX_COLLECTED));
-        Self { fleet, config: Arc::new(config), collections }
+        Arc::new(Self { fleet, config, collections })
     }
 }
 

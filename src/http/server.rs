@@ -122,6 +122,10 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout)
+        // Saves a read for each request that has to wait for its answer, which
+        // would only tell whether the client is still there. All answers have a
+        // deadline.
+        .half_close(true)
         .max_buf_size(MAX_READ_BUFFER)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     if let Err(error) = watcher.watch(connection).await {

@@ -66,10 +66,7 @@ impl Target {
     #[must_use]
     pub fn sibling(&self, path: &'static str) -> Self {
         Self {
-            typed: format!(
-                "http://{}{path}",
-                self.authority.to_str().unwrap_or_default()
-            ),
+            typed: format!("http://{}{path}", self.authority.to_str().unwrap_or_default()),
             path: Uri::from_static(path),
             ..self.clone()
         }
@@ -85,13 +82,11 @@ impl Target {
 
     /// Tries every address the name resolves to, IPv4 and IPv6.
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(Failure::Connect)?;
+        let stream =
+            TcpStream::connect((self.host.as_str(), self.port)).await.map_err(Failure::Connect)?;
         stream.set_nodelay(true).map_err(Failure::Connect)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(Failure::closed)?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(Failure::closed)?;
         tokio::spawn(async move {
             // Whoever waits for an answer learns of the failure too.
             if let Err(error) = connection.await {
@@ -124,11 +119,7 @@ pub enum Failure {
 }
 
 fn after_colon(detail: &str) -> String {
-    if detail.is_empty() {
-        String::new()
-    } else {
-        format!(": {detail}")
-    }
+    if detail.is_empty() { String::new() } else { format!(": {detail}") }
 }
 
 impl Failure {
@@ -184,12 +175,7 @@ impl Client {
         let mut headers = target.headers();
         // No `Accept`: the challenge's launcher sends none either.
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self {
-            target,
-            headers,
-            patience,
-            live: None,
-        }
+        Self { target, headers, patience, live: None }
     }
 
     /// Posts one body. `Ok` means the server answered 2xx.
@@ -262,29 +248,20 @@ pub async fn get(target: &Target, patience: Duration) -> Result<Incoming, Failur
         *request.headers_mut() = target.headers();
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(ACCEPT, json);
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(Failure::closed)?;
+        let response = sender.send_request(request).await.map_err(Failure::closed)?;
         if response.status().is_success() {
             Ok(response.into_body())
         } else {
             Err(refusal(response).await)
         }
     };
-    timeout(patience, exchange)
-        .await
-        .unwrap_or(Err(Failure::TimedOut(patience)))
+    timeout(patience, exchange).await.unwrap_or(Err(Failure::TimedOut(patience)))
 }
 
 async fn refusal(response: Response<Incoming>) -> Failure {
     let status = response.status();
-    let body = Limited::new(response.into_body(), LONGEST_ERROR)
-        .collect()
-        .await;
-    let detail = body
-        .map(|body| detail(&body.to_bytes()))
-        .unwrap_or_default();
+    let body = Limited::new(response.into_body(), LONGEST_ERROR).collect().await;
+    let detail = body.map(|body| detail(&body.to_bytes())).unwrap_or_default();
     Failure::Answered { status, detail }
 }
 

@@ -56,11 +56,7 @@ pub enum Pacing {
 }
 
 #[derive(Parser)]
-#[command(
-    name = "rockets",
-    version,
-    about = "Launches rockets that report to a service over HTTP"
-)]
+#[command(name = "rockets", version, about = "Launches rockets that report to a service over HTTP")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -151,12 +147,8 @@ enum LogLevel {
 /// one line that says what is wrong.
 pub fn parse_arguments(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     match Cli::try_parse_from(arguments) {
-        Ok(Cli {
-            command: Command::Launch(typed),
-        }) => Parsed::Launch(Box::new(validated(*typed))),
-        Ok(Cli {
-            command: Command::Version,
-        }) => {
+        Ok(Cli { command: Command::Launch(typed) }) => Parsed::Launch(Box::new(validated(*typed))),
+        Ok(Cli { command: Command::Version }) => {
             print!("{}", Cli::command().render_version());
             Parsed::Done
         }
@@ -226,13 +218,9 @@ fn duration(typed: &str) -> Result<Duration, String> {
     let mut rest = typed;
     let mut total = 0.0;
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .ok_or(HINT)?;
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or(HINT)?;
         let (number, after) = rest.split_at(digits);
-        let letters = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         let unit = match unit {
             "ns" => 1e-9,
@@ -308,23 +296,9 @@ mod tests {
             ("0s", 0.0),
         ];
         for (typed, seconds) in good {
-            assert_eq!(
-                duration(typed),
-                Ok(Duration::from_secs_f64(seconds)),
-                "{typed}"
-            );
+            assert_eq!(duration(typed), Ok(Duration::from_secs_f64(seconds)), "{typed}");
         }
-        for typed in [
-            "",
-            "5",
-            "s",
-            "-1s",
-            "1 s",
-            "1x",
-            "1.2.3s",
-            "99999999999h",
-            "ms5",
-        ] {
+        for typed in ["", "5", "s", "-1s", "1 s", "1x", "1.2.3s", "99999999999h", "ms5"] {
             assert!(duration(typed).is_err(), "{typed}");
         }
     }

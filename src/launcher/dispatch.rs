@@ -76,11 +76,8 @@ impl State {
     fn step(&mut self, permitted: bool) -> Step {
         let next_retry = self.waiting.next();
         let exhausted = self.schedule.is_exhausted();
-        let most_waiting = if self.tally.acknowledged == 0 {
-            MOST_WAITING_AT_FIRST
-        } else {
-            self.most_waiting
-        };
+        let most_waiting =
+            if self.tally.acknowledged == 0 { MOST_WAITING_AT_FIRST } else { self.most_waiting };
         let room = !exhausted && self.waiting.len() < most_waiting;
         // In turns: what is sent again could otherwise take all the time there
         // is, and the message that the service waits for would never be sent.
@@ -106,11 +103,7 @@ impl State {
         match self.schedule.next(now()) {
             Some(planned) => {
                 self.tally.copies += u64::from(planned.copy);
-                Step::Send(Job {
-                    planned,
-                    due: self.pace.due(),
-                    tries: 0,
-                })
+                Step::Send(Job { planned, due: self.pace.due(), tries: 0 })
             }
             // Not exhausted, so there is one; if not, look again.
             None => Step::Await(Some(Instant::now())),
@@ -210,9 +203,7 @@ impl State {
 #[must_use]
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-    })
+    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// What the connections share.
@@ -258,9 +249,7 @@ pub async fn deliver(
         let client = Client::new(config.target.clone(), config.request_timeout);
         slots.spawn_local_on(serve(slot, client, Rc::clone(&shared)), &local);
     }
-    let ending = local
-        .run_until(watch(config, &shared, &mut slots, progress, interrupted))
-        .await;
+    let ending = local.run_until(watch(config, &shared, &mut slots, progress, interrupted)).await;
     let elapsed = started.elapsed();
     // The slots end here, and with them their hold on the shared state.
     drop(slots);
@@ -272,12 +261,7 @@ pub async fn deliver(
     if ending != Ending::Complete {
         state.abandon();
     }
-    Delivered {
-        ending,
-        elapsed,
-        tally: state.tally,
-        schedule: state.schedule,
-    }
+    Delivered { ending, elapsed, tally: state.tally, schedule: state.schedule }
 }
 
 async fn watch(
@@ -322,9 +306,7 @@ async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
         let changed = shared.changed.notified();
         if !permitted {
             permitted = shared.gate.as_ref().is_none_or(|gate| {
-                gate.try_acquire()
-                    .map(tokio::sync::SemaphorePermit::forget)
-                    .is_ok()
+                gate.try_acquire().map(tokio::sync::SemaphorePermit::forget).is_ok()
             });
         }
         let step = shared.state.borrow_mut().step(permitted);
@@ -360,10 +342,7 @@ async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
         if job.tries == 0 {
             permitted = false;
         }
-        shared
-            .state
-            .borrow_mut()
-            .take_off(slot, &mut job, &mut body);
+        shared.state.borrow_mut().take_off(slot, &mut job, &mut body);
         let bytes = body.split().freeze();
         let mut result = client.post(bytes.clone()).await;
         if let Err(failure @ Failure::Closed { reused: true }) = &result {

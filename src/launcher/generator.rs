@@ -33,23 +33,12 @@ pub const ROCKET_TYPES: [&str; 20] = [
 ];
 
 /// The missions that the challenge's launcher is known to use.
-pub const MISSIONS: [&str; 7] = [
-    "ARTEMIS",
-    "APOLLO",
-    "APOLLO_SOYUZ",
-    "GEMINI",
-    "MERCURY",
-    "SKYLAB",
-    "SHUTTLE_MIR",
-];
+pub const MISSIONS: [&str; 7] =
+    ["ARTEMIS", "APOLLO", "APOLLO_SOYUZ", "GEMINI", "MERCURY", "SKYLAB", "SHUTTLE_MIR"];
 
 /// The reasons for an explosion that the challenge's launcher is known to use.
-pub const REASONS: [&str; 4] = [
-    "PRESSURE_VESSEL_FAILURE",
-    "FROZEN_O_RINGS",
-    "UNKNOWN_OBJECT_COLLISION",
-    "SYSTEM_MALFUNCTION",
-];
+pub const REASONS: [&str; 4] =
+    ["PRESSURE_VESSEL_FAILURE", "FROZEN_O_RINGS", "UNKNOWN_OBJECT_COLLISION", "SYSTEM_MALFUNCTION"];
 
 /// Every speed and every change of speed is a multiple of this.
 pub const SPEED_STEP: u32 = 500;
@@ -63,23 +52,11 @@ const DECREASES: u32 = 42;
 /// What a message says, with the numbers and texts that go on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    Launched {
-        rocket_type: &'static str,
-        speed: u64,
-        mission: &'static str,
-    },
-    SpeedIncreased {
-        by: u64,
-    },
-    SpeedDecreased {
-        by: u64,
-    },
-    MissionChanged {
-        mission: &'static str,
-    },
-    Exploded {
-        reason: &'static str,
-    },
+    Launched { rocket_type: &'static str, speed: u64, mission: &'static str },
+    SpeedIncreased { by: u64 },
+    SpeedDecreased { by: u64 },
+    MissionChanged { mission: &'static str },
+    Exploded { reason: &'static str },
 }
 
 /// One message of one rocket. Small and `Copy`, because thousands may wait to
@@ -162,18 +139,10 @@ impl Fleet {
         }
         let at = now.max(self.last_at.saturating_add(1));
         self.last_at = at;
-        let (rocket, number, event) = if self.launch_is_next() {
-            self.launch()
-        } else {
-            self.fly()
-        };
+        let (rocket, number, event) =
+            if self.launch_is_next() { self.launch() } else { self.fly() };
         self.remaining -= 1;
-        Some(Message {
-            rocket,
-            number,
-            at,
-            event,
-        })
+        Some(Message { rocket, number, at, event })
     }
 
     /// Launches are mixed with flight, one in two, or more often where the
@@ -208,11 +177,8 @@ impl Fleet {
             mission: u8::try_from(mission).unwrap_or(0),
         });
         self.flying.push(index);
-        let event = Event::Launched {
-            rocket_type,
-            speed: in_units(speed),
-            mission: MISSIONS[mission],
-        };
+        let event =
+            Event::Launched { rocket_type, speed: in_units(speed), mission: MISSIONS[mission] };
         (index, 1, event)
     }
 
@@ -226,18 +192,14 @@ impl Fleet {
         let number = rocket.number;
         let event = if number == rocket.explodes_at {
             self.flying.swap_remove(place);
-            Event::Exploded {
-                reason: REASONS[scale(size, 4) as usize],
-            }
+            Event::Exploded { reason: REASONS[scale(size, 4) as usize] }
         } else if draw >= INCREASES + DECREASES {
             // A change: one of the six others.
             let count = MISSIONS.len();
             let step = 1 + scale(size, 6) as usize;
             let mission = (usize::from(rocket.mission) + step) % count;
             rocket.mission = u8::try_from(mission).unwrap_or(0);
-            Event::MissionChanged {
-                mission: MISSIONS[mission],
-            }
+            Event::MissionChanged { mission: MISSIONS[mission] }
         } else if draw < DECREASES && rocket.speed > 1 {
             // Never below one step, so never below 500.
             let by = 1 + scale(size, CHANGE_STEPS.min(rocket.speed - 1));
@@ -295,11 +257,8 @@ mod tests {
 
     #[test]
     fn a_seed_keeps_its_meaning_between_versions() {
-        let launched = Event::Launched {
-            rocket_type: "Falcon-9",
-            speed: 8500,
-            mission: "SHUTTLE_MIR",
-        };
+        let launched =
+            Event::Launched { rocket_type: "Falcon-9", speed: 8500, mission: "SHUTTLE_MIR" };
         let slower = Event::SpeedDecreased { by: 1000 };
         let first: Vec<Event> = all(444, 20, 100).iter().map(|m| m.event).take(2).collect();
         assert_eq!(first, [launched, slower]);

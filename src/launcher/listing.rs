@@ -87,10 +87,7 @@ async fn request(target: &Target) -> Result<hyper::body::Incoming, ListingError>
 type Piece = io::Result<Bytes>;
 
 fn parse(received: mpsc::Receiver<Piece>, comparison: Comparison) -> serde_json::Result<Outcome> {
-    let reader = BufReader::new(Pieces {
-        received,
-        current: Bytes::new(),
-    });
+    let reader = BufReader::new(Pieces { received, current: Bytes::new() });
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
     let comparison = deserializer.deserialize_seq(EachRocket(comparison))?;
     deserializer.end()?;

@@ -78,11 +78,7 @@ impl Encoder {
         Self {
             channels,
             offset,
-            offset_text: format!(
-                "{sign}{:02}:{:02}",
-                hours.unsigned_abs(),
-                minutes.unsigned_abs()
-            ),
+            offset_text: format!("{sign}{:02}:{:02}", hours.unsigned_abs(), minutes.unsigned_abs()),
             second: i64::MIN,
             second_text: String::new(),
         }
@@ -105,11 +101,7 @@ impl Encoder {
         self.push_time(out, message.at);
         out.extend_from_slice(br#""},"message":{"#);
         match message.event {
-            Event::Launched {
-                rocket_type,
-                speed,
-                mission,
-            } => {
+            Event::Launched { rocket_type, speed, mission } => {
                 push_text(out, "type", rocket_type);
                 out.extend_from_slice(br#","launchSpeed":"#);
                 push_number(out, speed);
@@ -190,12 +182,7 @@ mod tests {
         let offset = UtcOffset::from_hms(2, 0, 0).unwrap();
         let mut encoder = Encoder::new(Channels::new(444), offset);
         let mut out = BytesMut::new();
-        let message = Message {
-            rocket: 0,
-            number: 12,
-            at,
-            event,
-        };
+        let message = Message { rocket: 0, number: 12, at, event };
         encoder.write(&message, &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
@@ -210,36 +197,22 @@ mod tests {
 
     #[test]
     fn each_kind_has_the_shape_and_key_order_of_the_challenge() {
-        let launched = Event::Launched {
-            rocket_type: "Atlas-H",
-            speed: 500,
-            mission: "APOLLO",
-        };
+        let launched = Event::Launched { rocket_type: "Atlas-H", speed: 500, mission: "APOLLO" };
         let cases = [
             (
                 launched,
                 "RocketLaunched",
                 r#"{"type":"Atlas-H","launchSpeed":500,"mission":"APOLLO"}"#,
             ),
-            (
-                Event::SpeedIncreased { by: 3000 },
-                "RocketSpeedIncreased",
-                r#"{"by":3000}"#,
-            ),
-            (
-                Event::SpeedDecreased { by: 2500 },
-                "RocketSpeedDecreased",
-                r#"{"by":2500}"#,
-            ),
+            (Event::SpeedIncreased { by: 3000 }, "RocketSpeedIncreased", r#"{"by":3000}"#),
+            (Event::SpeedDecreased { by: 2500 }, "RocketSpeedDecreased", r#"{"by":2500}"#),
             (
                 Event::MissionChanged { mission: "GEMINI" },
                 "RocketMissionChanged",
                 r#"{"newMission":"GEMINI"}"#,
             ),
             (
-                Event::Exploded {
-                    reason: "FROZEN_O_RINGS",
-                },
+                Event::Exploded { reason: "FROZEN_O_RINGS" },
                 "RocketExploded",
                 r#"{"reason":"FROZEN_O_RINGS"}"#,
             ),
@@ -272,10 +245,7 @@ mod tests {
         assert!(!ids.contains(&Channels::new(445).id(0)));
         assert_eq!(channels.id(5), Channels::new(444).id(5));
         let text = channels.text(3);
-        assert_eq!(
-            (text[8], text[13], text[18], text[23]),
-            (b'-', b'-', b'-', b'-')
-        );
+        assert_eq!((text[8], text[13], text[18], text[23]), (b'-', b'-', b'-', b'-'));
         assert_eq!(text[14], b'4');
         assert!(b"89ab".contains(&text[19]));
     }

@@ -84,13 +84,7 @@ async fn launch(config: &Config, offset: UtcOffset) -> Result<Report, RunError> 
     let channels = Channels::new(config.seed);
     let fleet = Fleet::new(config.seed, config.rockets, config.max_messages);
     let oracle = config.verify.then(Oracle::default);
-    let schedule = Schedule::new(
-        fleet,
-        oracle,
-        config.seed,
-        config.shuffle,
-        config.duplicates,
-    );
+    let schedule = Schedule::new(fleet, oracle, config.seed, config.shuffle, config.duplicates);
     let encoder = Encoder::new(channels, offset);
     let progress = Progress::new(config.max_messages);
     let started = dispatch::now();
@@ -103,9 +97,7 @@ async fn launch(config: &Config, offset: UtcOffset) -> Result<Report, RunError> 
             outcome = compare(config, oracle, channels, started) => outcome,
             () = interrupted() => Outcome::failed("interrupted".to_owned()),
         }),
-        Some(_) => Some(Outcome::failed(
-            "not everything was acknowledged".to_owned(),
-        )),
+        Some(_) => Some(Outcome::failed("not everything was acknowledged".to_owned())),
     };
     Ok(Report::new(config, delivered, verify))
 }

@@ -36,11 +36,7 @@ impl Pace {
         let mut schedule = None;
         match pacing {
             Pacing::Unpaced => {
-                return Self {
-                    permits: None,
-                    schedule: None,
-                    handed_out: 0,
-                };
+                return Self { permits: None, schedule: None, handed_out: 0 };
             }
             Pacing::Delay(delay) => {
                 thread::spawn(move || release_after_delay(&weak, delay));
@@ -50,11 +46,7 @@ impl Pace {
                 thread::spawn(move || release_at_rate(&weak, start, rate));
             }
         }
-        Self {
-            permits: Some(permits),
-            schedule,
-            handed_out: 0,
-        }
+        Self { permits: Some(permits), schedule, handed_out: 0 }
     }
 
     /// What to wait for before sending; none when nothing needs waiting for.

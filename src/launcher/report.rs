@@ -104,12 +104,7 @@ pub struct Latency {
 impl Report {
     #[must_use]
     pub fn new(config: &Config, delivered: Delivered, verify: Option<Outcome>) -> Self {
-        let Delivered {
-            ending,
-            elapsed,
-            tally,
-            schedule,
-        } = delivered;
+        let Delivered { ending, elapsed, tally, schedule } = delivered;
         let messages = u64::from(config.max_messages);
         let latency = &tally.latency;
         let quantile = |share| latency.value_at_quantile(share);
@@ -240,11 +235,7 @@ impl fmt::Display for Report {
             writeln!(f, "  last        {last}")?;
         }
         writeln!(f, "elapsed       {:.3} s", self.elapsed_seconds)?;
-        writeln!(
-            f,
-            "throughput    {:.0} messages/s",
-            self.throughput_per_second
-        )?;
+        writeln!(f, "throughput    {:.0} messages/s", self.throughput_per_second)?;
         if let Some(latency) = &self.latency {
             writeln!(
                 f,

@@ -109,30 +109,18 @@ mod tests {
         let failed = Instant::now();
         let mut retries = Retries::default();
         for at in [30, 10, 20] {
-            let message = Message {
-                rocket: 0,
-                number: 1,
-                at,
-                event: Event::SpeedIncreased { by: 500 },
-            };
-            let planned = Planned {
-                message,
-                copy: false,
-            };
-            let job = Job {
-                planned,
-                due: failed,
-                tries: 1,
-            };
+            let message =
+                Message { rocket: 0, number: 1, at, event: Event::SpeedIncreased { by: 500 } };
+            let planned = Planned { message, copy: false };
+            let job = Job { planned, due: failed, tries: 1 };
             retries.push(job, failed);
         }
         let early = failed + RETRY_PAUSE - Duration::from_millis(1);
         assert!(retries.pop(early).is_none());
         assert_eq!(retries.next(), Some(failed + RETRY_PAUSE));
         let over = failed + RETRY_PAUSE;
-        let order: Vec<i64> = std::iter::from_fn(|| retries.pop(over))
-            .map(|job| job.planned.message.at)
-            .collect();
+        let order: Vec<i64> =
+            std::iter::from_fn(|| retries.pop(over)).map(|job| job.planned.message.at).collect();
         assert_eq!(order, [10, 20, 30]);
         assert!(retries.is_empty() && retries.next().is_none());
     }

@@ -191,10 +191,7 @@ mod tests {
         let mut order = sent.clone();
         order.sort_unstable();
         let rank = |at: &i64| i64::try_from(order.binary_search(at).unwrap()).unwrap();
-        (0..)
-            .zip(&sent)
-            .map(|(place, at)| place - rank(at))
-            .collect()
+        (0..).zip(&sent).map(|(place, at)| place - rank(at)).collect()
     }
 
     #[test]
@@ -213,10 +210,7 @@ mod tests {
                 let late = *moved.iter().max().unwrap();
                 let early = *moved.iter().min().unwrap();
                 let bound = i64::from(shuffle);
-                assert!(
-                    late <= bound && early >= -bound,
-                    "{early} {late} of {shuffle}"
-                );
+                assert!(late <= bound && early >= -bound, "{early} {late} of {shuffle}");
                 // Places differ by nearly the whole window somewhere.
                 assert!(late >= bound * 2 / 3, "{late} of {shuffle}");
                 let still = moved.iter().filter(|&&d| d == 0).count();

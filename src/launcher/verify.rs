@@ -39,12 +39,7 @@ impl Oracle {
     /// Takes the next message in true order. The generator's rockets launch in
     /// the order of their index, and say nothing before.
     pub fn fold(&mut self, message: &Message) {
-        if let Event::Launched {
-            rocket_type,
-            speed,
-            mission,
-        } = message.event
-        {
+        if let Event::Launched { rocket_type, speed, mission } = message.event {
             self.rockets.push(Expected {
                 launched_at: message.at,
                 last_at: message.at,
@@ -73,10 +68,8 @@ impl Oracle {
     /// since 1970.
     #[must_use]
     pub fn into_comparison(self, channels: Channels, started: i64) -> Comparison {
-        let index = (0..)
-            .zip(&self.rockets)
-            .map(|(rocket, _)| (channels.id(rocket), rocket))
-            .collect();
+        let index =
+            (0..).zip(&self.rockets).map(|(rocket, _)| (channels.id(rocket), rocket)).collect();
         Comparison {
             expected: self.rockets,
             channels,
@@ -109,10 +102,7 @@ impl Outcome {
     /// No comparison took place.
     #[must_use]
     pub fn failed(error: String) -> Self {
-        Self {
-            error: Some(error),
-            ..Self::default()
-        }
+        Self { error: Some(error), ..Self::default() }
     }
 }
 
@@ -167,9 +157,7 @@ impl Comparison {
         for rocket in 0..self.index.len() {
             if !self.expected[rocket].listed {
                 // As many as were launched, which is counted in a u32.
-                let text = self
-                    .channels
-                    .text(u32::try_from(rocket).unwrap_or(u32::MAX));
+                let text = self.channels.text(u32::try_from(rocket).unwrap_or(u32::MAX));
                 let id = String::from_utf8_lossy(&text).into_owned();
                 self.differ(format_args!("{id} is not listed"));
             }
@@ -180,17 +168,11 @@ impl Comparison {
     }
 
     fn compare(&mut self, id: &str, expected: &Expected, listed: &Value) {
-        let times = [
-            ("launch_time", expected.launched_at),
-            ("last_update_time", expected.last_at),
-        ];
+        let times = [("launch_time", expected.launched_at), ("last_update_time", expected.last_at)];
         for (field, at) in times {
             if instant(listed, field) != Some(at.into()) {
                 let found = shown(listed, field);
-                self.differ(format_args!(
-                    "{id} {field}: expected {}, found {found}",
-                    utc(at)
-                ));
+                self.differ(format_args!("{id} {field}: expected {}, found {found}", utc(at)));
             }
         }
         let exploded = expected.reason.is_some();
@@ -199,19 +181,14 @@ impl Comparison {
             ("speed", Value::from(expected.speed)),
             ("rocket_type", Value::from(expected.rocket_type)),
             ("mission", Value::from(expected.mission)),
-            (
-                "status",
-                Value::from(if exploded { "Exploded" } else { "Launched" }),
-            ),
+            ("status", Value::from(if exploded { "Exploded" } else { "Launched" })),
             ("explosion_reason", Value::from(expected.reason)),
             ("buffered_messages", Value::from(0)),
         ];
         for (field, value) in rest {
             if listed.get(field) != Some(&value) {
                 let found = shown(listed, field);
-                self.differ(format_args!(
-                    "{id} {field}: expected {value}, found {found}"
-                ));
+                self.differ(format_args!("{id} {field}: expected {value}, found {found}"));
             }
         }
     }
@@ -240,9 +217,7 @@ fn instant(listed: &Value, field: &str) -> Option<i128> {
 }
 
 fn shown(listed: &Value, field: &str) -> String {
-    listed
-        .get(field)
-        .map_or_else(|| "nothing".to_owned(), Value::to_string)
+    listed.get(field).map_or_else(|| "nothing".to_owned(), Value::to_string)
 }
 
 fn utc(at: i64) -> String {

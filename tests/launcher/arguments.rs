@@ -14,14 +14,8 @@ fn bad_arguments_exit_2_with_one_clear_line() {
         (&["launch", url, "--nope"], "--nope"),
         (&["launch", url, "--message-delay=fast"], "500ms"),
         (&["launch", url, "--message-delay=5"], "500ms"),
-        (
-            &["launch", url, "--concurrency-level=0"],
-            "--concurrency-level",
-        ),
-        (
-            &["launch", url, "--concurrency-level=x"],
-            "--concurrency-level",
-        ),
+        (&["launch", url, "--concurrency-level=0"], "--concurrency-level"),
+        (&["launch", url, "--concurrency-level=x"], "--concurrency-level"),
         (&["launch", url, "--max-messages=0"], "--max-messages"),
         (&["launch", url, "--max-messages=-1"], "--max-messages"),
         (&["launch", url, "--seed=abc"], "--seed"),
@@ -29,10 +23,7 @@ fn bad_arguments_exit_2_with_one_clear_line() {
         (&["launch", url, "--duplicates=101%"], "5%"),
         (&["launch", url, "--shuffle=-1"], "--shuffle"),
         (&["launch", url, "--rate=0/s"], "5000/s"),
-        (
-            &["launch", url, "--rate=5", "--message-delay=1s"],
-            "cannot be used with",
-        ),
+        (&["launch", url, "--rate=5", "--message-delay=1s"], "cannot be used with"),
         (&["launch", url, "--give-up-after=0s"], "--give-up-after"),
         (&["launch", url, "--log-level=loud"], "--log-level"),
     ];
@@ -55,10 +46,7 @@ fn help_and_the_version_come_on_standard_output() {
     for arguments in [["version"], ["--version"]] {
         let run = rockets(&arguments);
         assert_eq!(run.code, 0);
-        assert_eq!(
-            run.out.trim(),
-            concat!("rockets ", env!("CARGO_PKG_VERSION"))
-        );
+        assert_eq!(run.out.trim(), concat!("rockets ", env!("CARGO_PKG_VERSION")));
     }
     let help = rockets(&["launch", "--help"]).out;
     for default in ["[default: 3]", "[default: 100000]", "[default: 444]"] {
@@ -84,8 +72,5 @@ fn localhost_is_found_at_whatever_address_answers() {
     let url = format!("http://localhost:{}/messages", stub.address.port());
     let run = rockets(&["launch", &url, "--max-messages=5"]);
     assert_eq!(run.code, 0, "{}", run.err);
-    assert_eq!(
-        stub.seen()[0].headers["host"],
-        url[7..].trim_end_matches("/messages")
-    );
+    assert_eq!(stub.seen()[0].headers["host"], url[7..].trim_end_matches("/messages"));
 }

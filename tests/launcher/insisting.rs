@@ -27,12 +27,7 @@ fn a_503_is_sent_again_after_half_a_second() {
     assert_eq!(run.code, 0, "{}", run.err);
     assert!(begun.elapsed().as_millis() >= 500);
     let seen = stub.seen();
-    assert_eq!(
-        seen.iter()
-            .filter(|request| request.body == seen[0].body)
-            .count(),
-        2
-    );
+    assert_eq!(seen.iter().filter(|request| request.body == seen[0].body).count(), 2);
     assert_all_arrived(&stub, 20);
     let report = run.json();
     assert_eq!(report["retries"], 2);
@@ -117,13 +112,12 @@ fn a_connection_closed_without_an_answer_is_replaced() {
 
 #[test]
 fn a_server_that_closes_connections_when_idle_or_after_an_answer_is_no_failure() {
-    let stub = Stub::answering(|n, _| {
-        if n % 2 == 0 {
-            Reply::AcceptThenClose
-        } else {
-            Reply::AcceptAndSayClose
-        }
-    });
+    let stub =
+        Stub::answering(
+            |n, _| {
+                if n % 2 == 0 { Reply::AcceptThenClose } else { Reply::AcceptAndSayClose }
+            },
+        );
     let arguments = "--max-messages=12 --message-delay=60ms --concurrency-level=1 --json";
     let arguments: Vec<&str> = arguments.split_whitespace().collect();
     let run = stub.launch(&arguments);
@@ -174,20 +168,9 @@ fn without_progress_it_gives_up_exits_1_and_names_what_is_left() {
     let report = run.json();
     assert_eq!(report["outcome"], "gave_up");
     assert_eq!(report["not_acknowledged"], 2);
-    assert_eq!(
-        report["first_not_acknowledged"].as_array().unwrap().len(),
-        2
-    );
-    assert!(
-        run.err.contains("2 of 10 messages were not acknowledged"),
-        "{}",
-        run.err
-    );
-    assert!(
-        run.err.contains("503") && run.err.contains("inbox full"),
-        "{}",
-        run.err
-    );
+    assert_eq!(report["first_not_acknowledged"].as_array().unwrap().len(), 2);
+    assert!(run.err.contains("2 of 10 messages were not acknowledged"), "{}", run.err);
+    assert!(run.err.contains("503") && run.err.contains("inbox full"), "{}", run.err);
     let left = stub.seen().last().unwrap().body.clone();
     let channel = left.split('"').nth(5).unwrap();
     let named = report["first_not_acknowledged"].to_string();
@@ -204,11 +187,7 @@ fn messages_refused_for_good_end_the_run_with_what_the_server_said() {
     assert_eq!(report["not_acknowledged"], 100_000);
     // Some hundred messages at most, ten times each.
     assert!(stub.seen().len() <= 1100, "{}", stub.seen().len());
-    assert!(
-        run.err.contains("404 Not Found: no such path"),
-        "{}",
-        run.err
-    );
+    assert!(run.err.contains("404 Not Found: no such path"), "{}", run.err);
 }
 
 #[test]
@@ -223,18 +202,9 @@ fn one_message_refused_for_good_does_not_stop_the_others() {
     let run = stub.launch(&["--max-messages=200", "--rockets=1", "--verify"]);
     assert_eq!(run.code, 1);
     assert!(run.err.contains("1 of 200 messages"), "{}", run.err);
-    assert!(
-        run.err.contains("422") && run.err.contains("bad by"),
-        "{}",
-        run.err
-    );
+    assert!(run.err.contains("422") && run.err.contains("bad by"), "{}", run.err);
     assert!(run.out.contains("#3 "), "{}", run.out);
-    assert!(
-        run.out
-            .contains("not done: not everything was acknowledged"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("not done: not everything was acknowledged"), "{}", run.out);
     assert_all_arrived(&stub, 199);
 }
 
@@ -251,22 +221,12 @@ fn an_interrupt_ends_the_run_with_a_report_and_exit_1() {
         thread::sleep(Duration::from_millis(10));
     }
     let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["outcome"], "interrupted");
     let left = report["not_acknowledged"].as_u64().unwrap();
     assert_eq!(report["acknowledged"].as_u64().unwrap() + left, 100_000);
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("interrupted")
-    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("interrupted"));
 }

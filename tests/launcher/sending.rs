@@ -76,21 +76,14 @@ fn every_message_has_the_shape_and_key_order_of_the_challenge() {
 #[test]
 fn requests_are_posts_of_json_without_an_accept_header_on_kept_connections() {
     let stub = Stub::accepting();
-    assert_eq!(
-        stub.launch(&["--max-messages=300", "--concurrency-level=4"])
-            .code,
-        0
-    );
+    assert_eq!(stub.launch(&["--max-messages=300", "--concurrency-level=4"]).code, 0);
     let seen = stub.seen();
     for request in &seen {
         assert_eq!(request.method, "POST");
         assert_eq!(request.path, "/messages");
         assert_eq!(request.headers["content-type"], "application/json");
         assert!(!request.headers.contains_key("accept"));
-        assert_eq!(
-            request.headers["content-length"],
-            request.body.len().to_string()
-        );
+        assert_eq!(request.headers["content-length"], request.body.len().to_string());
     }
     let connections: HashSet<usize> = seen.iter().map(|request| request.connection).collect();
     assert_eq!(connections.len(), 4);
@@ -105,10 +98,7 @@ fn one_at_a_time_each_rocket_is_sent_in_order_without_gaps() {
     for message in stub.messages() {
         let (channel, number) = key(&message);
         let kind = message["metadata"]["messageType"].as_str().unwrap();
-        let time = message["metadata"]["messageTime"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let time = message["metadata"]["messageTime"].as_str().unwrap().to_owned();
         let first = (0, 0, String::new(), false);
         let (last, mut speed, before, over) = rockets.remove(&channel).unwrap_or(first);
         assert_eq!(number, last + 1);
@@ -149,10 +139,7 @@ fn shuffling_moves_messages_up_to_the_bound_and_loses_none() {
     let shuffled = sent(&arguments);
     assert_eq!(plain.len(), shuffled.len());
     let place: HashMap<&String, usize> = plain.iter().zip(0..).collect();
-    let moved = shuffled
-        .iter()
-        .zip(0..)
-        .map(|(body, now)| place[body].abs_diff(now));
+    let moved = shuffled.iter().zip(0..).map(|(body, now)| place[body].abs_diff(now));
     let furthest = moved.clone().max().unwrap();
     assert!((50..=100).contains(&furthest), "{furthest}");
     assert!(moved.filter(|&places| places > 0).count() > 1500);
@@ -167,11 +154,7 @@ fn duplicates_are_the_same_bytes_again_for_the_asked_share() {
     for seen in stub.seen() {
         *times_seen.entry(seen.body).or_default() += 1;
     }
-    assert_eq!(
-        times_seen.len(),
-        5000,
-        "a second copy differs from its first"
-    );
+    assert_eq!(times_seen.len(), 5000, "a second copy differs from its first");
     let twice = times_seen.values().filter(|&&times| times == 2).count();
     assert!((800..=1200).contains(&twice), "{twice}");
     let report = run.json();
@@ -199,13 +182,7 @@ fn the_report_is_complete_in_both_forms() {
     let quantiles = quantiles.map(|name| latency[name].as_u64().unwrap());
     assert!(quantiles.is_sorted() && quantiles[0] > 0, "{latency}");
     let text = stub.launch(&["--max-messages=100"]).out;
-    for part in [
-        "100 acknowledged of 100",
-        "throughput",
-        "p50",
-        "p99.9",
-        "max",
-    ] {
+    for part in ["100 acknowledged of 100", "throughput", "p50", "p99.9", "max"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

@@ -115,10 +115,8 @@ impl Stub {
         let address = socket.local_addr().unwrap();
         let shared = Arc::clone(&state);
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 serve(TcpListener::from_std(socket).unwrap(), shared).await;
             });
@@ -211,10 +209,8 @@ async fn answer(
     }
     let number = state.seen.lock().unwrap().len();
     let reply = (state.replies)(number, &body);
-    let accepted = matches!(
-        reply,
-        Reply::Accept | Reply::AcceptThenClose | Reply::AcceptAndSayClose
-    );
+    let accepted =
+        matches!(reply, Reply::Accept | Reply::AcceptThenClose | Reply::AcceptAndSayClose);
     state.seen.lock().unwrap().push(Seen {
         method: head.method,
         path: head.uri.to_string(),
@@ -250,9 +246,7 @@ async fn answer(
 fn accepted(state: &State) -> Vec<Value> {
     let seen = state.seen.lock().unwrap();
     let accepted = seen.iter().filter(|request| request.accepted);
-    accepted
-        .map(|request| serde_json::from_str(&request.body).unwrap())
-        .collect()
+    accepted.map(|request| serde_json::from_str(&request.body).unwrap()).collect()
 }
 
 impl State {
@@ -281,10 +275,8 @@ impl State {
                 messages.insert(number, message);
             }
         }
-        let mut listing: Vec<Value> = rockets
-            .iter()
-            .map(|(channel, messages)| folded(channel, messages.values()))
-            .collect();
+        let mut listing: Vec<Value> =
+            rockets.iter().map(|(channel, messages)| folded(channel, messages.values())).collect();
         // All times end in Z and have nine digits, so they sort as text.
         listing.sort_by_key(|rocket| rocket["launch_time"].as_str().unwrap().to_owned());
         (self.listing)(&mut listing);
@@ -329,10 +321,6 @@ fn folded<'a>(channel: &str, messages: impl Iterator<Item = &'a Value>) -> Value
 fn utc(text: &str) -> String {
     let time = OffsetDateTime::parse(text, &Rfc3339).unwrap();
     let time = time.to_offset(time::UtcOffset::UTC);
-    let whole = time
-        .replace_nanosecond(0)
-        .unwrap()
-        .format(&Rfc3339)
-        .unwrap();
+    let whole = time.replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap();
     format!("{}.{:09}Z", whole.trim_end_matches('Z'), time.nanosecond())
 }

@@ -15,23 +15,14 @@ fn assert_found(run: &Run, differences: u64, text: &str) {
     let count = format!("FAILED: 20 rockets compared, {differences} differences");
     assert!(run.out.contains(&count), "{count} in {}", run.out);
     assert!(run.out.contains(text), "{text} in {}", run.out);
-    assert!(
-        run.err.contains(&format!("{differences} differences")),
-        "{}",
-        run.err
-    );
+    assert!(run.err.contains(&format!("{differences} differences")), "{}", run.err);
 }
 
 #[test]
 fn a_right_listing_passes() {
     let run = verify(|_| {});
     assert_eq!(run.code, 0, "{}{}", run.out, run.err);
-    assert!(
-        run.out
-            .contains("passed: 20 rockets compared, 0 differences"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("passed: 20 rockets compared, 0 differences"), "{}", run.out);
 }
 
 #[test]
@@ -125,11 +116,7 @@ fn rockets_of_other_runs_are_counted_and_let_be() {
         listing.insert(0, json!({"id": "x", "launch_time": "2001-01-01T00:00:00Z"}));
     });
     assert_eq!(run.code, 0, "{}", run.out);
-    assert!(
-        run.out.contains("1 listed rockets are of other runs"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("1 listed rockets are of other runs"), "{}", run.out);
 }
 
 #[test]
@@ -161,9 +148,5 @@ fn what_is_not_a_listing_is_said() {
     let stub = Stub::answering(|_, _| Reply::Accept).without_listing();
     let run = stub.launch(&ARGUMENTS);
     assert_eq!(run.code, 1);
-    assert!(
-        run.err.contains("/rockets") && run.err.contains("404"),
-        "{}",
-        run.err
-    );
+    assert!(run.err.contains("/rockets") && run.err.contains("404"), "{}", run.err);
 }

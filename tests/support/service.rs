@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use downlink::app::{self, Recovery, RecoveryContext};
 use downlink::config::{Config, Durability};
 use downlink::fleet::limits::Limits;
-use downlink::http::routes::{Context, routes};
+use downlink::http::routes::{self as http, routes};
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::journal::Journal;
 use downlink::journal::sqlite::OpenError;
@@ -59,7 +59,7 @@ impl Service {
                 stopped.await;
                 Instant::now() + timeout
             };
-            let routes = routes(Context::new(fleet.fleet.clone(), config.http));
+            let routes = routes(http::Service::new(fleet.fleet.clone(), config.http));
             let ended = server::serve(listener, routes, limits, stopped).await;
             fleet.stop().await;
             if ended == Stopped::Finished { Ok(()) } else { Err("cut off".to_owned()) }

@@ -4,6 +4,13 @@
 //! transaction, syncs once, and settles all of it. What rides along is bounded
 //! by whoever hands it over: a partition waits for what it has in flight.
 //!
+//! Senders that wait for an answer before they go on come back together, just
+//! after a commit. A commit that began with the first of them would leave the
+//! rest to the next one, so that everybody waits for two. The thread therefore
+//! waits a little for as many messages as there were senders at the last
+//! commit: a fraction of what the commit itself takes, which is the most that a
+//! wrong guess can cost.
+//!
 //! A failure is final: what the file holds after it is not known, so nothing
 //! more is written, and everything from then on is told the same.
 
@@ -12,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -23,6 +31,11 @@ use crate::journal::{AppendError, Commit, Journal, Progress, Record, StoredRocke
 /// Rows of the journal forgotten in one transaction: a commit that rides along
 /// must not wait for long.
 const TRIMMED_AT_ONCE: u64 = 64;
+
+/// The share of the last commit's time to wait for senders to come back, and
+/// the longest wait.
+const GATHERING_SHARE: u32 = 4;
+const MAX_GATHERING: Duration = Duration::from_micros(300);
 
 /// The journal, as partitions see it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,7 +53,7 @@ struct SharedProgress {
 #[derive(Debug)]
 struct Job {
     work: Work,
-    reply: oneshot::Sender<Result<(), AppendError>>,
+    reply: Reply,
 }
 
 #[derive(Debug)]
@@ -101,6 +114,8 @@ pub(super) fn start(
         range,
         trims: VecDeque::new(),
         failed: None,
+        senders: 0,
+        commit_time: Duration::ZERO,
     };
     let handle = thread::Builder::new()
         .name("committer".to_owned())
@@ -120,36 +135,71 @@ struct Thread<S> {
     progress: Arc<SharedProgress>,
     range: JournalRange,
     /// Positions up to which the journal is to be forgotten, as they came.
-    trims: VecDeque<(u64, oneshot::Sender<Result<(), AppendError>>)>,
+    trims: VecDeque<(u64, Reply)>,
     failed: Option<AppendError>,
+    /// Messages in the last commit: about as many senders wait to go on.
+    senders: u64,
+    commit_time: Duration,
+}
+
+/// What becomes one transaction.
+#[derive(Default)]
+struct Group {
+    transaction: Transaction,
+    records: u64,
+    replies: Vec<Reply>,
+}
+
+type Reply = oneshot::Sender<Result<(), AppendError>>;
+
+impl Group {
+    fn add(&mut self, Job { work, reply }: Job, trims: &mut VecDeque<(u64, Reply)>) {
+        match work {
+            Work::Append { entries, records } => {
+                self.records += records;
+                self.transaction.records.push(entries);
+            }
+            Work::Store(rockets) => self.transaction.rockets.extend(rockets),
+            Work::Trim(position) => {
+                trims.push_back((position, reply));
+                return;
+            }
+        }
+        self.replies.push(reply);
+    }
 }
 
 impl<S: Storage> Thread<S> {
     fn run(&mut self) {
         while let Some(first) = self.next_job() {
-            let mut transaction = Transaction { seq: self.range.next, ..Transaction::default() };
-            let mut records = 0;
-            let mut replies = Vec::new();
-            for Job { work, reply } in first.into_iter().chain(self.jobs.try_iter()) {
-                match work {
-                    Work::Append { entries, records: count } => {
-                        records += count;
-                        transaction.records.push(entries);
-                    }
-                    Work::Store(rockets) => transaction.rockets.extend(rockets),
-                    Work::Trim(position) => {
-                        self.trims.push_back((position, reply));
-                        continue;
-                    }
-                }
-                replies.push(reply);
+            let mut group = Group::default();
+            group.transaction.seq = self.range.next;
+            for job in first.into_iter().chain(self.jobs.try_iter()) {
+                group.add(job, &mut self.trims);
             }
-            transaction.trim = self.next_trim();
-            let result = self.commit(&transaction, records);
-            for reply in replies.into_iter().chain(self.trims_done()) {
+            self.gather(&mut group);
+            group.transaction.trim = self.next_trim();
+            let begun = Instant::now();
+            let result = self.commit(&group.transaction, group.records);
+            self.commit_time = begun.elapsed();
+            for reply in group.replies.into_iter().chain(self.trims_done()) {
                 // A partition that is gone has nobody left to acknowledge to.
                 let _ = reply.send(result.clone());
             }
+            self.senders = group.records;
+        }
+    }
+
+    /// Waits a little for senders that were answered by the last commit.
+    fn gather(&mut self, group: &mut Group) {
+        // Those that came during the last commit are still to be answered.
+        self.senders = self.senders.saturating_add(group.records);
+        let deadline = Instant::now() + MAX_GATHERING.min(self.commit_time / GATHERING_SHARE);
+        while group.records > 0 && group.records < self.senders {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Late, or nobody is left to come.
+            let Ok(job) = self.jobs.recv_timeout(left) else { return };
+            group.add(job, &mut self.trims);
         }
     }
 
@@ -194,7 +244,7 @@ impl<S: Storage> Thread<S> {
     }
 
     /// The trims that need no further transaction.
-    fn trims_done(&mut self) -> Vec<oneshot::Sender<Result<(), AppendError>>> {
+    fn trims_done(&mut self) -> Vec<Reply> {
         let mut done = Vec::new();
         while let Some((position, reply)) = self.trims.pop_front() {
             if self.failed.is_none() && position >= self.range.first {

@@ -1,0 +1,76 @@
+//! Messages that are committed together, and whom to answer for each.
+
+use tokio::sync::oneshot;
+
+use super::inbox::Verdict;
+use super::roster::Ticket;
+use crate::telemetry::Message;
+
+/// What one commit is about.
+#[derive(Default)]
+pub struct Batch {
+    /// Messages that were let in, in order.
+    pub pending: Vec<Pending>,
+    groups: Vec<Group>,
+}
+
+/// A message that was let in, waiting for its commit.
+pub struct Pending {
+    pub ticket: Ticket,
+    pub message: Message,
+    pub reply: ReplyTo,
+}
+
+/// Where a verdict goes.
+pub enum ReplyTo {
+    Sender(oneshot::Sender<Verdict>),
+    /// To a place among the verdicts of messages that came together.
+    Group {
+        group: usize,
+        at: usize,
+    },
+}
+
+/// Messages that came together, and are answered together.
+struct Group {
+    verdicts: Vec<Option<Verdict>>,
+    reply: oneshot::Sender<Vec<Verdict>>,
+}
+
+impl Batch {
+    /// Begins a group of so many messages. All of them must be answered.
+    pub fn open_group(&mut self, messages: usize, reply: oneshot::Sender<Vec<Verdict>>) -> usize {
+        self.groups.push(Group { verdicts: vec![None; messages], reply });
+        self.groups.len() - 1
+    }
+
+    /// Answers one message, at once or as soon as its group is complete.
+    pub fn answer(&mut self, reply: ReplyTo, verdict: Verdict) {
+        match reply {
+            // A caller that gave up waiting will send its message again.
+            ReplyTo::Sender(reply) => drop(reply.send(verdict)),
+            ReplyTo::Group { group, at } => self.groups[group].verdicts[at] = Some(verdict),
+        }
+    }
+
+    /// Decides and answers every pending message, in order.
+    pub fn settle(mut self, mut decide: impl FnMut(Ticket, Message) -> Verdict) {
+        for Pending { ticket, message, reply } in std::mem::take(&mut self.pending) {
+            let verdict = decide(ticket, message);
+            self.answer(reply, verdict);
+        }
+        self.close_groups();
+    }
+
+    /// Answers the groups, all of whose messages are answered now.
+    pub fn close_groups(self) {
+        for Group { verdicts, reply } in self.groups {
+            let verdicts: Option<Vec<_>> = verdicts.into_iter().collect();
+            debug_assert!(verdicts.is_some(), "every message of a group is answered");
+            // Without an answer, whoever waits hears that it was lost.
+            if let Some(verdicts) = verdicts {
+                let _ = reply.send(verdicts);
+            }
+        }
+    }
+}
