@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{Stream, StreamExt};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -179,11 +180,9 @@ impl Inbox {
 }
 
 impl Mail {
-    /// The next messages; `None` once every sender is gone.
-    pub async fn messages(&self) -> Option<Submission> {
-        let submission = self.messages.recv_async().await.ok()?;
-        self.room.give_back(submission.len());
-        Some(submission)
+    /// Messages as they come; ends once every sender is gone.
+    pub fn messages(&self) -> impl Stream<Item = Submission> + Unpin {
+        self.messages.stream().inspect(|submission| self.room.give_back(submission.len()))
     }
 
     /// The messages that are there by now.
@@ -191,9 +190,9 @@ impl Mail {
         self.messages.try_iter().inspect(|submission| self.room.give_back(submission.len()))
     }
 
-    /// The next query; `None` once every sender is gone.
-    pub async fn query(&self) -> Option<Query> {
-        self.queries.recv_async().await.ok()
+    /// Queries as they come; ends once every sender is gone.
+    pub fn queries(&self) -> impl Stream<Item = Query> + Unpin {
+        self.queries.stream()
     }
 
     /// The queries that are there by now.

@@ -8,9 +8,11 @@
 //! applied.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, warn};
 
@@ -105,25 +107,29 @@ impl Partition {
             failed: None,
             anomalies: AnomalyLog::new(index),
         };
+        // These live across turns: most turns are for one message, and to put
+        // one's name down anew with everybody else would cost more than that.
+        let (mut messages, mut queries) = (mail.messages(), mail.queries());
+        let mut stopped = pin!(stop.wait_for(|&stop| stop));
         let exit = loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|&stop| stop) => break Exit::Stopped,
                 result = settled(worker.in_flight.front_mut().map(|batch| &mut batch.commit)) => {
                     worker.finish(result);
                 }
-                result = settled(worker.sweep.as_mut().and_then(|sweep| sweep.storing.as_mut())) => {
-                    worker.stored(result);
-                }
-                submission = mail.messages(), if worker.takes_messages() => match submission {
+                submission = messages.next(), if worker.takes_messages() => match submission {
                     Some(first) => worker.take(first, &mail),
                     None => break Exit::Abandoned,
                 },
-                query = mail.query() => match query {
+                query = queries.next() => match query {
                     Some(query) => worker.answer(query),
                     None => break Exit::Abandoned,
                 },
+                result = settled(worker.sweep.as_mut().and_then(|sweep| sweep.storing.as_mut())) => {
+                    worker.stored(result);
+                }
                 () = std::future::ready(()), if worker.has_more_to_do() => {}
+                _ = &mut stopped => break Exit::Stopped,
             }
             // Whichever it was, everything else gets its turn too.
             worker.answer_waiting(&mail);
@@ -132,6 +138,7 @@ impl Partition {
             // flume does not take part in tokio's cooperative scheduling.
             tokio::task::consume_budget().await;
         };
+        drop((messages, queries));
         worker.wind_up(&mail).await;
         exit
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use warp::http::HeaderValue;
 use warp::http::header::CONTENT_TYPE;
-use warp::http::{HeaderValue, Method};
 use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
@@ -94,10 +94,7 @@ pub fn routes(
         .and(context)
         .then(|context| async move { answer(readiness(&context)) })
         .boxed();
-    let nothing = warp::path::full()
-        .and(warp::method())
-        .then(|path, method| async { no_route(path, method).into_response() })
-        .boxed();
+    let nothing = warp::path::full().then(|path| async { no_route(path).into_response() }).boxed();
 
     post_message
         .or(list_rockets)
@@ -129,16 +126,19 @@ fn readiness(context: &Context) -> Result<Response, Problem> {
 }
 
 /// Why no route took a request: the path, or else the method.
-fn no_route(path: FullPath, method: Method) -> Problem {
+fn no_route(path: FullPath) -> Problem {
     let path = path.as_str();
+    // As warp does: one slash in front belongs to no segment, nor does one at
+    // the end.
     let inner = path.strip_prefix('/').unwrap_or(path);
     let mut segments = inner.strip_suffix('/').unwrap_or(inner).split('/');
     match (segments.next(), segments.next(), segments.next()) {
         (Some("messages"), None, _) => Problem::method_not_allowed("POST"),
-        (Some("rockets" | "missions"), _, None) | (Some("readyz"), None, _) => {
+        (Some("rockets" | "missions"), second, None) if second != Some("") => {
             Problem::method_not_allowed("GET, HEAD")
         }
-        _ => Problem::not_found(format!("there is nothing for {method} at {path:?}")),
+        (Some("readyz"), None, _) => Problem::method_not_allowed("GET, HEAD"),
+        _ => Problem::not_found(format!("there is nothing at {path:?}")),
     }
 }
 

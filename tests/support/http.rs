@@ -120,7 +120,10 @@ pub struct Connection(BufReader<TcpStream>);
 impl Connection {
     #[track_caller]
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::new(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -214,6 +217,24 @@ impl Connection {
             Ok(rest) => rest.is_empty(),
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
         }
+    }
+
+    /// Reads and drops what comes until the other side closes the connection.
+    #[track_caller]
+    pub fn read_until_closed(&mut self) {
+        match io::copy(&mut self.0, &mut io::sink()) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}"),
+        }
+    }
+
+    /// Whether something is there to be read, or the connection is closed.
+    pub fn has_data(&self) -> bool {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let found = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        !found.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::http::{Request, send};
+use super::{PATIENCE, eventually};
 
 /// The binary, without anything of the environment that would change it.
 pub fn downlink() -> Command {
@@ -38,7 +39,7 @@ impl Process {
     }
 
     /// Runs a service that listens on a port of the system's choice, and waits
-    /// until it says which.
+    /// until it is ready.
     pub fn spawn(mut command: Command) -> Self {
         let mut child = command
             .args(["--log-format", "json"])
@@ -63,7 +64,11 @@ impl Process {
             text
         });
         let address = address.recv_timeout(PATIENCE).expect("the service listens");
-        Self { child, address, log: Some(log) }
+        let process = Self { child, address, log: Some(log) };
+        eventually("the service is ready", || {
+            send(address, &Request::get("/readyz")).status == 200
+        });
+        process
     }
 
     /// Sends SIGTERM.

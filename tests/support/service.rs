@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use downlink::app::{self, Recovery, RecoveryContext};
 use downlink::config::{Config, Durability};
 use downlink::fleet::limits::Limits;
+use downlink::fleet::roster::Roster;
 use downlink::http::routes::{self as http, routes};
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::journal::Journal;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::eventually;
 use super::fleet::{Last, Shape, TestFleet};
 use super::http::{Connection, Request, Response, send};
 
@@ -34,17 +36,26 @@ impl Service {
 
     pub fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let config = config(change);
-        Self::spawn(async move |listener, stopped| {
+        let service = Self::spawn(async move |listener, stopped| {
             app::run(config, listener, stopped).await.map_err(|error| error.to_string())
-        })
+        });
+        service.wait_until_ready();
+        service
     }
 
-    /// As [`Service::start_with`], over a journal of the test's own.
+    /// As [`Service::start_with`], over a journal of the test's own that holds
+    /// nothing yet.
     pub fn over(journal: Arc<dyn Journal>, change: impl FnOnce(&mut Config)) -> Self {
-        Self::wired(journal, Last::Read, change)
+        let service = Self::opened(change, move |context| {
+            let roster = |_| Roster::new(context.quotas.clone());
+            let rosters = (0..context.router.partitions()).map(roster).collect();
+            Ok(Recovery { journal, thread: None, rosters, backlog: false })
+        });
+        service.wait_until_ready();
+        service
     }
 
-    /// As [`Service::over`], and the last worker may be out of order.
+    /// As [`Service::over`], but the last worker may be out of order.
     pub fn wired(journal: Arc<dyn Journal>, last: Last, change: impl FnOnce(&mut Config)) -> Self {
         let config = config(change);
         Self::spawn(async move |listener, stopped| {
@@ -66,7 +77,8 @@ impl Service {
         })
     }
 
-    /// As [`Service::start_with`], with the journal opened by `open`.
+    /// As [`Service::start_with`], with the journal opened by `open`. May not
+    /// be ready yet.
     pub fn opened(
         change: impl FnOnce(&mut Config),
         open: impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static,
@@ -98,6 +110,10 @@ impl Service {
             })
         });
         Self { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn wait_until_ready(&self) {
+        eventually("the service is ready", || self.get("/readyz").status == 200);
     }
 
     #[track_caller]

@@ -1,0 +1,204 @@
+//! The binary's arguments, its environment, and how it ends when they are bad.
+
+mod support;
+
+use std::net::TcpListener;
+
+use serde_json::json;
+use support::Request;
+use support::http::send;
+use support::messages::{launch, speed_up};
+use support::process::{Process, downlink, run};
+
+/// Every flag with its variable and the default that `--help` must show.
+const FLAGS: [(&str, &str, &str); 14] = [
+    ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
+    ("--workers", "DOWNLINK_WORKERS", "number of cores"),
+    ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),
+    ("--durability", "DOWNLINK_DURABILITY", ""),
+    ("--inbox-capacity", "DOWNLINK_INBOX_CAPACITY", "65536"),
+    ("--max-buffered-per-rocket", "DOWNLINK_MAX_BUFFERED_PER_ROCKET", "10000"),
+    ("--max-buffered", "DOWNLINK_MAX_BUFFERED", "10000000"),
+    ("--max-rockets", "DOWNLINK_MAX_ROCKETS", "10000000"),
+    ("--max-connections", "DOWNLINK_MAX_CONNECTIONS", "16384"),
+    ("--max-body", "DOWNLINK_MAX_BODY", "64KiB"),
+    ("--request-timeout", "DOWNLINK_REQUEST_TIMEOUT", "5s"),
+    ("--idle-timeout", "DOWNLINK_IDLE_TIMEOUT", "60s"),
+    ("--shutdown-timeout", "DOWNLINK_SHUTDOWN_TIMEOUT", "10s"),
+    ("--log-format", "DOWNLINK_LOG_FORMAT", "text"),
+];
+
+/// Values that each flag refuses.
+const BAD: [(&str, &[&str]); 15] = [
+    ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "host:80"]),
+    ("--workers", &["", "0", "-1", "1.5", "many"]),
+    ("--durability", &["", "eternal", "MEMORY"]),
+    ("--inbox-capacity", &["", "0", "-5", "1k"]),
+    ("--max-buffered-per-rocket", &["", "0", "-1", "x"]),
+    ("--max-buffered", &["", "0", "x"]),
+    ("--max-rockets", &["", "0", "x"]),
+    ("--max-connections", &["", "0", "x"]),
+    ("--max-body", &["", "0", "-1", "64KB", "big", "99999999999999GiB"]),
+    ("--request-timeout", &["", "0s", "5", "-5s", "1h", "99999999m"]),
+    ("--idle-timeout", &["", "0ms", "soon"]),
+    ("--shutdown-timeout", &["", "0s", "10"]),
+    ("--log-format", &["", "xml"]),
+    ("--log", &["a=b=c"]),
+    ("--warp-speed", &["9"]),
+];
+
+#[test]
+fn a_bad_value_ends_the_program_with_one_line_and_exit_code_2() {
+    // Taken, so that a program which binds first fails otherwise.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    for (flag, values) in BAD {
+        for value in values {
+            let mut command = downlink();
+            command.current_dir(directory.path());
+            if flag != "--listen" {
+                command.args(["--listen", &address]);
+            }
+            if flag != "--durability" {
+                command.args(["--durability", "memory"]);
+            }
+            command.arg(format!("{flag}={value}"));
+            let (code, out, err) = run(command);
+            assert_eq!(code, Some(2), "{flag}={value}: {err}");
+            assert_eq!(err.lines().count(), 1, "{flag}={value}: {err}");
+            assert!(err.contains(flag), "{flag}={value}: {err}");
+            assert_eq!(out, "");
+        }
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_bad_value_from_the_environment_is_refused_alike() {
+    for (flag, variable, _) in FLAGS {
+        let Some((_, values)) = BAD.iter().find(|(bad, _)| *bad == flag) else { continue };
+        let mut command = downlink();
+        command.env(variable, values[1]);
+        let (code, _, err) = run(command);
+        assert_eq!((code, err.lines().count()), (Some(2), 1), "{variable}: {err}");
+        assert!(err.contains(flag), "{variable}: {err}");
+    }
+}
+
+#[test]
+fn what_is_no_flag_is_refused() {
+    for arguments in
+        [&["launch"][..], &["--listen"], &["-x"], &["--workers", "1", "--workers", "2"]]
+    {
+        let mut command = downlink();
+        command.args(arguments);
+        let (code, _, err) = run(command);
+        assert_eq!((code, err.lines().count()), (Some(2), 1), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_the_program_with_exit_code_1_and_its_name() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen", &address]);
+    let (code, _, err) = run(command);
+    assert_eq!(code, Some(1), "{err}");
+    let last = err.lines().last().unwrap_or_default();
+    assert!(last.contains(&address) && last.contains("in use"), "{err}");
+}
+
+#[test]
+fn help_shows_every_flag_with_its_variable_and_default() {
+    let mut command = downlink();
+    command.arg("--help");
+    let (code, out, err) = run(command);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    // The text of each flag runs from its name to the next one's.
+    let entries: Vec<_> = out.split("\n      --").map(|entry| format!("--{entry}")).collect();
+    for (flag, variable, default) in FLAGS {
+        let entry = entries.iter().find(|entry| entry.split_whitespace().next() == Some(flag));
+        let entry = entry.unwrap_or_else(|| panic!("{flag} is missing: {out}"));
+        assert!(entry.contains(&format!("[env: {variable}=")), "{entry}");
+        assert!(entry.contains("[default: ") && entry.contains(default), "{entry}");
+    }
+    assert!(out.contains("DOWNLINK_LOG="), "{out}");
+    for path in ["/messages", "/rockets", "/missions", "/readyz"] {
+        assert!(out.contains(path), "{out}");
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let mut command = downlink();
+    command.arg("--version");
+    let expected = format!("downlink {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(command), (Some(0), expected, String::new()));
+}
+
+#[test]
+fn flags_take_effect() {
+    let process =
+        Process::start(&["--max-body", "1000", "--max-buffered-per-rocket=1", "--workers=1"]);
+    let post = |body: String| send(process.address, &Request::post(body)).status;
+    assert_eq!(post(" ".repeat(1001)), 413);
+    assert_eq!(post(speed_up("a", 2, 1).to_string()), 204);
+    assert_eq!(post(speed_up("a", 3, 1).to_string()), 429);
+    process.terminate();
+    let (status, log) = process.wait();
+    assert!(status.success(), "{log}");
+    // At the default level, nothing is logged for each message.
+    assert!(!log.contains("413") && log.lines().count() < 10, "{log}");
+}
+
+#[test]
+fn the_environment_takes_effect_and_flags_win_over_it() {
+    let mut command = downlink();
+    command
+        .env("DOWNLINK_LISTEN", "127.0.0.1:0")
+        .env("DOWNLINK_DURABILITY", "memory")
+        .env("DOWNLINK_MAX_BODY", "1000")
+        .env("DOWNLINK_MAX_ROCKETS", "5")
+        .env("DOWNLINK_LOG", "debug")
+        .args(["--max-rockets", "1"]);
+    let process = Process::spawn(command);
+    let post = |body: String| send(process.address, &Request::post(body)).status;
+    assert_eq!(post(" ".repeat(1001)), 413);
+    assert_eq!(post(launch("a").to_string()), 204);
+    assert_eq!(post(launch("b").to_string()), 503);
+    process.terminate();
+    assert!(process.wait().0.success());
+}
+
+#[test]
+fn nothing_is_written_to_disk_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = downlink();
+    command.current_dir(directory.path());
+    command.args(["--listen", "127.0.0.1:0", "--durability", "memory"]);
+    let process = Process::spawn(command);
+    let message = Request::message(&launch("a"));
+    assert_eq!(send(process.address, &message).json()["outcome"], json!("applied"));
+    process.terminate();
+    assert!(process.wait().0.success());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn log_lines_are_text_unless_json_is_asked_for() {
+    // Every line of the log is one object.
+    let process = Process::start(&[]);
+    process.terminate();
+    let (_, log) = process.wait();
+    for line in log.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(entry["level"].is_string() && entry["timestamp"].is_string(), "{line}");
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen", &taken.local_addr().unwrap().to_string()]);
+    let (_, _, err) = run(command);
+    assert!(!err.contains('{') && !err.contains('\u{1b}'), "{err}");
+}

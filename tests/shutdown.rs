@@ -1,0 +1,205 @@
+//! The ordered stop: what is in flight is finished, nothing that was
+//! acknowledged is lost before the end, and the process says how it ended.
+
+mod support;
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use support::journal::HeldJournal;
+use support::messages::{launch, speed_up};
+use support::process::Process;
+use support::{Connection, Request, Service, eventually};
+
+/// Splits a request within its body.
+fn halves(request: &Request) -> (Vec<u8>, Vec<u8>) {
+    let mut first = request.to_bytes();
+    let second = first.split_off(first.len() - 20);
+    (first, second)
+}
+
+fn refuses_connections(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_err()
+}
+
+#[test]
+fn a_request_in_flight_is_finished_and_no_new_connection_taken() {
+    let mut service = Service::start();
+    let address = service.address;
+    let (first, second) = halves(&Request::message(&launch("a")));
+    let mut connection = service.connect();
+    connection.send(&first);
+    // Connections are accepted in order, so the one before is taken by now.
+    assert_eq!(service.get("/readyz").status, 200);
+    service.begin_stop();
+    eventually("the listener is closed", || refuses_connections(address));
+    connection.send(&second);
+    assert_eq!(connection.receive().outcome(), "applied");
+    assert!(connection.is_closed());
+    assert_eq!(service.stop(), Ok(()));
+}
+
+#[test]
+fn connections_at_rest_do_not_hold_up_the_stop() {
+    let service = Service::start();
+    let mut used = service.connect();
+    assert_eq!(used.request(&Request::get("/readyz")).status, 200);
+    let mut unused = service.connect();
+    assert_eq!(service.get("/readyz").status, 200);
+    assert_eq!(service.stop(), Ok(()));
+    assert!(used.is_closed());
+    unused.read_until_closed();
+}
+
+#[test]
+fn what_waits_for_its_commit_is_acknowledged_before_the_end() {
+    let journal = HeldJournal::new();
+    let mut service = Service::over(journal.clone(), |_| {});
+    let address = service.address;
+    let mut connection = service.connect();
+    connection.send(&Request::message(&launch("a")).to_bytes());
+    eventually("a commit begins", || journal.waiting() == 1);
+    service.begin_stop();
+    eventually("the listener is closed", || refuses_connections(address));
+    assert!(!connection.has_data());
+    journal.release();
+    assert_eq!(connection.receive().outcome(), "applied");
+    assert_eq!(service.stop(), Ok(()));
+}
+
+/// Sends the messages of `channel` in order until the service at `address` is
+/// gone, and keeps the number of the last one acknowledged.
+fn load(address: SocketAddr, channel: &str, acknowledged: &AtomicU64) {
+    let mut connection: Option<Connection> = None;
+    let mut number = 1;
+    loop {
+        let message = if number == 1 { launch(channel) } else { speed_up(channel, number, 1) };
+        let reused = connection.is_some();
+        if connection.is_none() {
+            let Ok(stream) = TcpStream::connect(address) else { return };
+            connection = Some(Connection::new(stream));
+        }
+        let answer = connection.as_mut().unwrap().try_request(&Request::message(&message));
+        match answer {
+            Ok(answer) => {
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                acknowledged.store(number, Ordering::SeqCst);
+                number += 1;
+                if answer.header("connection") == Some("close") {
+                    connection = None;
+                }
+            }
+            // Closed between two requests, or never accepted.
+            Err(_) if reused => connection = None,
+            Err(_) => return,
+        }
+    }
+}
+
+/// Stops a service while clients write. For each writer there is a probe: a
+/// request that is in flight when the stop begins and ends when the writer is
+/// done. It brings the number behind the last one acknowledged, so it is
+/// applied exactly if the effect of everything acknowledged is there.
+fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) {
+    let channels: Vec<_> = (0..6).map(|n| format!("rocket {n}")).collect();
+    let acknowledged: Vec<_> = channels.iter().map(|_| AtomicU64::new(0)).collect();
+    let head = b"POST /messages HTTP/1.1\r\nhost: x\r\naccept: */*\r\n\
+                 transfer-encoding: chunked\r\n\r\n1\r\n \r\n";
+    let mut probes: Vec<_> = channels.iter().map(|_| Connection::open(address)).collect();
+    probes.iter_mut().for_each(|probe| probe.send(head));
+    std::thread::scope(|scope| {
+        for (channel, acknowledged) in channels.iter().zip(&acknowledged) {
+            scope.spawn(move || load(address, channel, acknowledged));
+        }
+        eventually("every writer is under way", || {
+            acknowledged.iter().all(|count| count.load(Ordering::SeqCst) > 20)
+        });
+        stop();
+    });
+    assert!(refuses_connections(address));
+    for ((mut probe, channel), count) in probes.into_iter().zip(&channels).zip(&acknowledged) {
+        let next = count.load(Ordering::SeqCst) + 1;
+        let message = speed_up(channel, next, 1).to_string();
+        probe.send(format!("{:x}\r\n{message}\r\n0\r\n\r\n", message.len()).as_bytes());
+        // Known already if it was taken and its answer got lost.
+        let outcome = probe.receive().outcome();
+        assert!(outcome == "applied" || outcome == "duplicate", "{channel} {next}: {outcome}");
+    }
+}
+
+#[test]
+fn a_stop_under_load_loses_nothing_that_was_acknowledged() {
+    let mut service = Service::start_with(|config| config.workers = 4);
+    stop_under_load(service.address, || service.begin_stop());
+    assert_eq!(service.stop(), Ok(()));
+}
+
+#[test]
+fn sigterm_under_load_loses_nothing_that_was_acknowledged_and_exits_0() {
+    let process = Process::start(&["--workers", "3"]);
+    stop_under_load(process.address, || process.terminate());
+    let (status, log) = process.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn both_signals_stop_the_service() {
+    for signal in ["TERM", "INT"] {
+        let process = Process::start(&[]);
+        assert_eq!(support::http::send(process.address, &Request::get("/readyz")).status, 200);
+        process.signal(signal);
+        let (status, log) = process.wait();
+        assert_eq!(status.code(), Some(0), "{signal}: {log}");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_finish_holds_the_process_up_only_so_long() {
+    let process = Process::start(&["--shutdown-timeout", "500ms"]);
+    let mut connection = Connection::open(process.address);
+    connection.send(&halves(&Request::message(&launch("a"))).0);
+    assert_eq!(support::http::send(process.address, &Request::get("/readyz")).status, 200);
+    process.terminate();
+    let (status, log) = process.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    connection.read_until_closed();
+}
+
+#[test]
+fn a_listing_under_way_is_finished() {
+    let mut service = Service::start();
+    let address = service.address;
+    let long = "x".repeat(250);
+    let mut writer = service.connect();
+    for batch in 0..30 {
+        let mut bytes = Vec::new();
+        for n in 0..200 {
+            let channel = format!("rocket {batch} {n} {}", "y".repeat(100));
+            let message = support::messages::launch_as(&channel, &long, 1, &long);
+            bytes.extend(Request::post(message.to_string()).to_bytes());
+        }
+        writer.send(&bytes);
+        (0..200).for_each(|_| assert_eq!(writer.receive().status, 204));
+    }
+    let mut reader = service.connect();
+    reader.send(&Request::get("/rockets").to_bytes());
+    let head = reader.receive_head().unwrap();
+    service.begin_stop();
+    eventually("the listener is closed", || refuses_connections(address));
+    let body = reader.receive_body(&head).unwrap();
+    let rockets: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+    assert_eq!(rockets.len(), 6_000);
+    assert_eq!(service.stop(), Ok(()));
+}
+
+#[test]
+fn a_service_that_fails_to_keep_messages_still_stops_well() {
+    let journal = HeldJournal::new();
+    let service = Service::over(journal.clone(), |_| {});
+    let mut connection = service.connect();
+    connection.send(&Request::message(&launch("a")).to_bytes());
+    eventually("a commit begins", || journal.waiting() == 1);
+    journal.fail("disk full");
+    assert_eq!(connection.receive().status, 503);
+    assert_eq!(service.stop(), Ok(()));
+}
