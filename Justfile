@@ -30,6 +30,11 @@ compare directory="target/compare":
     cargo build --release --bins --example floor
     benches/compare.sh {{quote(directory)}}
 
+# Measure durable against in memory and against Redis, side by side (needs wrk and redis-server)
+compare-durable directory="target/compare-durable":
+    cargo build --release --bins --example floor
+    SERVERS="floor memory fsync redis" benches/compare.sh {{quote(directory)}}
+
 # Report which lines the tests reach (needs `cargo install cargo-llvm-cov --locked`)
 coverage *arguments:
     @cargo llvm-cov --version >/dev/null 2>&1 || { echo "cargo-llvm-cov is missing; install it with: cargo install cargo-llvm-cov --locked" >&2; exit 1; }
@@ -37,3 +42,7 @@ coverage *arguments:
 
 # Everything that has to pass before a merge
 ci: lint test
+
+# Kill the release service under load so many times, and check that nothing acknowledged is lost
+crash rounds="200":
+    DOWNLINK_CRASH_ROUNDS={{rounds}} cargo test --release --test acked_messages_survive_kill -- --nocapture

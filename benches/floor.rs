@@ -15,6 +15,10 @@ use warp::Filter;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
+/// The service's own allocator, for a fair comparison.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 struct Arguments {
     /// Address and port to serve on

@@ -1,5 +1,6 @@
 # Sourced by the scripts beside it: starts servers on free ports and stops them.
-# A server is a program that takes --listen and logs "listening address=…".
+# A server is a program that takes --listen and logs "listening address=…"; the
+# service then logs "ready" once it can be used.
 
 binaries="${CARGO_TARGET_DIR:-target}/release"
 server=
@@ -20,9 +21,11 @@ start_server() {
         while read -r line; do
             if [[ $line =~ listening\ address=([0-9.:]+) ]]; then
                 address=${BASH_REMATCH[1]}
-                return 0
             fi
         done <"$log"
+        if [[ -n $address ]] && { [[ $1 != */downlink ]] || grep -q ': ready ' "$log"; }; then
+            return 0
+        fi
         kill -0 "$server" 2>/dev/null || break
         sleep 0.05
     done

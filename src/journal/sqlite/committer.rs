@@ -1,8 +1,9 @@
 //! The thread that commits, for all partitions together.
 //!
-//! It takes whatever was handed over since the last commit, writes it as one
-//! transaction, syncs once, and settles all of it. What rides along is bounded
-//! by whoever hands it over: a partition waits for what it has in flight.
+//! Whatever is handed over goes into the open transaction. The thread takes it
+//! as it is, writes it, syncs once, and settles all of it. What rides along is
+//! bounded by whoever hands it over: a partition waits for what it has in
+//! flight.
 //!
 //! Senders that wait for an answer before they go on come back together, just
 //! after a commit. A commit that began with the first of them would leave the
@@ -15,9 +16,8 @@
 //! more is written, and everything from then on is told the same.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,40 +34,60 @@ const TRIMMED_AT_ONCE: u64 = 64;
 
 /// The share of the last commit's time to wait for senders to come back, and
 /// the longest wait.
-const GATHERING_SHARE: u32 = 4;
-const MAX_GATHERING: Duration = Duration::from_micros(300);
+const GATHERING_SHARE: u32 = 2;
+const MAX_GATHERING: Duration = Duration::from_micros(500);
 
-/// The journal, as partitions see it. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Committer {
-    jobs: Sender<Job>,
-    progress: Arc<SharedProgress>,
-}
+/// The journal, as partitions see it. The thread ends once this is dropped.
+#[derive(Debug)]
+pub struct Committer(Arc<Shared>);
 
 #[derive(Debug, Default)]
-struct SharedProgress {
+struct Shared {
+    open: Mutex<Open>,
+    /// Told when there is what the thread waits for.
+    wake: Condvar,
     position: AtomicU64,
     records: AtomicU64,
 }
 
-#[derive(Debug)]
-struct Job {
-    work: Work,
-    reply: Reply,
+/// The transaction that is being filled.
+#[derive(Debug, Default)]
+struct Open {
+    entries: Vec<u8>,
+    records: u64,
+    rockets: Vec<StoredRocket>,
+    trims: Vec<(u64, Reply)>,
+    /// For what was appended and stored.
+    replies: Vec<Reply>,
+    /// The records that the thread waits for; `None` while it does not wait.
+    awaited: Option<u64>,
+    closed: bool,
 }
 
-#[derive(Debug)]
-enum Work {
-    Append { entries: Vec<u8>, records: u64 },
-    Store(Vec<StoredRocket>),
-    Trim(u64),
+type Reply = oneshot::Sender<Result<(), AppendError>>;
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        self.replies.is_empty() && self.trims.is_empty()
+    }
 }
 
-impl Committer {
-    fn hand_over(&self, work: Work) -> Commit {
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // Nothing that holds the lock panics halfway.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds to the open transaction.
+    fn add(&self, add: impl FnOnce(&mut Open, Reply)) -> Commit {
         let (reply, fate) = oneshot::channel();
-        // When the thread has ended, the reply is dropped, which says so.
-        let _ = self.jobs.send(Job { work, reply });
+        let mut open = self.lock();
+        add(&mut open, reply);
+        // Once for all that it waits for, and not for each part of it.
+        if open.awaited.is_some_and(|awaited| open.records >= awaited || open.records == 0) {
+            open.awaited = None;
+            self.wake.notify_one();
+        }
         Commit::Pending(fate)
     }
 }
@@ -79,22 +99,36 @@ impl Journal for Committer {
             count += 1;
             record::push_record(record, entries)
         });
-        self.hand_over(Work::Append { entries, records: count })
+        self.0.add(|open, reply| {
+            open.entries.extend_from_slice(&entries);
+            open.records += count;
+            open.replies.push(reply);
+        })
     }
 
     fn store(&self, rockets: Vec<StoredRocket>) -> Commit {
-        self.hand_over(Work::Store(rockets))
+        self.0.add(|open, reply| {
+            open.rockets.extend(rockets);
+            open.replies.push(reply);
+        })
     }
 
     fn progress(&self) -> Progress {
         Progress {
-            position: self.progress.position.load(Ordering::Acquire),
-            records: self.progress.records.load(Ordering::Acquire),
+            position: self.0.position.load(Ordering::Acquire),
+            records: self.0.records.load(Ordering::Acquire),
         }
     }
 
     fn trim(&self, position: u64) -> Commit {
-        self.hand_over(Work::Trim(position))
+        self.0.add(|open, reply| open.trims.push((position, reply)))
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.wake.notify_one();
     }
 }
 
@@ -104,13 +138,11 @@ pub(super) fn start(
     range: JournalRange,
     lock: DirectoryLock,
 ) -> Result<(Committer, CommitterThread), OpenError> {
-    let (jobs, inbox) = mpsc::channel();
-    let progress = Arc::new(SharedProgress::default());
-    progress.position.store(range.next - 1, Ordering::Release);
+    let shared = Arc::new(Shared::default());
+    shared.position.store(range.next - 1, Ordering::Release);
     let mut thread = Thread {
         storage,
-        jobs: inbox,
-        progress: progress.clone(),
+        shared: shared.clone(),
         range,
         trims: VecDeque::new(),
         failed: None,
@@ -125,14 +157,13 @@ pub(super) fn start(
             drop(thread);
             drop(lock);
         })
-        .map_err(|error| OpenError::Directory { path: "committer".into(), error })?;
-    Ok((Committer { jobs, progress }, handle))
+        .map_err(OpenError::Thread)?;
+    Ok((Committer(shared), handle))
 }
 
 struct Thread<S> {
     storage: S,
-    jobs: Receiver<Job>,
-    progress: Arc<SharedProgress>,
+    shared: Arc<Shared>,
     range: JournalRange,
     /// Positions up to which the journal is to be forgotten, as they came.
     trims: VecDeque<(u64, Reply)>,
@@ -142,78 +173,63 @@ struct Thread<S> {
     commit_time: Duration,
 }
 
-/// What becomes one transaction.
-#[derive(Default)]
-struct Group {
-    transaction: Transaction,
-    records: u64,
-    replies: Vec<Reply>,
-}
-
-type Reply = oneshot::Sender<Result<(), AppendError>>;
-
-impl Group {
-    fn add(&mut self, Job { work, reply }: Job, trims: &mut VecDeque<(u64, Reply)>) {
-        match work {
-            Work::Append { entries, records } => {
-                self.records += records;
-                self.transaction.records.push(entries);
-            }
-            Work::Store(rockets) => self.transaction.rockets.extend(rockets),
-            Work::Trim(position) => {
-                trims.push_back((position, reply));
-                return;
-            }
-        }
-        self.replies.push(reply);
-    }
-}
-
 impl<S: Storage> Thread<S> {
     fn run(&mut self) {
-        while let Some(first) = self.next_job() {
-            let mut group = Group::default();
-            group.transaction.seq = self.range.next;
-            for job in first.into_iter().chain(self.jobs.try_iter()) {
-                group.add(job, &mut self.trims);
-            }
-            self.gather(&mut group);
-            group.transaction.trim = self.next_trim();
+        while let Some(open) = self.next() {
+            self.trims.extend(open.trims);
+            let transaction = Transaction {
+                seq: self.range.next,
+                records: open.entries,
+                rockets: open.rockets,
+                trim: self.next_trim(),
+            };
             let begun = Instant::now();
-            let result = self.commit(&group.transaction, group.records);
+            let result = self.commit(&transaction, open.records);
             self.commit_time = begun.elapsed();
-            for reply in group.replies.into_iter().chain(self.trims_done()) {
+            self.senders = open.records;
+            for reply in open.replies.into_iter().chain(self.trims_done()) {
                 // A partition that is gone has nobody left to acknowledge to.
                 let _ = reply.send(result.clone());
             }
-            self.senders = group.records;
         }
+    }
+
+    /// Waits for something to commit and takes it; `None` once nothing will
+    /// come any more.
+    fn next(&self) -> Option<Open> {
+        let mut open = self.shared.lock();
+        while open.is_empty() && self.trims.is_empty() {
+            if open.closed {
+                return None;
+            }
+            open.awaited = Some(1);
+            open = self.shared.wake.wait(open).unwrap_or_else(PoisonError::into_inner);
+        }
+        if open.records > 0 {
+            open = self.gather(open);
+        }
+        open.awaited = None;
+        let closed = open.closed;
+        Some(std::mem::replace(&mut *open, Open { closed, ..Open::default() }))
     }
 
     /// Waits a little for senders that were answered by the last commit.
-    fn gather(&mut self, group: &mut Group) {
-        // Those that came during the last commit are still to be answered.
-        self.senders = self.senders.saturating_add(group.records);
-        let deadline = Instant::now() + MAX_GATHERING.min(self.commit_time / GATHERING_SHARE);
-        while group.records > 0 && group.records < self.senders {
+    fn gather<'a>(&self, mut open: MutexGuard<'a, Open>) -> MutexGuard<'a, Open> {
+        // Those that came during the last commit are there, and are still to be
+        // answered.
+        let expected = self.senders + open.records;
+        let patience = MAX_GATHERING.min(self.commit_time / GATHERING_SHARE);
+        let deadline = Instant::now() + patience;
+        while open.records < expected && !open.closed {
             let left = deadline.saturating_duration_since(Instant::now());
-            // Late, or nobody is left to come.
-            let Ok(job) = self.jobs.recv_timeout(left) else { return };
-            group.add(job, &mut self.trims);
+            if left.is_zero() {
+                break;
+            }
+            open.awaited = Some(expected);
+            let waited = self.shared.wake.wait_timeout(open, left);
+            open = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    /// The next job: `None` inside if there is only trimming to go on with,
-    /// `None` outside once every handle is gone.
-    fn next_job(&self) -> Option<Option<Job>> {
-        if self.trims.is_empty() {
-            return self.jobs.recv().ok().map(Some);
-        }
-        match self.jobs.try_recv() {
-            Ok(job) => Some(Some(job)),
-            Err(TryRecvError::Empty) => Some(None),
-            Err(TryRecvError::Disconnected) => None,
-        }
+        open
     }
 
     /// How far to trim in the next transaction.
@@ -237,8 +253,8 @@ impl<S: Storage> Thread<S> {
         }
         if !transaction.records.is_empty() {
             self.range.next += 1;
-            self.progress.records.fetch_add(records, Ordering::Release);
-            self.progress.position.store(transaction.seq, Ordering::Release);
+            self.shared.records.fetch_add(records, Ordering::Release);
+            self.shared.position.store(transaction.seq, Ordering::Release);
         }
         Ok(())
     }

@@ -80,6 +80,8 @@ pub enum OpenError {
     Version { file: PathBuf, found: i64, known: i64 },
     #[error("{} is corrupt: {place}: {problem}", file.display())]
     Corrupt { file: PathBuf, place: String, problem: String },
+    #[error("cannot start the thread that commits: {0}")]
+    Thread(io::Error),
     #[error("the start was interrupted")]
     Interrupted,
 }
@@ -132,6 +134,7 @@ impl Opened {
         wrap: impl FnOnce(Database) -> S,
     ) -> Result<(Committer, CommitterThread), OpenError> {
         let range = self.database.journal_range()?;
+        self.database.reserve_log()?;
         let (storage, lock) = (wrap(self.database), self.lock);
         committer::start(storage, range, lock)
     }

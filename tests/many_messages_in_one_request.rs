@@ -1,0 +1,183 @@
+//! `POST /messages` with one message a line.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::fleet::Last;
+use support::journal::HeldJournal;
+use support::{Request, Response, Service, messages, oracle, passing_problem, problem};
+
+fn bulk(lines: &[String]) -> Request {
+    Request::post(lines.join("\n")).header("Content-Type", "application/x-ndjson")
+}
+
+fn lines(messages: &[Value]) -> Vec<String> {
+    messages.iter().map(ToString::to_string).collect()
+}
+
+fn counts(answer: &Response) -> Value {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut body = answer.json();
+    body.as_object_mut().unwrap().remove("errors");
+    body
+}
+
+#[test]
+fn lines_are_counted_by_their_outcome() {
+    let service = Service::start();
+    let sent = [
+        messages::launch("a"),
+        messages::speed_up("a", 2, 5),
+        messages::speed_up("a", 2, 5),
+        messages::launch("b"),
+        messages::speed_up("b", 3, 5),
+    ];
+    let mut all = lines(&sent);
+    // Blank lines and line ends of either kind do not count.
+    all.insert(2, "  \r".to_owned());
+    all.push(String::new());
+    let answer = service.send(&bulk(&all));
+    let expected =
+        json!({"status": "success", "applied": 3, "buffered": 1, "duplicate": 1, "rejected": 0});
+    assert_eq!(counts(&answer), expected);
+    assert_eq!(answer.json()["errors"], json!([]));
+    assert_eq!(service.read("/rockets"), Value::from(oracle::rockets(&sent)));
+    // Also without an `Accept` header, which has no say here.
+    let empty = service.send(&bulk(&[]));
+    assert_eq!(counts(&empty)["status"], "success");
+}
+
+#[test]
+fn bad_lines_are_told_and_leave_the_others_alone() {
+    let service = Service::start();
+    let mut all = vec!["{".to_owned(), messages::launch("a").to_string(), String::new()];
+    all.push(messages::launch("b").to_string().replace("Falcon-9", ""));
+    all.push("x".repeat(70_000));
+    all.push(messages::speed_up("a", 2, 1).to_string());
+    let answer = service.send(&bulk(&all));
+    let expected =
+        json!({"status": "partial", "applied": 2, "buffered": 0, "duplicate": 0, "rejected": 3});
+    assert_eq!(counts(&answer), expected);
+    let body = answer.json();
+    let errors = body["errors"].as_array().unwrap();
+    for (error, (line, text)) in errors.iter().zip([
+        (1, "not valid JSON"),
+        (4, "message.type"),
+        (5, "larger than 65536 bytes"),
+    ]) {
+        assert_eq!(error["line"], line, "{error}");
+        assert!(error["error"].as_str().unwrap().contains(text), "{error}");
+        assert_eq!(error.get("retry"), None, "{error}");
+    }
+    assert_eq!(service.read("/rockets/a")["last_message_number"], 2);
+}
+
+#[test]
+fn only_the_first_hundred_errors_are_shown_in_order() {
+    let service = Service::start();
+    let mut all = vec!["nonsense".to_owned(); 250];
+    all.push(messages::launch("a").to_string());
+    let body = service.send(&bulk(&all)).json();
+    assert_eq!(body["rejected"], 250);
+    let shown: Vec<_> =
+        body["errors"].as_array().unwrap().iter().map(|e| e["line"].as_u64().unwrap()).collect();
+    assert_eq!(shown, (1..=100).collect::<Vec<_>>());
+}
+
+#[test]
+fn nothing_but_bad_lines_is_422_with_the_errors() {
+    let service = Service::start();
+    let answer = service.send(&bulk(&["[]".to_owned(), "{".to_owned()]));
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let body = answer.json();
+    assert_eq!((&body["status"], &body["rejected"]), (&json!(422), &json!(2)));
+    assert_eq!(body["errors"][1]["line"], 2);
+    assert_eq!(body["error"], body["detail"]);
+}
+
+#[test]
+fn a_shuffled_fleet_over_many_chunks_is_folded_as_one() {
+    let service = Service::start_with(|config| config.workers = 3);
+    let mut sent: Vec<Value> = Vec::new();
+    for number in (1..=3000).rev() {
+        for rocket in ["a", "b", "c", "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5"] {
+            sent.push(if number == 1 {
+                messages::launch(rocket)
+            } else {
+                messages::speed_up(rocket, number, 1)
+            });
+        }
+    }
+    let whole = bulk(&lines(&sent));
+    assert_eq!(counts(&service.send(&whole))["rejected"], 0);
+    let again = counts(&service.send(&whole.chunked(1000)));
+    assert_eq!(again["duplicate"], 12_000);
+    assert_eq!(service.read("/rockets"), Value::from(oracle::rockets(&sent)));
+}
+
+#[test]
+fn a_full_buffer_refuses_lines_that_may_be_sent_again() {
+    let service = Service::start_with(|config| config.limits.buffered_per_rocket = 2);
+    let sent = [
+        messages::launch("a"),
+        messages::speed_up("a", 5, 1),
+        messages::speed_up("a", 4, 1),
+        messages::speed_up("a", 6, 1),
+        messages::speed_up("a", 2, 1),
+    ];
+    let answer = service.send(&bulk(&lines(&sent)));
+    assert_eq!(counts(&answer)["rejected"], 1);
+    let error = &answer.json()["errors"][0];
+    assert_eq!((&error["line"], &error["retry"]), (&json!(4), &json!(true)));
+}
+
+#[test]
+fn a_full_inbox_takes_what_fits_and_refuses_the_rest_for_now() {
+    // The worker never reads its mail, so what was taken is never answered.
+    let service = Service::wired(HeldJournal::new(), Last::Unread, |config| {
+        config.workers = 1;
+        config.inbox_capacity = 3;
+        config.http.request_timeout = std::time::Duration::from_millis(300);
+    });
+    let sent: Vec<_> = (1..=5).map(|number| messages::speed_up("a", number, 1)).collect();
+    let answer = service.send(&bulk(&lines(&sent)));
+    let detail = passing_problem_with_errors(&answer);
+    assert_eq!(detail, "every line was refused for now");
+    let body = answer.json();
+    let texts: Vec<_> =
+        body["errors"].as_array().unwrap().iter().map(|e| e["error"].as_str().unwrap()).collect();
+    assert!(texts[2].contains("not acknowledged in time"), "{texts:?}");
+    assert!(texts[3].contains("too many messages wait"), "{texts:?}");
+}
+
+fn passing_problem_with_errors(answer: &Response) -> String {
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+    answer.json()["detail"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_body_over_the_limit_is_413_chunked_or_not() {
+    let service = Service::start_with(|config| config.http.max_bulk_body = 2000);
+    let sent: Vec<_> = (1..=20).map(|number| messages::speed_up("a", number, 1)).collect();
+    let request = bulk(&lines(&sent));
+    problem(&service.send(&request), 413);
+    // Told by its length, it is refused before any line of it is taken.
+    problem(&service.get("/rockets/a"), 404);
+    problem(&service.send(&request.chunked(700)), 413);
+}
+
+#[test]
+fn while_nothing_can_be_kept_the_whole_request_is_refused() {
+    let journal = HeldJournal::new();
+    let service = Service::over(journal.clone(), |_| {});
+    let launch = Request::message(&messages::launch("a"));
+    let mut connection = service.connect();
+    connection.send(&launch.to_bytes());
+    support::eventually("a batch waits", || journal.waiting() == 1);
+    journal.fail("gone");
+    passing_problem(&connection.receive(), 503);
+    passing_problem(&service.send(&bulk(&lines(&[messages::launch("b")]))), 503);
+    journal.release();
+}
