@@ -145,35 +145,33 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_downlink");
     let mut command = std::process::Command::new("sh");
-    // In units of 512 bytes (or 1024, by the shell): a few hundred KB.
-    command.args(["-c", r#"trap "" XFSZ; ulimit -f 600; exec "$0" "$@""#, binary]);
+    // In units of 512 bytes, or of 1024 by the shell: some 8 or 16 MB.
+    command.args(["-c", r#"trap "" XFSZ; ulimit -f 16000; exec "$0" "$@""#, binary]);
     command.args(["--listen", "127.0.0.1:0", "--durability", "fsync", "--data-dir"]);
     command.arg(directory.path());
     let service = Process::spawn(command);
-    let mut connection = Connection::open(service.address);
-    eventually("the service is ready", || {
-        connection.request(&Request::get("/readyz")).status == 200
-    });
-    let mission = "M".repeat(200);
-    let message = |number| match number {
-        1 => messages::launch(A),
-        n => messages::change_mission(A, n, &format!("{mission}{n}")),
-    };
-    let mut acked = 0;
+    let mut connection = ready(&service);
+    let (mut acked, mut partly) = (0, 0);
     let refused = loop {
-        let answer = connection.request(&Request::message(&message(acked + 1)));
+        let answer = connection.request(&thousand(acked + partly));
         if answer.status != 200 {
             break answer;
         }
-        acked += 1;
-        assert!(acked < 100_000, "the disk is never full");
+        let applied = answer.json()["applied"].as_u64().unwrap();
+        if applied == 1000 && partly == 0 {
+            acked += 1000;
+        } else {
+            partly += applied;
+        }
+        assert!(acked < 1_000_000, "the disk is never full");
     };
-    let detail = passing_problem(&refused, 503);
+    let detail = refused.json()["detail"].to_string();
+    assert_eq!(refused.status, 503, "{detail}");
+    assert!(acked > 1000, "only {acked}");
+    let detail = passing_problem(&connection.request(&Request::get("/readyz")), 503);
     assert!(detail.contains("downlink.db"), "{detail}");
-    assert!(acked > 10, "only {acked}");
-    passing_problem(&connection.request(&Request::get("/readyz")), 503);
     let rocket = connection.request(&Request::get(&format!("/rockets/{A}"))).json();
-    assert_eq!(rocket["last_message_number"], acked);
+    assert_eq!(rocket["last_message_number"], acked + partly);
     service.terminate();
     let (_, log) = service.wait();
     assert_eq!(log.matches("messages are not accepted any more").count(), 1, "{log}");
@@ -182,14 +180,29 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let mut command = downlink();
     command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(directory.path());
     let service = Process::spawn(command);
+    let mut connection = ready(&service);
+    for first in (0..acked).step_by(1000) {
+        let answer = connection.request(&thousand(first));
+        assert_eq!(answer.json()["duplicate"], 1000, "from {first} of {acked}");
+    }
+}
+
+fn ready(service: &Process) -> Connection {
     let mut connection = Connection::open(service.address);
     eventually("the service is ready", || {
         connection.request(&Request::get("/readyz")).status == 200
     });
-    for number in 1..=acked {
-        let answer = connection.request(&Request::message(&message(number)));
-        assert_eq!(answer.outcome(), "duplicate", "message {number} of {acked}");
-    }
-    let next = connection.request(&Request::message(&message(acked + 1))).outcome();
-    assert!(["applied", "duplicate"].contains(&&*next), "{next}");
+    connection
+}
+
+/// The thousand messages of a rocket after `before`, each nearly as large as
+/// can be.
+fn thousand(before: u64) -> Request {
+    let message = |number| match number {
+        1 => messages::launch(A),
+        n => messages::change_mission(A, n, &format!("{n:0250}")),
+    };
+    let lines: Vec<_> =
+        (before + 1..=before + 1000).map(|number| message(number).to_string()).collect();
+    Request::post(lines.join("\n")).header("Content-Type", "application/x-ndjson")
 }
