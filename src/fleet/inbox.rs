@@ -180,6 +180,12 @@ impl Inbox {
 }
 
 impl Mail {
+    /// How many messages the lane holds.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.room.limit()
+    }
+
     /// Messages as they come; ends once every sender is gone.
     pub fn messages(&self) -> impl Stream<Item = Submission> + Unpin {
         self.messages.stream().inspect(|submission| self.room.give_back(submission.len()))
