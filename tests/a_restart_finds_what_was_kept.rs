@@ -46,7 +46,7 @@ fn fleet(service: &Service) -> Value {
 /// That repeats are known, and what waited goes on.
 fn goes_on(service: &Service) {
     for message in story() {
-        assert_eq!(service.post(&[message.clone()]), "duplicate", "{message}");
+        assert_eq!(service.post(std::slice::from_ref(&message)), "duplicate", "{message}");
     }
     let detail = problem(&service.get("/rockets/not%20launched"), 404);
     assert!(detail.contains("earlier one: 1"), "{detail}");

@@ -11,17 +11,20 @@ use support::messages::{launch, speed_up};
 use support::process::{Process, downlink, run};
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 14] = [
+const FLAGS: [(&str, &str, &str); 17] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
     ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),
-    ("--durability", "DOWNLINK_DURABILITY", ""),
+    ("--durability", "DOWNLINK_DURABILITY", "fsync"),
     ("--inbox-capacity", "DOWNLINK_INBOX_CAPACITY", "65536"),
     ("--max-buffered-per-rocket", "DOWNLINK_MAX_BUFFERED_PER_ROCKET", "10000"),
     ("--max-buffered", "DOWNLINK_MAX_BUFFERED", "10000000"),
     ("--max-rockets", "DOWNLINK_MAX_ROCKETS", "10000000"),
     ("--max-connections", "DOWNLINK_MAX_CONNECTIONS", "16384"),
     ("--max-body", "DOWNLINK_MAX_BODY", "64KiB"),
+    ("--max-bulk-body", "DOWNLINK_MAX_BULK_BODY", "16MiB"),
+    ("--checkpoint-messages", "DOWNLINK_CHECKPOINT_MESSAGES", "1000000"),
+    ("--checkpoint-interval", "DOWNLINK_CHECKPOINT_INTERVAL", "60s"),
     ("--request-timeout", "DOWNLINK_REQUEST_TIMEOUT", "5s"),
     ("--idle-timeout", "DOWNLINK_IDLE_TIMEOUT", "60s"),
     ("--shutdown-timeout", "DOWNLINK_SHUTDOWN_TIMEOUT", "10s"),
@@ -29,7 +32,7 @@ const FLAGS: [(&str, &str, &str); 14] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 15] = [
+const BAD: [(&str, &[&str]); 18] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "host:80"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),
     ("--durability", &["", "eternal", "MEMORY"]),
@@ -39,6 +42,9 @@ const BAD: [(&str, &[&str]); 15] = [
     ("--max-rockets", &["", "0", "x"]),
     ("--max-connections", &["", "0", "x"]),
     ("--max-body", &["", "0", "-1", "64KB", "big", "99999999999999GiB"]),
+    ("--max-bulk-body", &["", "0", "16 MB", "-1"]),
+    ("--checkpoint-messages", &["", "0", "-1"]),
+    ("--checkpoint-interval", &["", "0s", "never"]),
     ("--request-timeout", &["", "0s", "5", "-5s", "1h", "99999999m"]),
     ("--idle-timeout", &["", "0ms", "soon"]),
     ("--shutdown-timeout", &["", "0s", "10"]),

@@ -218,6 +218,17 @@ fn a_path_that_leads_nowhere_is_404() {
 }
 
 #[test]
+fn a_parameter_where_none_is_allowed_is_refused_by_name() {
+    let service = Service::start();
+    service.post(&[launch("a")]);
+    for path in ["/rockets/a", "/rockets/unknown", "/missions"] {
+        let detail = problem(&service.get(&format!("{path}?colour=red")), 400);
+        assert!(detail.starts_with("colour"), "{path}: {detail}");
+        assert_ne!(service.get(&format!("{path}?")).status, 400, "{path}");
+    }
+}
+
+#[test]
 fn a_wrong_method_is_405_and_names_the_right_ones() {
     let service = Service::start();
     service.post(&[launch("a")]);

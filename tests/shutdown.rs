@@ -6,16 +6,22 @@ mod support;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::Value;
 use support::journal::HeldJournal;
 use support::messages::{launch, speed_up};
 use support::process::Process;
 use support::{Connection, Request, Service, eventually};
 
-/// Splits a request within its body.
-fn halves(request: &Request) -> (Vec<u8>, Vec<u8>) {
-    let mut first = request.to_bytes();
-    let second = first.split_off(first.len() - 20);
-    (first, second)
+/// Sends all but the end of a message's request, which is returned. The service
+/// works on it by then: it asked for the body.
+fn begin(connection: &mut Connection, message: &Value) -> Vec<u8> {
+    let mut request = Request::message(message).header("expect", "100-continue").to_bytes();
+    let body = request.split_off(request.len() - message.to_string().len());
+    connection.send(&request);
+    assert_eq!(connection.receive_head().unwrap().status, 100);
+    let (most, rest) = body.split_at(body.len() - 20);
+    connection.send(most);
+    rest.to_vec()
 }
 
 fn refuses_connections(address: SocketAddr) -> bool {
@@ -26,14 +32,11 @@ fn refuses_connections(address: SocketAddr) -> bool {
 fn a_request_in_flight_is_finished_and_no_new_connection_taken() {
     let mut service = Service::start();
     let address = service.address;
-    let (first, second) = halves(&Request::message(&launch("a")));
     let mut connection = service.connect();
-    connection.send(&first);
-    // Connections are accepted in order, so the one before is taken by now.
-    assert_eq!(service.get("/readyz").status, 200);
+    let rest = begin(&mut connection, &launch("a"));
     service.begin_stop();
     eventually("the listener is closed", || refuses_connections(address));
-    connection.send(&second);
+    connection.send(&rest);
     assert_eq!(connection.receive().outcome(), "applied");
     assert!(connection.is_closed());
     assert_eq!(service.stop(), Ok(()));
@@ -104,9 +107,13 @@ fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) {
     let channels: Vec<_> = (0..6).map(|n| format!("rocket {n}")).collect();
     let acknowledged: Vec<_> = channels.iter().map(|_| AtomicU64::new(0)).collect();
     let head = b"POST /messages HTTP/1.1\r\nhost: x\r\naccept: */*\r\n\
-                 transfer-encoding: chunked\r\n\r\n1\r\n \r\n";
+                 expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut probes: Vec<_> = channels.iter().map(|_| Connection::open(address)).collect();
-    probes.iter_mut().for_each(|probe| probe.send(head));
+    for probe in &mut probes {
+        probe.send(head);
+        assert_eq!(probe.receive_head().unwrap().status, 100);
+        probe.send(b"1\r\n \r\n");
+    }
     std::thread::scope(|scope| {
         for (channel, acknowledged) in channels.iter().zip(&acknowledged) {
             scope.spawn(move || load(address, channel, acknowledged));
@@ -157,8 +164,7 @@ fn both_signals_stop_the_service() {
 fn a_client_that_does_not_finish_holds_the_process_up_only_so_long() {
     let process = Process::start(&["--shutdown-timeout", "500ms"]);
     let mut connection = Connection::open(process.address);
-    connection.send(&halves(&Request::message(&launch("a"))).0);
-    assert_eq!(support::http::send(process.address, &Request::get("/readyz")).status, 200);
+    begin(&mut connection, &launch("a"));
     process.terminate();
     let (status, log) = process.wait();
     assert_eq!(status.code(), Some(0), "{log}");
@@ -187,7 +193,7 @@ fn a_listing_under_way_is_finished() {
     service.begin_stop();
     eventually("the listener is closed", || refuses_connections(address));
     let body = reader.receive_body(&head).unwrap();
-    let rockets: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+    let rockets: Vec<Value> = serde_json::from_slice(&body).unwrap();
     assert_eq!(rockets.len(), 6_000);
     assert_eq!(service.stop(), Ok(()));
 }

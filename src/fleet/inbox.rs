@@ -180,7 +180,7 @@ impl Inbox {
 }
 
 impl Mail {
-    /// Most messages that wait here.
+    /// How many messages the lane holds.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.room.limit()

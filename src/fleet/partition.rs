@@ -33,9 +33,10 @@ const MAX_BATCH: usize = 1024;
 /// Most queries answered before messages get their turn again.
 const MAX_QUERIES: usize = 64;
 
-/// From so many messages on that the journal has and did not commit yet, or as
-/// many as the inbox can hold if that is less, further ones stay in the inbox. Below it every message goes on at once, so that the
-/// next commit finds all that came during the one before.
+/// From so many messages on that the journal has and did not commit yet, further
+/// ones stay in the inbox. Below it every message goes on at once, so that the
+/// next commit finds all that came during the one before. A smaller inbox makes
+/// this smaller too: whoever bounds what may wait means all of it.
 const MAX_IN_FLIGHT: usize = 16 * MAX_BATCH;
 
 /// A worker and all that it owns.
@@ -102,7 +103,7 @@ impl Partition {
             health,
             in_flight: VecDeque::new(),
             messages_in_flight: 0,
-            max_in_flight: MAX_IN_FLIGHT.min(mail.capacity()),
+            most_in_flight: MAX_IN_FLIGHT.min(mail.capacity()),
             scans: VecDeque::new(),
             sweep: None,
             failed: None,
@@ -151,7 +152,7 @@ struct Worker {
     health: Arc<Health>,
     in_flight: VecDeque<InFlight>,
     messages_in_flight: usize,
-    max_in_flight: usize,
+    most_in_flight: usize,
     scans: VecDeque<Scan>,
     sweep: Option<Sweep>,
     /// Why nothing can be kept any more.
@@ -161,7 +162,7 @@ struct Worker {
 
 impl Worker {
     fn takes_messages(&self) -> bool {
-        self.messages_in_flight < self.max_in_flight
+        self.messages_in_flight < self.most_in_flight
     }
 
     /// Whether there is work that waits for nothing but its turn.

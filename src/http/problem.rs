@@ -22,7 +22,7 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     /// Members of the body beyond those of every problem.
-    extension: Option<serde_json::Value>,
+    extension: Option<Box<serde_json::Value>>,
     header: Option<(warp::http::HeaderName, HeaderValue)>,
 }
 
@@ -35,7 +35,7 @@ struct Body<'a> {
     /// Where the clients of the original service look.
     error: &'a str,
     #[serde(flatten)]
-    extension: Option<serde_json::Value>,
+    extension: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
@@ -78,7 +78,7 @@ impl Problem {
         } else {
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, "every line was rejected")
         };
-        Self { extension: serde_json::to_value(tally).ok(), ..problem }
+        Self { extension: serde_json::to_value(tally).ok().map(Box::new), ..problem }
     }
 
     pub fn body_too_slow() -> Self {

@@ -1,14 +1,14 @@
 //! The real binary.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::http::{Request, send};
+use super::http::{Connection, Request};
 use super::{PATIENCE, eventually};
 
 /// The binary, without anything of the environment that would change it.
@@ -64,9 +64,15 @@ impl Process {
             text
         });
         let address = address.recv_timeout(PATIENCE).expect("the service listens");
-        let process = Self { child, address, log: Some(log) };
+        let mut process = Self { child, address, log: Some(log) };
         eventually("the service is ready", || {
-            send(address, &Request::get("/readyz")).status == 200
+            if let Some(status) = process.child.try_wait().unwrap() {
+                let log = process.log.take().unwrap().join().unwrap();
+                panic!("the service ended before it was ready: {status}\n{log}");
+            }
+            let stream = TcpStream::connect(address).map(Connection::new);
+            let answer = stream.and_then(|mut it| it.try_request(&Request::get("/readyz")));
+            answer.is_ok_and(|answer| answer.status == 200)
         });
         process
     }
