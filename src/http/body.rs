@@ -1,6 +1,8 @@
 //! Reads a request's body within bounds of size and time.
 
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -30,8 +32,12 @@ pub async fn read(
     let read = if announced_length(headers) > limit as u64 {
         Err(Failure::TooLarge)
     } else {
-        let reading = timeout_at(deadline, read_all(&mut body, limit));
-        reading.await.unwrap_or(Err(Failure::TooSlow))
+        let mut reading = pin!(read_all(&mut body, limit));
+        // Most bodies are there already, and need no timer.
+        match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+            Poll::Ready(read) => read,
+            Poll::Pending => timeout_at(deadline, reading).await.unwrap_or(Err(Failure::TooSlow)),
+        }
     };
     match read {
         Ok(bytes) => Ok(bytes),

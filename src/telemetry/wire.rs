@@ -297,12 +297,12 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
     type Value = Value<'de>;
     scalar_visits!();
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        // Allocates only once a key is met that messages do not have.
-        let mut unknown = AHashSet::new();
+        // Only there once a key is met that messages do not have.
+        let mut unknown: Option<AHashSet<_>> = None;
         while let Some(Key(key)) = map.next_key()? {
             let Some((slot, name)) = self.fields.slot(self.path, &key) else {
                 map.next_value::<IgnoredAny>()?;
-                if let Some(again) = unknown.replace(key) {
+                if let Some(again) = unknown.get_or_insert_default().replace(key) {
                     return Err(A::Error::custom(format_args!("key {again:?} is given twice")));
                 }
                 continue;
@@ -310,14 +310,14 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
             if !matches!(slot, Value::Absent) {
                 return Err(A::Error::custom(format_args!("{name}: is given twice")));
             }
-            let value = if self.path.is_empty() {
-                map.next_value_seed(Object { fields: self.fields, path: name })?
+            if self.path.is_empty() {
+                let value = map.next_value_seed(Object { fields: self.fields, path: name })?;
+                // Found again, since reading the section needed all of `fields`.
+                if let Some((slot, _)) = self.fields.slot(self.path, &key) {
+                    *slot = value;
+                }
             } else {
-                map.next_value_seed(Leaf)?
-            };
-            // Found again, since reading a section needed all of `fields`.
-            if let Some((slot, _)) = self.fields.slot(self.path, &key) {
-                *slot = value;
+                *slot = map.next_value_seed(Leaf)?;
             }
         }
         Ok(Value::Object)
