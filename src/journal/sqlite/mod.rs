@@ -26,9 +26,8 @@
 //! * Records that share a transaction share a row: a row for each message was
 //!   measured to halve the throughput.
 //! * A row of `rockets` holds nothing that was not in the journal when it was
-//!   written, so it may be newer than the journal's end by nothing, and older
-//!   by anything: a restart applies the journal to it again, and what it knows
-//!   already is dropped by its number.
+//!   written. A restart applies the journal to it again, and drops by its number
+//!   what the row knows already.
 //! * Rows of the journal are deleted only once every rocket in them has been
 //!   stored after they were applied.
 //!
