@@ -2,10 +2,12 @@
 # Measures servers side by side, one message a request over kept-alive
 # connections, in alternating rounds of one run, so that all see the same machine:
 #
-#     floor   a bare warp handler on the same accept loop (benches/floor.rs)
-#     memory  the service with --durability memory
-#     fsync   the service with --durability fsync
-#     redis   XADD of 48 bytes with appendfsync always, by redis-benchmark
+#     floor      a bare warp handler on the same accept loop and as many threads as
+#                the service has by default (benches/floor.rs)
+#     floor-all  the same with a thread for every core
+#     memory     the service with --durability memory
+#     fsync      the service with --durability fsync
+#     redis      XADD of 48 bytes with appendfsync always, by redis-benchmark
 #
 #     benches/compare.sh DIRECTORY
 #
@@ -39,6 +41,7 @@ trap 'stop_server || true; rm -rf "$data"' EXIT
 
 declare -A command=(
     [floor]="examples/floor"
+    [floor-all]="examples/floor --threads $(nproc)"
     [memory]="downlink --durability memory"
     [fsync]="downlink --durability fsync"
 )
@@ -91,7 +94,7 @@ round() {
     fi
     local program
     read -ra program <<<"${command[$name]}"
-    [[ $name == floor ]] || program+=(--data-dir "$data/$name")
+    [[ $name == floor* ]] || program+=(--data-dir "$data/$name")
     start_server "$data/server.log" "$binaries/${program[0]}" "${program[@]:1}"
     run=$((run + 1))
     RUN=$run wrk -t "$threads" -c "$c" -d "${seconds}s" -s benches/post.lua \
@@ -102,7 +105,7 @@ round() {
         echo "$name, $c connections: $refused answers were not 2xx, $unanswered requests failed" >&2
         return 1
     fi
-    if [[ $name != floor ]]; then
+    if [[ $name != floor* ]]; then
         local taken
         taken=$(taken_in)
         if ((taken < requests)); then

@@ -3,12 +3,15 @@
 //! service needs beyond this is its own work.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Parser;
+use downlink::config::default_threads;
 use downlink::http::server::{ServerLimits, serve};
 use tokio::net::TcpListener;
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use warp::Filter;
@@ -24,12 +27,21 @@ struct Arguments {
     /// Address and port to serve on
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8089")]
     listen: SocketAddr,
+
+    /// Threads of the runtime [default: as many as the service's]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 }
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let arguments = Arguments::parse();
-    let listener = TcpListener::bind(arguments.listen).await?;
+fn main() -> std::io::Result<()> {
+    let Arguments { listen, threads } = Arguments::parse();
+    let threads = threads.unwrap_or_else(default_threads).get();
+    let mut runtime = runtime::Builder::new_multi_thread();
+    runtime.worker_threads(threads).enable_all().build()?.block_on(run(listen))
+}
+
+async fn run(listen: SocketAddr) -> std::io::Result<()> {
+    let listener = TcpListener::bind(listen).await?;
     // In the words of the service, so that scripts find the port of both.
     eprintln!("listening address={}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;

@@ -250,7 +250,7 @@ struct RunningFleet {
     /// Kept until the workers have ended: nobody may find an inbox closed that
     /// was not told so.
     inboxes: Arc<[Inbox]>,
-    stop_workers: watch::Sender<bool>,
+    stop_workers: Vec<oneshot::Sender<()>>,
     workers: JoinHandle<()>,
     stop_checkpoints: watch::Sender<bool>,
     checkpoints: JoinHandle<()>,
@@ -266,10 +266,12 @@ impl RunningFleet {
         health: &Arc<Health>,
     ) -> Self {
         let Recovery { journal, thread, rosters, backlog } = recovery;
-        let (stop_workers, stop) = watch::channel(false);
+        let mut stop_workers = Vec::new();
         let mut workers = JoinSet::new();
         for (index, (mail, roster)) in mails.into_iter().zip(rosters).enumerate() {
-            let (journal, health, stop) = (journal.clone(), health.clone(), stop.clone());
+            let (journal, health) = (journal.clone(), health.clone());
+            let (sender, stop) = oneshot::channel();
+            stop_workers.push(sender);
             let partition = Partition { index, mail, roster, journal, health, stop };
             workers.spawn(async move { (index, partition.run().await) });
         }
@@ -292,7 +294,9 @@ impl RunningFleet {
         if let Err(failure) = self.checkpoints.await {
             error!(%failure, "the checkpoints died");
         }
-        let _ = self.stop_workers.send(true);
+        for stop in self.stop_workers {
+            let _ = stop.send(());
+        }
         if let Err(failure) = self.workers.await {
             error!(%failure, "the watch over the workers died");
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use downlink::app;
 use downlink::config::{Config, LogFormat};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     start_logging(&config);
-    let result = Runtime::new().map_err(Into::into).and_then(|runtime| {
+    let mut runtime = runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(config.threads).enable_all().build();
+    let result = runtime.map_err(Into::into).and_then(|runtime| {
         let result = runtime.block_on(run(config));
         // Everything was joined, or else the deadline was not kept.
         runtime.shutdown_background();

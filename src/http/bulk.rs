@@ -69,7 +69,7 @@ struct Answer {
 /// Takes many messages in.
 pub async fn post(
     context: Context,
-    headers: &HeaderMap,
+    headers: HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
@@ -77,8 +77,8 @@ pub async fn post(
     context.fleet.health().can_write()?;
     let mut body = std::pin::pin!(body);
     let limit = context.config.max_bulk_body;
-    if announced_length(headers) > limit as u64 {
-        discard_unless_asked(headers, &mut body).await;
+    if announced_length(&headers) > limit as u64 {
+        discard_unless_asked(&headers, &mut body).await;
         return Err(Problem::body_too_large(limit));
     }
     let mut intake = Intake::new(context, deadline);
@@ -91,7 +91,7 @@ pub async fn post(
         };
         length += piece.remaining();
         if length > limit {
-            discard_unless_asked(headers, &mut body).await;
+            discard_unless_asked(&headers, &mut body).await;
             return Err(Problem::body_too_large(limit));
         }
         intake.read(piece).await;

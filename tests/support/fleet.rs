@@ -13,7 +13,7 @@ use downlink::fleet::routing::Router;
 use downlink::journal::Journal;
 use downlink::telemetry::{Channel, Message, wire};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ pub struct TestFleet {
     pub fleet: Fleet,
     pub health: Arc<Health>,
     workers: JoinSet<Exit>,
-    stop: watch::Sender<bool>,
+    stop: Vec<oneshot::Sender<()>>,
     unread: Vec<Mail>,
 }
 
@@ -82,19 +82,23 @@ impl TestFleet {
             Last::Unread => unread.extend(mails.pop()),
             Last::Gone => drop(mails.pop()),
         }
-        let (stop, stopped) = watch::channel(false);
+        let mut stops = Vec::new();
         let mut workers = JoinSet::new();
         for (index, (mail, roster)) in mails.into_iter().zip(rosters).enumerate() {
-            let (journal, health, stop) = (journal.clone(), health.clone(), stopped.clone());
+            let (journal, health) = (journal.clone(), health.clone());
+            let (sender, stop) = oneshot::channel();
+            stops.push(sender);
             workers.spawn(Partition { index, mail, roster, journal, health, stop }.run());
         }
         let fleet = Fleet::new(inboxes.clone(), router, health.clone());
-        (Self { fleet, health, workers, stop, unread }, inboxes)
+        (Self { fleet, health, workers, stop: stops, unread }, inboxes)
     }
 
     /// Stops the workers; every one must end as it was told.
     pub async fn stop(mut self) {
-        let _ = self.stop.send(true);
+        for stop in self.stop {
+            let _ = stop.send(());
+        }
         while let Some(exit) = self.workers.join_next().await {
             assert_eq!(exit.unwrap(), Exit::Stopped);
         }

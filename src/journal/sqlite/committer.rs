@@ -6,11 +6,11 @@
 //! flight.
 //!
 //! Senders that wait for an answer before they go on come back together, just
-//! after a commit. A commit that began with the first of them would leave the
-//! rest to the next one, so that everybody waits for two. The thread therefore
-//! waits a little for as many messages as there were senders at the last
-//! commit: a fraction of what the commit itself takes, which is the most that a
-//! wrong guess can cost.
+//! after a commit. A commit that began with the first of them would be a small
+//! one, and the rest would wait for two. If it waited for all of them, nobody
+//! would have anything to do while it runs. The thread therefore waits a little
+//! for a share of those who are about to come: a fraction of what the commit
+//! itself takes, which is the most that a wrong guess can cost.
 //!
 //! A failure is final: what the file holds after it is not known, so nothing
 //! more is written, and everything from then on is told the same.
@@ -32,8 +32,11 @@ use crate::journal::{AppendError, Commit, Journal, Progress, Record, StoredRocke
 /// must not wait for long.
 const TRIMMED_AT_ONCE: u64 = 64;
 
-/// The share of the last commit's time to wait for senders to come back, and
-/// the longest wait.
+/// What a commit waits for: one message in so many of those that are about to
+/// come. Of 1 to 4 this was measured to be the best from 3 to 256 senders.
+const GATHERED_ONE_IN: u64 = 3;
+
+/// The share of the last commit's time to wait for them, and the longest wait.
 const GATHERING_SHARE: u32 = 2;
 const MAX_GATHERING: Duration = Duration::from_micros(500);
 
@@ -217,7 +220,7 @@ impl<S: Storage> Thread<S> {
     fn gather<'a>(&self, mut open: MutexGuard<'a, Open>) -> MutexGuard<'a, Open> {
         // Those that came during the last commit are there, and are still to be
         // answered.
-        let expected = self.senders + open.records;
+        let expected = (self.senders + open.records) / GATHERED_ONE_IN;
         let patience = MAX_GATHERING.min(self.commit_time / GATHERING_SHARE);
         let deadline = Instant::now() + patience;
         while open.records < expected && !open.closed {

@@ -193,8 +193,10 @@ impl Database {
 
     fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
         let Transaction { seq, records, rockets, trim } = transaction;
-        let tx =
-            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Not by `Connection::transaction`, which prepares both anew each time.
+        // Without its roll-back: after a failure nothing more is written.
+        let tx = &self.connection;
+        tx.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         if !records.is_empty() {
             tx.prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?
                 .execute(params![integer(*seq), record::block(*seq, &[records])])?;
@@ -209,7 +211,7 @@ impl Database {
             tx.prepare_cached("DELETE FROM journal WHERE seq <= ?1")?.execute([integer(*last)])?;
             tx.prepare_cached("UPDATE meta SET first_seq = ?1")?.execute([integer(last + 1)])?;
         }
-        tx.commit()
+        tx.prepare_cached("COMMIT")?.execute([]).map(drop)
     }
 }
 
