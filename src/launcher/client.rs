@@ -11,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -18,6 +19,8 @@ use tokio::time::timeout;
 const LONGEST_ERROR: usize = 64 * 1024;
 /// And quoted up to here.
 const LONGEST_DETAIL: usize = 300;
+/// What a service says of the lines of a request is read up to here.
+const LONGEST_VERDICT: usize = 1 << 20;
 
 /// Where messages go: an `http://` URL in parts.
 #[derive(Clone, Debug)]
@@ -116,6 +119,56 @@ pub enum Failure {
     Closed { reused: bool },
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
+    /// One line of several.
+    #[error("the server rejected a line: {detail}")]
+    LineRejected { detail: String, retry: bool },
+    /// The answer to several lines came through, but not what it says of each.
+    #[error("the server's answer does not say which lines it rejected")]
+    Unsaid,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One message.
+    Message,
+    /// Any number of messages, one a line.
+    Lines,
+}
+
+/// The lines that were not accepted, of a request that was.
+#[derive(Debug, Default, Deserialize)]
+pub struct Rejected {
+    #[serde(rename = "rejected")]
+    count: u64,
+    /// The first ones of them, in order.
+    errors: Vec<RejectedLine>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RejectedLine {
+    line: u64,
+    error: String,
+    #[serde(default)]
+    retry: bool,
+}
+
+impl Rejected {
+    /// Why a line, counted from 1, was not accepted, if it was not.
+    #[must_use]
+    pub fn failure(&self, line: u64) -> Option<Failure> {
+        if self.count == 0 {
+            return None;
+        }
+        if let Ok(at) = self.errors.binary_search_by_key(&line, |error| error.line) {
+            let RejectedLine { error, retry, .. } = &self.errors[at];
+            return Some(Failure::LineRejected { detail: error.clone(), retry: *retry });
+        }
+        // Behind the last one that is named, any line may be one of the rest.
+        let named = self.errors.len() as u64;
+        let last = self.errors.last().map_or(0, |error| error.line);
+        (named < self.count && line > last).then_some(Failure::Unsaid)
+    }
 }
 
 fn after_colon(detail: &str) -> String {
@@ -138,6 +191,9 @@ impl Failure {
             Self::Connect(_) => "cannot connect".to_owned(),
             Self::Closed { .. } => "connection closed".to_owned(),
             Self::TimedOut(_) => "timed out".to_owned(),
+            Self::LineRejected { retry: true, .. } => "line refused for now".to_owned(),
+            Self::LineRejected { retry: false, .. } => "line rejected".to_owned(),
+            Self::Unsaid => "not said whether rejected".to_owned(),
         }
     }
 
@@ -155,6 +211,7 @@ impl Failure {
                             | StatusCode::TOO_MANY_REQUESTS
                     )
             }
+            Self::LineRejected { retry, .. } => !retry,
             _ => false,
         }
     }
@@ -166,23 +223,29 @@ pub struct Client {
     target: Target,
     headers: HeaderMap,
     patience: Duration,
+    form: Form,
     live: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
     #[must_use]
-    pub fn new(target: Target, patience: Duration) -> Self {
+    pub fn new(target: Target, patience: Duration, form: Form) -> Self {
         let mut headers = target.headers();
         // No `Accept`: the challenge's launcher sends none either.
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { target, headers, patience, live: None }
+        let media = match form {
+            Form::Message => "application/json",
+            Form::Lines => "application/x-ndjson",
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        Self { target, headers, patience, form, live: None }
     }
 
-    /// Posts one body. `Ok` means the server answered 2xx.
+    /// Posts one body. `Ok` means the server answered 2xx; of several lines some
+    /// may be rejected all the same.
     ///
     /// # Errors
     /// Anything else, connecting included.
-    pub async fn post(&mut self, body: Bytes) -> Result<(), Failure> {
+    pub async fn post(&mut self, body: Bytes) -> Result<Rejected, Failure> {
         // A connection is put back only after a complete exchange, so one that
         // timed out is dropped here.
         let live = self.live.take();
@@ -197,7 +260,7 @@ impl Client {
         &self,
         live: Option<SendRequest<Full<Bytes>>>,
         body: Bytes,
-    ) -> (Option<SendRequest<Full<Bytes>>>, Result<(), Failure>) {
+    ) -> (Option<SendRequest<Full<Bytes>>>, Result<Rejected, Failure>) {
         let mut kept = None;
         if let Some(mut sender) = live
             && sender.ready().await.is_ok()
@@ -219,15 +282,19 @@ impl Client {
         let Ok(response) = sender.send_request(request).await else {
             return (None, Err(Failure::Closed { reused }));
         };
-        if response.status().is_success() {
+        if response.status().is_success() && self.form == Form::Lines {
+            let body = Limited::new(response.into_body(), LONGEST_VERDICT).collect().await;
+            let said = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+            (Some(sender), said.ok_or(Failure::Unsaid))
+        } else if response.status().is_success() {
             let mut body = response.into_body();
             while let Some(frame) = body.frame().await {
                 if frame.is_err() {
                     // The status line came through: acknowledged all the same.
-                    return (None, Ok(()));
+                    return (None, Ok(Rejected::default()));
                 }
             }
-            (Some(sender), Ok(()))
+            (Some(sender), Ok(Rejected::default()))
         } else {
             let failure = refusal(response).await;
             (Some(sender), Err(failure))

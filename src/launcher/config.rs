@@ -26,6 +26,8 @@ pub struct Config {
     pub pacing: Pacing,
     /// Requests in flight, each on a connection of its own; at least 1.
     pub concurrency: usize,
+    /// Most messages in a request; at least 1.
+    pub bulk: usize,
     /// In total, second copies not counted; at least 1.
     pub max_messages: u32,
     pub seed: u64,
@@ -76,13 +78,17 @@ struct LaunchArgs {
     #[arg(value_parser = Target::parse)]
     url: Target,
 
-    /// Pause between one message and the next, e.g. 500ms, 1s, 2m [default: none]
+    /// Pause between one request and the next, e.g. 500ms, 1s, 2m [default: none]
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "rate")]
     message_delay: Option<Duration>,
 
     /// Requests in flight at a time, each on its own connection
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     concurrency_level: u32,
+
+    /// Send up to N messages in a request, one a line (application/x-ndjson)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    bulk: u32,
 
     /// Messages in total, over all rockets
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -181,6 +187,7 @@ fn validated(typed: LaunchArgs) -> Config {
         target: typed.url,
         pacing,
         concurrency: typed.concurrency_level as usize,
+        bulk: typed.bulk as usize,
         max_messages: typed.max_messages,
         seed: typed.seed,
         rockets: typed.rockets,
@@ -333,6 +340,7 @@ mod tests {
         };
         assert_eq!(config.pacing, Pacing::Unpaced);
         assert_eq!(config.concurrency, 3);
+        assert_eq!(config.bulk, 1);
         assert_eq!(config.max_messages, 100_000);
         assert_eq!(config.seed, 444);
         assert_eq!(config.rockets, 20);

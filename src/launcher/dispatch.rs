@@ -2,6 +2,9 @@
 //! Does not own the order of first sends (`schedule`) and of later ones
 //! (`retries`), the pace (`pace`) or the connections (`client`).
 //!
+//! A request carries one message, or with `--bulk` several as lines of their own,
+//! of which the service may take some and refuse others.
+//!
 //! A message that was refused leaves its connection free while it waits, as
 //! with the challenge's launcher, so that one refusal does not hold up what the
 //! service may be waiting for. Unlike there, nothing that waits is dropped.
@@ -13,12 +16,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::client::{Client, Failure};
+use super::client::{Client, Failure, Form, Rejected};
 use super::config::Config;
 use super::message::{Encoder, name};
 use super::pace::Pace;
@@ -48,7 +51,10 @@ pub struct Delivered {
 }
 
 enum Step {
-    Send(Job),
+    /// What the slot has in flight now; `new` unless it was sent before.
+    Send {
+        new: bool,
+    },
     /// Something may be sent once the pace permits, or a retry is due.
     AwaitPermit(Option<Instant>),
     /// Nothing to send before a retry is due or something changes.
@@ -64,16 +70,20 @@ struct State {
     most_waiting: usize,
     /// Whether the last thing handed out was sent before.
     was_retry: bool,
-    in_flight: Vec<Option<Job>>,
+    /// For each slot, the messages of its request.
+    in_flight: Vec<Vec<Job>>,
+    /// Messages in all of them.
     flying: usize,
+    /// Most messages in a request.
+    bulk: usize,
     last_progress: Instant,
     tally: Tally,
 }
 
 impl State {
-    /// What a free connection should do. `permitted` tells whether the pace
-    /// allows a new request.
-    fn step(&mut self, permitted: bool) -> Step {
+    /// What a free slot should do. `permitted` tells whether the pace allows a
+    /// new request.
+    fn step(&mut self, slot: usize, permitted: bool) -> Step {
         let next_retry = self.waiting.next();
         let exhausted = self.schedule.is_exhausted();
         let most_waiting =
@@ -82,13 +92,9 @@ impl State {
         // In turns: what is sent again could otherwise take all the time there
         // is, and the message that the service waits for would never be sent.
         let new_first = self.was_retry && room && permitted;
-        if !new_first
-            && next_retry.is_some()
-            && let Some(job) = self.waiting.pop(Instant::now())
-        {
+        if !new_first && next_retry.is_some() && self.take_retries(slot) {
             self.was_retry = true;
-            self.tally.retries += 1;
-            return Step::Send(job);
+            return Step::Send { new: false };
         }
         if exhausted && self.waiting.is_empty() && self.flying == 0 {
             return Step::Finished;
@@ -100,49 +106,94 @@ impl State {
             return Step::AwaitPermit(next_retry);
         }
         self.was_retry = false;
-        match self.schedule.next(now()) {
-            Some(planned) => {
-                self.tally.copies += u64::from(planned.copy);
-                Step::Send(Job { planned, due: self.pace.due(), tries: 0 })
-            }
-            // Not exhausted, so there is one; if not, look again.
-            None => Step::Await(Some(Instant::now())),
+        self.take_new(slot);
+        Step::Send { new: true }
+    }
+
+    /// Fills a slot with messages to be sent again, if it is time for any.
+    fn take_retries(&mut self, slot: usize) -> bool {
+        let now = Instant::now();
+        let retries = std::iter::from_fn(|| self.waiting.pop(now)).take(self.bulk);
+        self.in_flight[slot].extend(retries);
+        self.tally.retries += self.in_flight[slot].len() as u64;
+        !self.in_flight[slot].is_empty()
+    }
+
+    /// Fills a slot with messages that were not sent yet, of which there are
+    /// some.
+    fn take_new(&mut self, slot: usize) {
+        let due = self.pace.due();
+        while self.in_flight[slot].len() < self.bulk
+            && let Some(planned) = self.schedule.next(now())
+        {
+            self.tally.copies += u64::from(planned.copy);
+            self.in_flight[slot].push(Job { planned, due, tries: 0 });
         }
     }
 
-    fn take_off(&mut self, slot: usize, job: &mut Job, body: &mut BytesMut) {
+    fn take_off(&mut self, slot: usize, body: &mut BytesMut) {
         if self.flying == 0 && self.waiting.is_empty() {
             // Nothing was outstanding, so nobody was keeping us waiting.
             self.last_progress = Instant::now();
         }
-        job.tries += 1;
-        self.in_flight[slot] = Some(*job);
-        self.flying += 1;
+        let jobs = &mut self.in_flight[slot];
+        self.flying += jobs.len();
         self.tally.requests += 1;
-        self.encoder.write(&job.planned.message, body);
+        for job in jobs {
+            job.tries += 1;
+            self.encoder.write(&job.planned.message, body);
+            if self.bulk > 1 {
+                body.put_u8(b'\n');
+            }
+        }
     }
 
     /// Returns whether the run should end because the server takes nothing.
-    fn land(&mut self, slot: usize, result: Result<(), Failure>) -> bool {
-        let Some(job) = self.in_flight[slot].take() else {
-            return false;
-        };
-        self.flying -= 1;
+    fn land(&mut self, slot: usize, result: Result<Rejected, Failure>) -> bool {
+        let mut jobs = std::mem::take(&mut self.in_flight[slot]);
+        self.flying -= jobs.len();
         let landed = Instant::now();
-        let Err(failure) = result else {
-            self.last_progress = landed;
-            if job.planned.copy {
-                self.tally.copies_acknowledged += 1;
-            } else {
-                self.tally.acknowledged += 1;
+        let mut hopeless = false;
+        match result {
+            Ok(rejected) => {
+                for (line, job) in (1..).zip(jobs.drain(..)) {
+                    match rejected.failure(line) {
+                        None => self.acknowledge(&job, landed),
+                        Some(failure) => {
+                            self.note(&failure);
+                            hopeless |= self.fail(job, failure.is_permanent(), landed);
+                        }
+                    }
+                }
             }
-            let latency = landed.saturating_duration_since(job.due).as_micros();
-            let latency = u64::try_from(latency).unwrap_or(u64::MAX);
-            self.tally.latency.saturating_record(latency);
-            return false;
-        };
-        self.note(&failure);
-        if failure.is_permanent() && job.tries >= TRIES_WHEN_REFUSED {
+            Err(failure) => {
+                self.note(&failure);
+                for job in jobs.drain(..) {
+                    hopeless |= self.fail(job, failure.is_permanent(), landed);
+                }
+            }
+        }
+        // Empty again, and its room is used for the next request.
+        self.in_flight[slot] = jobs;
+        hopeless
+    }
+
+    fn acknowledge(&mut self, job: &Job, landed: Instant) {
+        self.last_progress = landed;
+        if job.planned.copy {
+            self.tally.copies_acknowledged += 1;
+        } else {
+            self.tally.acknowledged += 1;
+        }
+        let latency = landed.saturating_duration_since(job.due).as_micros();
+        let latency = u64::try_from(latency).unwrap_or(u64::MAX);
+        self.tally.latency.saturating_record(latency);
+    }
+
+    /// Has a message wait for its next try, or gives it up. Returns whether
+    /// nothing has been acknowledged until then.
+    fn fail(&mut self, job: Job, permanently: bool, landed: Instant) -> bool {
+        if permanently && job.tries >= TRIES_WHEN_REFUSED {
             self.tally.refused += 1;
             self.name(&job);
             return self.tally.acknowledged == 0;
@@ -152,9 +203,9 @@ impl State {
     }
 
     /// Notes a failure after which the same request is sent again at once.
-    fn repeat(&mut self, failure: &Failure) {
+    fn repeat(&mut self, slot: usize, failure: &Failure) {
         self.note(failure);
-        self.tally.retries += 1;
+        self.tally.retries += self.in_flight[slot].len() as u64;
         self.tally.requests += 1;
     }
 
@@ -234,8 +285,9 @@ pub async fn deliver(
             waiting: Retries::default(),
             most_waiting: MOST_WAITING + config.shuffle as usize,
             was_retry: false,
-            in_flight: vec![None; config.concurrency],
+            in_flight: vec![Vec::new(); config.concurrency],
             flying: 0,
+            bulk: config.bulk,
             last_progress: started,
             tally: Tally::default(),
         }),
@@ -246,7 +298,8 @@ pub async fn deliver(
     let local = LocalSet::new();
     let mut slots = JoinSet::new();
     for slot in 0..config.concurrency {
-        let client = Client::new(config.target.clone(), config.request_timeout);
+        let form = if config.bulk > 1 { Form::Lines } else { Form::Message };
+        let client = Client::new(config.target.clone(), config.request_timeout, form);
         slots.spawn_local_on(serve(slot, client, Rc::clone(&shared)), &local);
     }
     let ending = local.run_until(watch(config, &shared, &mut slots, progress, interrupted)).await;
@@ -309,9 +362,9 @@ async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
                 gate.try_acquire().map(tokio::sync::SemaphorePermit::forget).is_ok()
             });
         }
-        let step = shared.state.borrow_mut().step(permitted);
-        let mut job = match step {
-            Step::Send(job) => job,
+        let step = shared.state.borrow_mut().step(slot, permitted);
+        let new = match step {
+            Step::Send { new } => new,
             Step::Finished => {
                 shared.changed.notify_waiters();
                 return;
@@ -339,15 +392,13 @@ async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
                 continue;
             }
         };
-        if job.tries == 0 {
-            permitted = false;
-        }
-        shared.state.borrow_mut().take_off(slot, &mut job, &mut body);
+        permitted &= !new;
+        shared.state.borrow_mut().take_off(slot, &mut body);
         let bytes = body.split().freeze();
         let mut result = client.post(bytes.clone()).await;
         if let Err(failure @ Failure::Closed { reused: true }) = &result {
             // The server closed an idle connection: no reason to wait.
-            shared.state.borrow_mut().repeat(failure);
+            shared.state.borrow_mut().repeat(slot, failure);
             result = client.post(bytes).await;
         }
         let mut state = shared.state.borrow_mut();

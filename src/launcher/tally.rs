@@ -26,7 +26,7 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Tally {
     pub requests: u64,
-    /// Requests that repeated a failed one.
+    /// Messages in requests that repeated a failed one.
     pub retries: u64,
     /// Failed requests by cause: a status, or what happened.
     pub failures: BTreeMap<String, u64>,

@@ -2,6 +2,7 @@
 //! what it finds when it verifies.
 
 mod arguments;
+mod bulk;
 mod insisting;
 mod sending;
 mod stub;
