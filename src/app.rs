@@ -188,7 +188,7 @@ pub fn recover(
 ) -> Result<Recovery, OpenError> {
     let begun = Instant::now();
     let mut logged = begun;
-    let progress = |Restored { rockets, messages }| {
+    let progress = |Restored { rockets, messages, .. }| {
         if logged.elapsed() >= PROGRESS_INTERVAL {
             logged = Instant::now();
             info!(rockets, messages, "reading the journal");
@@ -205,8 +205,8 @@ pub fn recover(
     let RecoveryContext { router, quotas, .. } = context;
     let read = |sink: &mut dyn FnMut(_) -> _| opened.recover(sink);
     let (rosters, restored) = restore(router, quotas, read, progress)?;
-    let Restored { rockets, messages } = restored;
-    info!(rockets, messages, took = ?begun.elapsed(), "the journal is read");
+    let Restored { rockets, messages, rockets_took } = restored;
+    info!(rockets, messages, ?rockets_took, took = ?begun.elapsed(), "the journal is read");
     let (committer, thread) = start(opened)?;
     Ok(Recovery {
         journal: Arc::new(committer),

@@ -67,9 +67,11 @@ impl Checkpointer {
         loop {
             if due {
                 begun = Instant::now();
+                debug!("a checkpoint begins");
                 match self.checkpoint().await {
                     Ok(progress) => {
-                        debug!(position = progress.position, took = ?begun.elapsed(), "checkpoint");
+                        let took = begun.elapsed();
+                        debug!(position = progress.position, ?took, "the checkpoint is complete");
                     }
                     Err(error) => {
                         warn!(%error, "no checkpoint, and none from now on");

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::limits::Quotas;
 use super::roster::Roster;
@@ -26,6 +27,8 @@ const QUEUE: usize = 4;
 pub struct Restored {
     pub rockets: u64,
     pub messages: u64,
+    /// For the rockets; the rest of the time is for the messages.
+    pub rockets_took: Duration,
 }
 
 /// Builds one roster for each of `router`'s partitions. `read` hands everything that was
@@ -51,6 +54,7 @@ pub fn restore<E>(
                 (Feed { sender, batch: Vec::new() }, scope.spawn(|| build(roster, batches)))
             })
             .unzip();
+        let begun = Instant::now();
         let mut restored = Restored::default();
         let result = read(&mut |item| {
             let channel = match &item {
@@ -62,6 +66,9 @@ pub fn restore<E>(
                     &rocket.channel
                 }
                 Recovered::Message(message) => {
+                    if restored.messages == 0 {
+                        restored.rockets_took = begun.elapsed();
+                    }
                     restored.messages += 1;
                     &message.channel
                 }
@@ -69,6 +76,9 @@ pub fn restore<E>(
             let flushed = feeds[router.route(channel)].push(item);
             if flushed { progress(restored) } else { ControlFlow::Continue(()) }
         });
+        if restored.messages == 0 {
+            restored.rockets_took = begun.elapsed();
+        }
         feeds.into_iter().for_each(Feed::flush);
         let rosters = builders
             .into_iter()
