@@ -155,6 +155,9 @@ pub struct Config {
     pub workers: usize,
     /// Of the runtime; at least 1.
     pub threads: usize,
+    /// For opening the journal, and for what would keep the runtime's threads
+    /// busy for long: large bodies and listings.
+    pub blocking_threads: usize,
     pub data_dir: PathBuf,
     pub durability: Durability,
     pub checkpoints: Interval,
@@ -202,6 +205,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 2,
             threads: 2,
+            blocking_threads: 2,
             data_dir: PathBuf::from("./data"),
             durability: Durability::Memory,
             checkpoints: Interval { records: 1_000_000, time: Duration::from_secs(60) },
@@ -237,6 +241,7 @@ impl Arguments {
             listen: self.listen,
             workers: self.workers.unwrap_or_else(cores).get(),
             threads: self.threads.unwrap_or_else(default_threads).get(),
+            blocking_threads: cores().get(),
             data_dir: self.data_dir,
             durability: self.durability,
             checkpoints: Interval {

@@ -24,7 +24,11 @@ fn main() -> ExitCode {
     };
     start_logging(&config);
     let mut runtime = runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(config.threads).enable_all().build();
+    let runtime = runtime
+        .worker_threads(config.threads)
+        .max_blocking_threads(config.blocking_threads)
+        .enable_all()
+        .build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
         let result = runtime.block_on(run(config));
         // Everything was joined, or else the deadline was not kept.

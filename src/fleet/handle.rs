@@ -59,6 +59,8 @@ pub enum QueryError {
     TimedOut(usize),
     #[error("partition {0} does not run any more")]
     Stopped(usize),
+    #[error("the service is stopping")]
+    Stopping,
 }
 
 impl From<Undelivered> for SubmitError {

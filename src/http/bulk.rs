@@ -7,10 +7,10 @@
 
 use std::collections::BinaryHeap;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
-use tokio::task::{JoinError, JoinHandle, yield_now};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 use warp::http::HeaderMap;
 use warp::reply::Response;
@@ -18,6 +18,7 @@ use warp::reply::Response;
 use super::body::{announced_length, discard_unless_asked};
 use super::problem::Problem;
 use super::routes::{Context, json};
+use crate::fleet::Fleet;
 use crate::fleet::handle::SubmitError;
 use crate::fleet::inbox::Outcome;
 use crate::telemetry::{Message, wire};
@@ -25,8 +26,13 @@ use crate::telemetry::{Message, wire};
 /// Most errors shown in an answer: those of the first lines.
 const MAX_ERRORS: usize = 100;
 
-/// Most messages handed over to a partition at a time: some 1 ms of its work.
+/// Messages of a partition from which on they are handed over: some 1 ms of its
+/// work. What a piece of the body holds comes on top.
 const CHUNK: usize = 4096;
+
+/// Bytes from which on a piece of a body is taken apart on a thread of its own,
+/// so that the runtime's threads are there for others: some 20 µs of work.
+const WORTH_A_THREAD: usize = 16 * 1024;
 
 /// Counts of what became of the lines, and what was wrong with the first ones.
 #[derive(Debug, Default, Serialize)]
@@ -84,7 +90,7 @@ pub async fn post(
     let mut intake = Intake::new(context, deadline);
     let mut length = 0;
     loop {
-        let piece = match timeout_at(deadline, body.next()).await {
+        let mut piece = match timeout_at(deadline, body.next()).await {
             Ok(Some(piece)) => piece.map_err(Problem::body_broken)?,
             Ok(None) => break,
             Err(_) => return Err(Problem::body_too_slow()),
@@ -94,9 +100,8 @@ pub async fn post(
             discard_unless_asked(&headers, &mut body).await;
             return Err(Problem::body_too_large(limit));
         }
-        intake.read(piece).await;
-        // A piece is some 0.2 ms of parsing; others get their turn.
-        yield_now().await;
+        let piece = piece.copy_to_bytes(piece.remaining());
+        intake = intake.read(piece).await?;
     }
     let tally = intake.finish().await;
     answer(tally)
@@ -117,14 +122,25 @@ fn answer(mut tally: Tally) -> Result<Response, Problem> {
 struct Intake {
     context: Context,
     deadline: Instant,
+    lines: Lines,
+    under_way: Vec<Option<JoinHandle<Verdicts>>>,
+    tally: Tally,
+}
+
+/// Takes a body apart. Synchronous, so that it can be done elsewhere.
+struct Lines {
+    fleet: Fleet,
+    /// Most bytes in a line.
+    limit: usize,
     /// The line that the last piece of the body broke off.
     partial: Vec<u8>,
     /// Whether `partial` was given up for its length.
     too_long: bool,
     line: u64,
+    /// What was read and not handed over yet, for each partition.
     filling: Vec<Chunk>,
-    under_way: Vec<Option<JoinHandle<Verdicts>>>,
-    tally: Tally,
+    /// Lines that are no message, and why not.
+    rejected: Vec<(u64, String)>,
 }
 
 /// Messages of one partition, and the lines that they stood in.
@@ -136,27 +152,24 @@ struct Chunk {
 
 type Verdicts = (Vec<u64>, Vec<Result<Outcome, SubmitError>>);
 
-impl Intake {
-    fn new(context: Context, deadline: Instant) -> Self {
-        let partitions = context.fleet.partitions();
+impl Lines {
+    fn new(context: &Context) -> Self {
         Self {
-            context,
-            deadline,
+            fleet: context.fleet.clone(),
+            limit: context.config.max_body,
             partial: Vec::new(),
             too_long: false,
             line: 0,
-            filling: (0..partitions).map(|_| Chunk::default()).collect(),
-            under_way: (0..partitions).map(|_| None).collect(),
-            tally: Tally::default(),
+            filling: (0..context.fleet.partitions()).map(|_| Chunk::default()).collect(),
+            rejected: Vec::new(),
         }
     }
 
     /// Takes in all lines that end in this piece of the body.
-    async fn read(&mut self, mut piece: impl Buf) {
-        let bytes = piece.copy_to_bytes(piece.remaining());
-        let mut rest = &bytes[..];
+    fn read(&mut self, piece: &[u8]) {
+        let mut rest = piece;
         while let Some(end) = memchr::memchr(b'\n', rest) {
-            self.end_line(&rest[..end]).await;
+            self.end_line(&rest[..end]);
             rest = &rest[end + 1..];
         }
         self.keep(rest);
@@ -165,7 +178,7 @@ impl Intake {
     /// Keeps the start of a line that goes on in the next piece, up to the size
     /// of a message.
     fn keep(&mut self, part: &[u8]) {
-        self.too_long |= self.partial.len() + part.len() > self.context.config.max_body;
+        self.too_long |= self.partial.len() + part.len() > self.limit;
         if self.too_long {
             self.partial.clear();
         } else {
@@ -174,11 +187,10 @@ impl Intake {
     }
 
     /// Takes in the line that ends with `end` and began with what was kept.
-    async fn end_line(&mut self, end: &[u8]) {
+    fn end_line(&mut self, end: &[u8]) {
         self.line += 1;
-        let limit = self.context.config.max_body;
-        let message = if self.too_long || self.partial.len() + end.len() > limit {
-            Err(format!("the line is larger than {limit} bytes"))
+        let message = if self.too_long || self.partial.len() + end.len() > self.limit {
+            Err(format!("the line is larger than {} bytes", self.limit))
         } else if self.partial.is_empty() {
             parse(end)
         } else {
@@ -189,24 +201,62 @@ impl Intake {
         self.too_long = false;
         match message {
             Ok(None) => {}
-            Ok(Some(message)) => self.take(message).await,
-            Err(error) => self.tally.reject(self.line, error, false),
+            Ok(Some(message)) => {
+                let chunk = &mut self.filling[self.fleet.partition_of(&message)];
+                chunk.messages.push(message);
+                chunk.lines.push(self.line);
+            }
+            Err(error) => self.rejected.push((self.line, error)),
         }
     }
 
-    async fn take(&mut self, message: Message) {
-        let partition = self.context.fleet.partition_of(&message);
-        let chunk = &mut self.filling[partition];
-        chunk.messages.push(message);
-        chunk.lines.push(self.line);
-        if chunk.messages.len() == CHUNK {
-            self.hand_over(partition).await;
+    /// Takes in the last line if it has no end.
+    fn finish(&mut self) {
+        if self.too_long || !self.partial.is_empty() {
+            self.end_line(&[]);
+        }
+    }
+}
+
+impl Intake {
+    fn new(context: Context, deadline: Instant) -> Self {
+        let lines = Lines::new(&context);
+        let under_way = lines.filling.iter().map(|_| None).collect();
+        Self { context, deadline, lines, under_way, tally: Tally::default() }
+    }
+
+    /// Takes in all lines that end in this piece of the body, and hands over
+    /// the chunks that are full.
+    async fn read(mut self, piece: Bytes) -> Result<Self, SubmitError> {
+        if piece.len() < WORTH_A_THREAD {
+            self.lines.read(&piece);
+        } else {
+            let mut lines = self.lines;
+            let read = spawn_blocking(move || {
+                lines.read(&piece);
+                lines
+            });
+            // Fails when the runtime is on its way out.
+            self.lines = read.await.map_err(|_| SubmitError::Lost)?;
+        }
+        self.note_rejected();
+        for partition in 0..self.lines.filling.len() {
+            if self.lines.filling[partition].messages.len() >= CHUNK {
+                self.hand_over(partition).await;
+            }
+        }
+        Ok(self)
+    }
+
+    fn note_rejected(&mut self) {
+        for (line, error) in self.lines.rejected.drain(..) {
+            self.tally.reject(line, error, false);
         }
     }
 
     /// Hands a partition's chunk over, once the one before is answered.
     async fn hand_over(&mut self, partition: usize) {
-        let Chunk { messages, lines } = std::mem::take(&mut self.filling[partition]);
+        let Chunk { messages, lines } = std::mem::take(&mut self.lines.filling[partition]);
         if messages.is_empty() {
             return;
         }
@@ -222,10 +272,9 @@ impl Intake {
 
     /// Takes in the last line and waits for all verdicts.
     async fn finish(mut self) -> Tally {
-        if self.too_long || !self.partial.is_empty() {
-            self.end_line(&[]).await;
-        }
-        for partition in 0..self.filling.len() {
+        self.lines.finish();
+        self.note_rejected();
+        for partition in 0..self.lines.filling.len() {
             self.hand_over(partition).await;
         }
         for under_way in self.under_way.into_iter().flatten() {

@@ -15,6 +15,7 @@ use std::task::{Context as TaskContext, Poll};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use warp::http::header::{CONTENT_TYPE, LINK};
 use warp::http::{HeaderName, HeaderValue};
@@ -32,6 +33,10 @@ const MAX_LIMIT: usize = 1000;
 
 /// Rockets written out at a time when a listing is streamed.
 const STREAMED: usize = 256;
+
+/// Rockets from which on they are written as JSON on a thread of its own: some
+/// 20 µs of work.
+const WORTH_A_THREAD: usize = 64;
 
 /// Collected listings that may exist at a time; beyond it they wait.
 pub const MAX_COLLECTED: usize = 2;
@@ -175,8 +180,8 @@ pub async fn first_page(context: &Context, listing: &Listing) -> Result<First, P
 /// The answer that begins with `first`.
 ///
 /// # Errors
-/// None today; a `Result` so that it ends a handler.
-pub fn respond(
+/// 503 when the service is on its way out.
+pub async fn respond(
     context: Context,
     listing: Listing,
     first: First,
@@ -188,8 +193,7 @@ pub fn respond(
     let link =
         page.rockets.last().filter(|_| paged && page.more).map(|last| listing.next_link(last));
     let mut response = if paged || (!page.more && page.rockets.len() <= MAX_LIMIT) {
-        let mut json = envelope.prefix;
-        write_rockets(&mut json, &page.rockets, true);
+        let mut json = written(envelope.prefix, page.rockets, true).await?;
         json.push_str(envelope.suffix);
         Response::new(json.into())
     } else if page.more {
@@ -209,6 +213,27 @@ pub fn respond(
         headers.insert(LINK, link);
     }
     Ok(response)
+}
+
+/// Appends rockets to `json`; if there are many, on a thread of its own, so that
+/// the runtime's threads are there for others.
+///
+/// # Errors
+/// When the runtime is on its way out.
+async fn written(
+    mut json: String,
+    rockets: Vec<RocketView>,
+    first: bool,
+) -> Result<String, QueryError> {
+    if rockets.len() < WORTH_A_THREAD {
+        write_rockets(&mut json, &rockets, first);
+        return Ok(json);
+    }
+    let writing = spawn_blocking(move || {
+        write_rockets(&mut json, &rockets, first);
+        json
+    });
+    writing.await.map_err(|_| QueryError::Stopping)
 }
 
 fn write_rockets(json: &mut String, rockets: &[RocketView], first: bool) {
@@ -235,14 +260,14 @@ impl Pages {
         let start = (self, Some(first), envelope.prefix, true);
         stream::try_unfold(start, move |(mut pages, page, mut json, is_first)| async move {
             let Some(page) = page else { return Ok(None) };
-            write_rockets(&mut json, &page.rockets, is_first);
             let next = match page.rockets.last().filter(|_| page.more) {
                 Some(last) => Some(pages.after(last).await?),
-                None => {
-                    json.push_str(envelope.suffix);
-                    None
-                }
+                None => None,
             };
+            json = written(json, page.rockets, is_first).await?;
+            if next.is_none() {
+                json.push_str(envelope.suffix);
+            }
             Ok(Some((Bytes::from(json), (pages, next, String::new(), false))))
         })
     }
@@ -261,20 +286,18 @@ fn collected(
     permit: Option<OwnedSemaphorePermit>,
     envelope: Envelope,
 ) -> impl Stream<Item = Chunk> + Send {
-    let mut rockets = rockets.into_iter();
-    let mut prefix = Some(envelope.prefix);
-    let mut suffix = Some(envelope.suffix);
-    stream::iter(std::iter::from_fn(move || {
-        let _held_until_the_end = &permit;
+    let start = (rockets.into_iter(), Some(envelope.prefix), Some(envelope.suffix), permit);
+    stream::try_unfold(start, |(mut rockets, mut prefix, mut suffix, permit)| async move {
         let piece: Vec<_> = rockets.by_ref().take(STREAMED).collect();
-        if piece.is_empty() {
-            return suffix.take().map(|suffix| Ok(Bytes::from(suffix)));
-        }
-        let first = prefix.is_some();
-        let mut json = prefix.take().unwrap_or_default();
-        write_rockets(&mut json, &piece, first);
-        Some(Ok(Bytes::from(json)))
-    }))
+        let json = if piece.is_empty() {
+            suffix.take().map(str::to_owned)
+        } else {
+            let first = prefix.is_some();
+            Some(written(prefix.take().unwrap_or_default(), piece, first).await?)
+        };
+        // The permit is held until the end.
+        Ok(json.map(|json| (Bytes::from(json), (rockets, prefix, suffix, permit))))
+    })
 }
 
 /// Lets a stream that only one task may poll be part of a response, which warp

@@ -41,5 +41,5 @@ pub async fn get(
         .ok_or_else(|| Problem::not_found(format!("no rocket is on the mission {wanted:?}")))?;
     listing.selection.filter.missions.push(wanted);
     let first = listing::first_page(&context, &listing).await?;
-    listing::respond(context, listing, first, Envelope::mission(&mission))
+    listing::respond(context, listing, first, Envelope::mission(&mission)).await
 }

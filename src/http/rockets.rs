@@ -13,7 +13,7 @@ use crate::telemetry::Channel;
 pub async fn list(context: Context, parameters: String) -> Result<Response, Problem> {
     let listing = Listing::parse("/rockets", &parameters)?;
     let first = listing::first_page(&context, &listing).await?;
-    listing::respond(context, listing, first, Envelope::array())
+    listing::respond(context, listing, first, Envelope::array()).await
 }
 
 /// One launched rocket.
