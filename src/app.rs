@@ -27,6 +27,7 @@ use crate::fleet::partition::{Exit, Partition};
 use crate::fleet::restore::{Restored, restore};
 use crate::fleet::roster::Roster;
 use crate::fleet::routing::Router;
+use crate::fleet::version::{self, Changes};
 use crate::http::routes::{Service, routes};
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::Journal;
@@ -114,7 +115,8 @@ pub async fn run_with(
     let health = context.health.clone();
     let interrupt = context.interrupt.clone();
     let (inboxes, mails) = inbox::channels(config.workers, config.inbox_capacity);
-    let fleet = Fleet::new(inboxes.clone(), context.router.clone(), health.clone());
+    let (version, changes) = version::counts(config.workers);
+    let fleet = Fleet::new(inboxes.clone(), context.router.clone(), health.clone(), version);
     let server = Server::start(&config, listener, fleet);
 
     let mut recovering = spawn_blocking(move || open(&context));
@@ -142,7 +144,7 @@ pub async fn run_with(
             return Err(AppError::Recovery(failure.to_string()));
         }
     };
-    let fleet = RunningFleet::start(&config, recovery, inboxes, mails, &health);
+    let fleet = RunningFleet::start(&config, recovery, inboxes, mails, changes, &health);
     health.set(Phase::Ready);
     info!(workers = config.workers, durability = ?config.durability, "ready");
 
@@ -263,16 +265,19 @@ impl RunningFleet {
         recovery: Recovery,
         inboxes: Arc<[Inbox]>,
         mails: Vec<Mail>,
+        changes: Vec<Changes>,
         health: &Arc<Health>,
     ) -> Self {
         let Recovery { journal, thread, rosters, backlog } = recovery;
         let mut stop_workers = Vec::new();
         let mut workers = JoinSet::new();
-        for (index, (mail, roster)) in mails.into_iter().zip(rosters).enumerate() {
+        for (index, ((mail, changes), roster)) in
+            mails.into_iter().zip(changes).zip(rosters).enumerate()
+        {
             let (journal, health) = (journal.clone(), health.clone());
             let (sender, stop) = oneshot::channel();
             stop_workers.push(sender);
-            let partition = Partition { index, mail, roster, journal, health, stop };
+            let partition = Partition { index, mail, roster, journal, health, changes, stop };
             workers.spawn(async move { (index, partition.run().await) });
         }
         let (stop_checkpoints, stop) = watch::channel(false);

@@ -15,6 +15,7 @@ use super::health::{Health, Unavailable};
 use super::inbox::{Inbox, Outcome, Refusal, Undelivered};
 use super::query::{Page, Part, Query, Selection};
 use super::routing::Router;
+use super::version::Version;
 use super::view::Lookup;
 use crate::telemetry::{Channel, Message};
 
@@ -24,6 +25,7 @@ pub struct Fleet {
     inboxes: Arc<[Inbox]>,
     router: Router,
     health: Arc<Health>,
+    version: Version,
 }
 
 /// Why a message was not accepted, or is not known to be.
@@ -73,11 +75,16 @@ impl From<Undelivered> for SubmitError {
 }
 
 impl Fleet {
-    /// A handle on the partitions behind `inboxes`, in order. There must be at
-    /// least one.
+    /// A handle on the partitions behind `inboxes`, in order, whose changes
+    /// `version` counts. There must be at least one.
     #[must_use]
-    pub fn new(inboxes: Arc<[Inbox]>, router: Router, health: Arc<Health>) -> Self {
-        Self { inboxes, router, health }
+    pub fn new(
+        inboxes: Arc<[Inbox]>,
+        router: Router,
+        health: Arc<Health>,
+        version: Version,
+    ) -> Self {
+        Self { inboxes, router, health, version }
     }
 
     /// Whether everything works.
@@ -143,6 +150,20 @@ impl Fleet {
         };
         results.resize(count, Err(SubmitError::Busy));
         results
+    }
+
+    /// A number that goes up whenever a message is applied or buffered: as long
+    /// as it stays the same, so does every answer. To know how old an answer may
+    /// be, read it first and ask then.
+    ///
+    /// # Errors
+    /// When a query of the whole fleet could not be answered.
+    pub fn version(&self) -> Result<u64, QueryError> {
+        self.health.can_read()?;
+        match self.inboxes.iter().position(Inbox::is_closed) {
+            Some(partition) => Err(QueryError::Stopped(partition)),
+            None => Ok(self.version.sum()),
+        }
     }
 
     /// What is known of one channel.

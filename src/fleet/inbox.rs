@@ -177,6 +177,12 @@ impl Inbox {
     pub fn ask(&self, query: Query) -> Result<(), Undelivered> {
         self.queries.try_send(query).map_err(Into::into)
     }
+
+    /// Whether nobody reads it any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.queries.is_disconnected()
+    }
 }
 
 impl Mail {

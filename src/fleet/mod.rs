@@ -14,6 +14,7 @@
 //! * [`scan`]: a walk over a roster in slices, so that messages get their turn.
 //! * [`query`]: what can be asked, partial results, and their merge.
 //! * [`view`]: a rocket as a reader sees it.
+//! * [`version`]: how often the fleet has changed.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`health`]: whether the fleet can serve, and if not, why.
 
@@ -30,6 +31,7 @@ pub mod roster;
 pub mod routing;
 pub mod scan;
 mod stored;
+pub mod version;
 pub mod view;
 
 pub use handle::Fleet;

@@ -21,6 +21,7 @@ use super::inbox::{Mail, Outcome, Refusal, Submission};
 use super::query::Query;
 use super::roster::{Admission, Roster, Slot};
 use super::scan::Scan;
+use super::version::Changes;
 use crate::journal::{AppendError, Commit, Journal, Record};
 use crate::telemetry::rocket::Anomaly;
 use crate::telemetry::{Channel, Message};
@@ -46,6 +47,7 @@ pub struct Partition {
     pub roster: Roster,
     pub journal: Arc<dyn Journal>,
     pub health: Arc<Health>,
+    pub changes: Changes,
     /// Told when the worker is to finish what it has and end.
     pub stop: oneshot::Receiver<()>,
 }
@@ -95,11 +97,12 @@ async fn settled(fate: Option<&mut Fate>) -> Result<(), AppendError> {
 impl Partition {
     /// Runs until it is told to stop or nobody can reach it.
     pub async fn run(self) -> Exit {
-        let Self { index, mail, roster, journal, health, mut stop } = self;
+        let Self { index, mail, roster, journal, health, changes, mut stop } = self;
         let mut worker = Worker {
             roster,
             journal,
             health,
+            changes,
             in_flight: VecDeque::new(),
             messages_in_flight: 0,
             most_in_flight: MAX_IN_FLIGHT.min(mail.capacity()),
@@ -153,6 +156,7 @@ struct Worker {
     roster: Roster,
     journal: Arc<dyn Journal>,
     health: Arc<Health>,
+    changes: Changes,
     in_flight: VecDeque<InFlight>,
     messages_in_flight: usize,
     most_in_flight: usize,
@@ -249,9 +253,14 @@ impl Worker {
     fn apply(&mut self, batch: Batch) {
         batch.settle(|ticket, message| {
             let anomalies = &mut self.anomalies;
-            Ok(self.roster.apply(ticket, message.report, |channel, number, anomaly| {
+            let outcome = self.roster.apply(ticket, message.report, |channel, number, anomaly| {
                 anomalies.note(channel, number, anomaly);
-            }))
+            });
+            // Before its sender hears of it.
+            if outcome != Outcome::Duplicate {
+                self.changes.note();
+            }
+            Ok(outcome)
         });
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::time::Instant;
+use warp::http::HeaderMap;
 use warp::reply::Response;
 
 use super::listing::{self, Envelope, Listing};
@@ -17,11 +18,19 @@ struct Missions {
 }
 
 /// Every mission that a launched rocket is on.
-pub async fn list(context: Context, parameters: &str) -> Result<Response, Problem> {
+pub async fn list(
+    context: Context,
+    headers: HeaderMap,
+    parameters: &str,
+) -> Result<Response, Problem> {
     no_parameters(parameters)?;
-    let deadline = Instant::now() + context.config.request_timeout;
-    let missions = context.fleet.missions(deadline).await?;
-    Ok(json(&Missions { missions }))
+    let tag = context.epoch.of_fleet(context.fleet.version()?);
+    let missions = async {
+        let deadline = Instant::now() + context.config.request_timeout;
+        let missions = context.fleet.missions(deadline).await?;
+        Ok(json(&Missions { missions }))
+    };
+    tag.answer(&headers, missions).await
 }
 
 /// The rockets on one mission, matched whatever its case. The answer shows the
@@ -29,10 +38,12 @@ pub async fn list(context: Context, parameters: &str) -> Result<Response, Proble
 pub async fn get(
     context: Context,
     segment: String,
+    headers: HeaderMap,
     parameters: String,
 ) -> Result<Response, Problem> {
     let wanted = decode_segment(&segment)?;
     let mut listing = Listing::parse(&format!("/missions/{segment}"), &parameters)?;
+    let tag = context.epoch.of_fleet(context.fleet.version()?);
     let deadline = Instant::now() + context.config.request_timeout;
     let missions = context.fleet.missions(deadline).await?;
     let mission = missions
@@ -40,6 +51,9 @@ pub async fn get(
         .find(|mission| same_text(mission, &wanted))
         .ok_or_else(|| Problem::not_found(format!("no rocket is on the mission {wanted:?}")))?;
     listing.selection.filter.missions.push(wanted);
-    let first = listing::first_page(&context, &listing).await?;
-    listing::respond(context, listing, first, Envelope::mission(&mission)).await
+    let rockets = async {
+        let first = listing::first_page(&context, &listing).await?;
+        listing::respond(context, listing, first, Envelope::mission(&mission)).await
+    };
+    tag.answer(&headers, rockets).await
 }

@@ -7,12 +7,14 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`listing`]: query parameters, pages and streams, shared by the two above.
+//! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
 //! * [`problem`]: errors, and the one table from errors to status codes.
 
 pub mod body;
 pub mod bulk;
 pub mod cursor;
+pub mod etag;
 pub mod listing;
 pub mod messages;
 pub mod missions;

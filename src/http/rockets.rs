@@ -1,6 +1,7 @@
 //! `GET /rockets` and `GET /rockets/{id}`.
 
 use tokio::time::Instant;
+use warp::http::HeaderMap;
 use warp::reply::Response;
 
 use super::listing::{self, Envelope, Listing};
@@ -10,14 +11,27 @@ use crate::fleet::view::Lookup;
 use crate::telemetry::Channel;
 
 /// All launched rockets, or a page of them.
-pub async fn list(context: Context, parameters: String) -> Result<Response, Problem> {
+pub async fn list(
+    context: Context,
+    headers: HeaderMap,
+    parameters: String,
+) -> Result<Response, Problem> {
     let listing = Listing::parse("/rockets", &parameters)?;
-    let first = listing::first_page(&context, &listing).await?;
-    listing::respond(context, listing, first, Envelope::array()).await
+    let tag = context.epoch.of_fleet(context.fleet.version()?);
+    let rockets = async {
+        let first = listing::first_page(&context, &listing).await?;
+        listing::respond(context, listing, first, Envelope::array()).await
+    };
+    tag.answer(&headers, rockets).await
 }
 
 /// One launched rocket.
-pub async fn get(context: Context, segment: String, parameters: &str) -> Result<Response, Problem> {
+pub async fn get(
+    context: Context,
+    segment: String,
+    headers: HeaderMap,
+    parameters: &str,
+) -> Result<Response, Problem> {
     no_parameters(parameters)?;
     let id = decode_segment(&segment)?;
     let unknown = || Problem::not_found(format!("no rocket with the ID {id:?} is known"));
@@ -25,7 +39,10 @@ pub async fn get(context: Context, segment: String, parameters: &str) -> Result<
     let channel = Channel::parse(&id).map_err(|_| unknown())?;
     let deadline = Instant::now() + context.config.request_timeout;
     match context.fleet.rocket(channel, deadline).await? {
-        Lookup::Found(rocket) => Ok(json(&rocket)),
+        Lookup::Found(rocket) => {
+            let tag = context.epoch.of_rocket(&rocket);
+            tag.answer(&headers, async { Ok(json(&rocket)) }).await
+        }
         Lookup::NotLaunched { buffered_messages } => Err(Problem::not_found(format!(
             "the rocket {id:?} is not launched yet: its launch message is missing; \
              messages waiting for an earlier one: {buffered_messages}"

@@ -12,6 +12,7 @@ use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::etag::Epoch;
 use super::problem::Problem;
 use super::{listing, messages, missions, rockets};
 use crate::config::HttpConfig;
@@ -27,13 +28,14 @@ pub struct Service {
     pub config: HttpConfig,
     /// One permit for each large listing that may be held in memory.
     pub collections: Arc<Semaphore>,
+    pub epoch: Epoch,
 }
 
 impl Service {
     #[must_use]
     pub fn new(fleet: Fleet, config: HttpConfig) -> Context {
         let collections = Arc::new(Semaphore::new(listing::MAX_COLLECTED));
-        Arc::new(Self { fleet, config, collections })
+        Arc::new(Self { fleet, config, collections, epoch: Epoch::random() })
     }
 }
 
@@ -44,13 +46,14 @@ pub fn routes(
     let context = warp::any().map(move || context.clone());
     let read = warp::get().or(warp::head()).unify();
     let parameters = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let headers = warp::header::headers_cloned();
     let end = warp::path::end;
 
     let post_message = warp::path("messages")
         .and(end())
         .and(warp::post())
         .and(context.clone())
-        .and(warp::header::headers_cloned())
+        .and(headers)
         .and(warp::body::stream())
         .then(|context, headers, body| async {
             answer(messages::post(context, headers, body).await)
@@ -60,32 +63,38 @@ pub fn routes(
         .and(end())
         .and(read)
         .and(context.clone())
+        .and(headers)
         .and(parameters)
-        .then(|context, parameters| async { answer(rockets::list(context, parameters).await) })
+        .then(|context, headers, parameters| async {
+            answer(rockets::list(context, headers, parameters).await)
+        })
         .boxed();
     let get_rocket = warp::path!("rockets" / String)
         .and(read)
         .and(context.clone())
+        .and(headers)
         .and(parameters)
-        .then(|id, context, parameters: String| async move {
-            answer(rockets::get(context, id, &parameters).await)
+        .then(|id, context, headers, parameters: String| async move {
+            answer(rockets::get(context, id, headers, &parameters).await)
         })
         .boxed();
     let list_missions = warp::path("missions")
         .and(end())
         .and(read)
         .and(context.clone())
+        .and(headers)
         .and(parameters)
-        .then(|context, parameters: String| async move {
-            answer(missions::list(context, &parameters).await)
+        .then(|context, headers, parameters: String| async move {
+            answer(missions::list(context, headers, &parameters).await)
         })
         .boxed();
     let get_mission = warp::path!("missions" / String)
         .and(read)
         .and(context.clone())
+        .and(headers)
         .and(parameters)
-        .then(|mission, context, parameters| async {
-            answer(missions::get(context, mission, parameters).await)
+        .then(|mission, context, headers, parameters| async {
+            answer(missions::get(context, mission, headers, parameters).await)
         })
         .boxed();
     let readyz = warp::path("readyz")

@@ -10,6 +10,7 @@ use downlink::fleet::limits::{Limits, Quotas};
 use downlink::fleet::partition::{Exit, Partition};
 use downlink::fleet::roster::Roster;
 use downlink::fleet::routing::Router;
+use downlink::fleet::version;
 use downlink::journal::Journal;
 use downlink::telemetry::{Channel, Message, wire};
 use serde_json::Value;
@@ -82,15 +83,18 @@ impl TestFleet {
             Last::Unread => unread.extend(mails.pop()),
             Last::Gone => drop(mails.pop()),
         }
+        let (version, changes) = version::counts(shape.workers);
         let mut stops = Vec::new();
         let mut workers = JoinSet::new();
-        for (index, (mail, roster)) in mails.into_iter().zip(rosters).enumerate() {
+        for (index, ((mail, changes), roster)) in
+            mails.into_iter().zip(changes).zip(rosters).enumerate()
+        {
             let (journal, health) = (journal.clone(), health.clone());
             let (sender, stop) = oneshot::channel();
             stops.push(sender);
-            workers.spawn(Partition { index, mail, roster, journal, health, stop }.run());
+            workers.spawn(Partition { index, mail, roster, journal, health, changes, stop }.run());
         }
-        let fleet = Fleet::new(inboxes.clone(), router, health.clone());
+        let fleet = Fleet::new(inboxes.clone(), router, health.clone(), version);
         (Self { fleet, health, workers, stop: stops, unread }, inboxes)
     }
 

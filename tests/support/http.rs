@@ -184,7 +184,7 @@ impl Connection {
     /// Reads what follows `head`.
     pub fn receive_body(&mut self, head: &Response) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
-        if head.status == 204 {
+        if matches!(head.status, 204 | 304) {
             return Ok(body);
         }
         if head.header("transfer-encoding") == Some("chunked") {

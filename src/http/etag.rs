@@ -1,0 +1,86 @@
+//! Entity tags: whether what a client has is still what there is (RFC 9110,
+//! 8.8.3 and 13.1.2).
+//!
+//! Tags are weak: equal ones stand for the same state of the fleet, and a
+//! listing that is streamed while the fleet changes may show a later one.
+
+use std::hash::{BuildHasher, RandomState};
+
+use warp::http::header::{ETAG, IF_NONE_MATCH};
+use warp::http::{HeaderMap, HeaderValue, StatusCode};
+use warp::reply::Response;
+
+use super::problem::Problem;
+use crate::fleet::view::RocketView;
+
+/// Sets this run's tags apart from those of other runs, whose counts began
+/// anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Epoch(u64);
+
+/// What stands between the quotes of a tag.
+#[derive(Debug)]
+pub struct Tag(String);
+
+impl Epoch {
+    #[must_use]
+    pub fn random() -> Self {
+        // The standard library's keys are random, and nothing else hangs on them.
+        Self(RandomState::new().hash_one(()))
+    }
+
+    /// Of what depends on the whole fleet. `version` must be read before
+    /// anything else is: then the answer is never older than its tag.
+    #[must_use]
+    pub fn of_fleet(self, version: u64) -> Tag {
+        Tag(format!("{:x}-{version}", self.0))
+    }
+
+    /// Of one rocket. The two numbers name its state: what was applied follows
+    /// from the first, and while that stays the same the second only goes up.
+    #[must_use]
+    pub fn of_rocket(self, rocket: &RocketView) -> Tag {
+        let RocketView { last_message_number, buffered_messages, .. } = rocket;
+        Tag(format!("{:x}-{last_message_number}-{buffered_messages}", self.0))
+    }
+}
+
+impl Tag {
+    /// The answer to a request for what is there: 304 if the client has it
+    /// already, or else what `make` makes, with this tag.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub async fn answer(
+        self,
+        headers: &HeaderMap,
+        make: impl Future<Output = Result<Response, Problem>>,
+    ) -> Result<Response, Problem> {
+        let mut response = if self.is_known(headers) {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            make.await?
+        };
+        // Cannot fail: a tag is made of digits and dashes.
+        if let Ok(value) = HeaderValue::from_str(&format!("W/\"{}\"", self.0)) {
+            response.headers_mut().insert(ETAG, value);
+        }
+        Ok(response)
+    }
+
+    /// Whether `If-None-Match` names this tag, weak or strong, or is `*`. No tag
+    /// of ours has a comma, so the list can be split at each.
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).any(|value| {
+            let names_it = |tag: &[u8]| {
+                let tag = tag.trim_ascii();
+                let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
+                let text = opaque.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+                text == Some(self.0.as_bytes())
+            };
+            value.trim_ascii() == b"*" || value.split(|&byte| byte == b',').any(names_it)
+        })
+    }
+}
