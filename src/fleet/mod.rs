@@ -7,6 +7,7 @@
 //! * [`partition`]: the worker task; drains, journals, applies, acknowledges.
 //! * `batch`: messages that are committed together, and whom to answer.
 //! * [`roster`]: the rockets of one partition, their order and their bounds.
+//! * `launch_order`: which rocket was launched before which.
 //! * `stored`: a roster's way to the journal's store and back.
 //! * [`checkpoint`]: has the partitions stored from time to time, and the
 //!   journal trimmed.
@@ -23,6 +24,7 @@ pub mod checkpoint;
 pub mod handle;
 pub mod health;
 pub mod inbox;
+mod launch_order;
 pub mod limits;
 pub mod partition;
 pub mod query;

@@ -6,14 +6,13 @@
 //! in. Several batches may be between the two, so what is admitted and not yet
 //! applied is counted, and the bounds hold for both together.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use ahash::{AHashMap, RandomState};
 use hashbrown::HashTable;
 
 use super::inbox::{Outcome, Refusal};
+use super::launch_order::{LaunchOrder, Place as LaunchPlace};
 use super::limits::Quotas;
 use super::query::{Filter, Part, Position, Selection, SortKey};
 use super::view::{Lookup, RocketView, Status};
@@ -47,7 +46,7 @@ pub struct Roster {
     /// Slots, found by channel.
     by_channel: Vec<HashTable<Slot>>,
     /// Slots of launched rockets.
-    pub(super) by_launch: BTreeMap<(Timestamp, Channel), Slot>,
+    launch_order: LaunchOrder,
     pub(super) vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
     admitted: AHashMap<Slot, Admitted>,
@@ -84,7 +83,7 @@ impl Roster {
         Self {
             rockets: Chunked::default(),
             by_channel: (0..INDEX_PIECES).map(|_| HashTable::new()).collect(),
-            by_launch: BTreeMap::new(),
+            launch_order: LaunchOrder::default(),
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
             quotas,
@@ -168,19 +167,20 @@ impl Roster {
     ) -> Outcome {
         self.settle(ticket);
         let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(ticket.slot);
-        let mut passed = 0;
+        let (mut passed, mut launched) = (0, false);
         let place = reorder.offer(report, |report| {
             passed += 1;
-            let (number, time) = (report.number, report.time);
+            let number = report.number;
             match rocket.apply(report, &mut self.vocabulary) {
-                Effect::Launched => {
-                    self.by_launch.insert((time, channel.clone()), ticket.slot);
-                }
+                Effect::Launched => launched = true,
                 Effect::Updated => {}
                 Effect::Anomaly(anomaly) => strange(channel, number, anomaly),
             }
         });
         *changed |= place != Place::Known;
+        if launched {
+            self.put_in_launch_order(ticket.slot);
+        }
         // Room in the buffers that is free now: that of the messages which
         // waited until now, and that of this one if it need not wait.
         let released = match place {
@@ -212,6 +212,13 @@ impl Roster {
                 self.admitted.remove(&ticket.slot);
             }
         }
+    }
+
+    /// Puts a rocket that is launched now into the order of launches.
+    pub(super) fn put_in_launch_order(&mut self, slot: Slot) {
+        let rockets = &self.rockets;
+        let launched = launch_key(rockets, slot);
+        self.launch_order.insert(slot, |other| launch_key(rockets, other) < launched);
     }
 
     pub(super) fn find(&self, channel: &Channel) -> Option<Slot> {
@@ -257,7 +264,7 @@ impl Roster {
     /// The number of launched rockets.
     #[must_use]
     pub fn launched(&self) -> usize {
-        self.by_launch.len()
+        self.launch_order.len()
     }
 
     /// The number of slots; each below it holds a rocket, launched or not.
@@ -303,15 +310,17 @@ impl Roster {
     #[must_use]
     pub fn by_launch(&self, selection: &Selection) -> Part {
         let limit = selection.limit.unwrap_or(usize::MAX);
+        let order = &self.launch_order;
         let after = selection.after.as_ref().and_then(|Position { key, id }| match key {
-            SortKey::Time(time) => Some(Bound::Excluded((*time, id.clone()))),
+            SortKey::Time(time) => Some((*time, id)),
             _ => None,
         });
-        let after = after.unwrap_or(Bound::Unbounded);
-        let mut slots: Box<dyn Iterator<Item = Slot>> = if selection.sort.descending {
-            Box::new(self.by_launch.range((Bound::Unbounded, after)).rev().map(|(_, &slot)| slot))
-        } else {
-            Box::new(self.by_launch.range((after, Bound::Unbounded)).map(|(_, &slot)| slot))
+        let key = |slot| launch_key(&self.rockets, slot);
+        let mut slots: Box<dyn Iterator<Item = Slot>> = match (selection.sort.descending, after) {
+            (false, None) => Box::new(order.after(LaunchPlace::START)),
+            (false, Some(last)) => Box::new(order.after(order.place(|slot| key(slot) <= last))),
+            (true, None) => Box::new(order.before(order.end())),
+            (true, Some(last)) => Box::new(order.before(order.place(|slot| key(slot) < last))),
         };
         let rockets = slots.by_ref().take(limit).filter_map(|slot| self.view(slot)).collect();
         Part { rockets, total: self.launched(), more: slots.next().is_some() }
@@ -334,6 +343,14 @@ impl Tracked {
     fn is_blank(&self) -> bool {
         self.reorder.next() == 1 && self.reorder.buffered() == 0
     }
+}
+
+/// What launched rockets are ordered by.
+fn launch_key(rockets: &Chunked<Tracked>, slot: Slot) -> (Timestamp, &Channel) {
+    let Tracked { channel, rocket, .. } = rockets.get(slot);
+    // All that are asked about are launched.
+    let time = rocket.flight.as_ref().map_or(Timestamp::EPOCH, |flight| flight.launch_time);
+    (time, channel)
 }
 
 /// The piece of the channel index that a hash belongs to. The table within

@@ -74,7 +74,7 @@ impl Roster {
             // Stored while it waited, so nothing passes here.
             reorder.offer(report, drop);
         }
-        let launch_time = stored.flight.as_ref().map(|flight| flight.launch_time);
+        let launched = stored.flight.is_some();
         let vocabulary = &mut self.vocabulary;
         let flight = stored.flight.map(|flight| Flight {
             launch_time: flight.launch_time,
@@ -84,14 +84,14 @@ impl Roster {
             explosion: flight.explosion_reason.map(|reason| vocabulary.reasons.acquire(&reason)),
         });
         let slot = self.push(Tracked {
-            channel: stored.channel.clone(),
+            channel: stored.channel,
             reorder,
             rocket: Rocket { last_update_time: stored.last_update_time, flight },
             key: stored.key,
             changed: false,
         });
-        if let Some(launch_time) = launch_time {
-            self.by_launch.insert((launch_time, stored.channel), slot);
+        if launched {
+            self.put_in_launch_order(slot);
         }
     }
 

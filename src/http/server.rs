@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -80,11 +81,7 @@ where
         match accepted {
             Ok((stream, slot)) => {
                 let watcher = graceful.watcher();
-                let connection = serve_connection(stream, service.clone(), limits, watcher);
-                connections.spawn(async move {
-                    connection.await;
-                    drop(slot);
-                });
+                connections.spawn(serve_connection(stream, service.clone(), limits, watcher, slot));
             }
             Err(error) => {
                 warn!(%error, "could not accept a connection");
@@ -109,7 +106,14 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(T
     Ok((stream, slot))
 }
 
-async fn serve_connection<S>(stream: TcpStream, service: S, limits: ServerLimits, watcher: Watcher)
+/// Serves one connection to its end, and gives its slot back then.
+fn serve_connection<S>(
+    stream: TcpStream,
+    service: S,
+    limits: ServerLimits,
+    watcher: Watcher,
+    slot: Slot,
+) -> impl Future<Output = ()>
 where
     S: hyper::service::Service<
             hyper::Request<hyper::body::Incoming>,
@@ -128,8 +132,13 @@ where
         .half_close(true)
         .max_buf_size(MAX_READ_BUFFER)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    if let Err(error) = watcher.watch(connection).await {
-        // Clients come and go as they like.
-        debug!(%error, "a connection ended early");
-    }
+    // Not an async function: that would keep room for what it got and for what
+    // it made of it, and there are many connections.
+    watcher.watch(connection).map(move |served| {
+        drop(slot);
+        if let Err(error) = served {
+            // Clients come and go as they like.
+            debug!(%error, "a connection ended early");
+        }
+    })
 }

@@ -1,0 +1,144 @@
+//! The slots of launched rockets in the order of their keys.
+//!
+//! A list of sorted blocks. A slot's key is not kept but looked up at its
+//! rocket, so that a place takes little more than the 4 bytes of its slot; a
+//! B-tree that held keys took a hundred. Rockets are never removed.
+
+use super::roster::Slot;
+
+/// Most slots in a block: what an insertion may have to move.
+const BLOCK: usize = 512;
+
+/// See the module. What comes before what is up to the caller, who must always
+/// say the same.
+#[derive(Debug, Default)]
+pub(super) struct LaunchOrder {
+    /// None of them is empty.
+    blocks: Vec<Vec<Slot>>,
+    len: usize,
+}
+
+/// A place between two slots, valid until the next insertion.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    block: usize,
+    within: usize,
+}
+
+impl Place {
+    /// Before all.
+    pub const START: Self = Self { block: 0, within: 0 };
+}
+
+impl LaunchOrder {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Inserts a slot behind all those for which `is_before` holds. Takes the
+    /// logarithm of the number of slots, and to move at most a block.
+    pub fn insert(&mut self, slot: Slot, is_before: impl Fn(Slot) -> bool) {
+        self.len += 1;
+        let Place { block, within } = self.place(is_before);
+        let Some(slots) = self.blocks.get_mut(block) else {
+            self.blocks.push(vec![slot]);
+            return;
+        };
+        if slots.len() < BLOCK {
+            slots.insert(within, slot);
+            return;
+        }
+        if within == BLOCK {
+            // Most rockets come in order, and fill their blocks.
+            self.blocks.insert(block + 1, vec![slot]);
+            return;
+        }
+        let mut rest = slots.split_off(BLOCK / 2);
+        match within.checked_sub(slots.len()) {
+            Some(within) => rest.insert(within, slot),
+            None => slots.insert(within, slot),
+        }
+        self.blocks.insert(block + 1, rest);
+    }
+
+    /// The place behind all those for which `is_before` holds.
+    pub fn place(&self, is_before: impl Fn(Slot) -> bool) -> Place {
+        let later = self.blocks.partition_point(|slots| is_before(slots[0]));
+        let Some(block) = later.checked_sub(1) else { return Place::START };
+        Place { block, within: self.blocks[block].partition_point(|&slot| is_before(slot)) }
+    }
+
+    /// The place behind all.
+    pub fn end(&self) -> Place {
+        Place { block: self.blocks.len(), within: 0 }
+    }
+
+    /// Slots from a place on.
+    pub fn after(&self, place: Place) -> impl Iterator<Item = Slot> {
+        let blocks = self.blocks.get(place.block..).unwrap_or_default();
+        blocks.iter().flatten().skip(place.within).copied()
+    }
+
+    /// Slots from a place on backwards.
+    pub fn before(&self, place: Place) -> impl Iterator<Item = Slot> {
+        let part = self.blocks.get(place.block).map_or(&[][..], |slots| &slots[..place.within]);
+        let whole = &self.blocks[..place.block];
+        let whole = whole.iter().rev().flat_map(|slots| slots.iter().rev());
+        part.iter().rev().chain(whole).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Keys for slots: random with repeats, or rising as launches do.
+    fn keys() -> impl Strategy<Value = Vec<u16>> {
+        let rising = |mut keys: Vec<u16>| {
+            keys.sort_unstable();
+            keys
+        };
+        let random = prop::collection::vec(any::<u16>(), 0..4 * BLOCK);
+        prop_oneof![random.clone(), random.prop_map(rising)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn it_agrees_with_a_sorted_set_from_every_place_in_both_directions(
+            keys in keys(),
+            from in any::<u16>(),
+        ) {
+            let key = |slot: Slot| (keys[slot as usize], slot);
+            let mut order = LaunchOrder::default();
+            let mut model = BTreeSet::new();
+            for slot in (0..).take(keys.len()) {
+                order.insert(slot, |other| key(other) < key(slot));
+                model.insert(key(slot));
+            }
+            prop_assert_eq!(order.len(), model.len());
+            prop_assert!(order.blocks.iter().all(|block| (1..=BLOCK).contains(&block.len())));
+            let place = order.place(|slot| key(slot) < (from, 0));
+            let after: Vec<_> = order.after(place).collect();
+            prop_assert_eq!(after, model.range((from, 0)..).map(|k| k.1).collect::<Vec<_>>());
+            let before: Vec<_> = order.before(place).collect();
+            prop_assert_eq!(before, model.range(..(from, 0)).rev().map(|k| k.1).collect::<Vec<_>>());
+            let all: Vec<_> = order.before(order.end()).collect();
+            prop_assert_eq!(all, model.iter().rev().map(|k| k.1).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn slots_that_come_in_order_fill_their_blocks() {
+        let mut order = LaunchOrder::default();
+        for slot in 0..10 * BLOCK as Slot {
+            order.insert(slot, |other| other < slot);
+        }
+        assert_eq!(order.blocks.len(), 10);
+    }
+}
