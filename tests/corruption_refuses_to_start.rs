@@ -50,11 +50,15 @@ fn filled() -> tempfile::TempDir {
 
 /// Everything that is kept, in text.
 fn read(directory: &Path) -> Result<Vec<String>, OpenError> {
+    read_as(directory, Sync::Device)
+}
+
+fn read_as(directory: &Path, sync: Sync) -> Result<Vec<String>, OpenError> {
     let mut all = Vec::new();
     // A process that another test starts has the lock too, for a moment between
     // its fork and its exec.
     let opened = loop {
-        match sqlite::open(directory, Sync::Device) {
+        match sqlite::open(directory, sync) {
             Err(OpenError::InUse { .. }) => std::thread::yield_now(),
             opened => break opened?,
         }
@@ -179,6 +183,85 @@ fn another_format_and_what_is_no_database_are_refused() {
         let error = read(directory.path()).unwrap_err().to_string();
         assert!(error.contains(sqlite::FILE), "{error}");
     }
+}
+
+/// A data directory as a kill leaves it, with all in the log, and where each
+/// transaction of the log ends.
+fn killed(launches: u64) -> (tempfile::TempDir, Vec<usize>) {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Fsync;
+        config.data_dir = directory.path().to_owned();
+    });
+    eventually("the service is ready", || service.get("/readyz").status == 200);
+    let log = directory.path().join(LOG);
+    let mut before = fs::read(&log).unwrap();
+    let mut ends = Vec::new();
+    for rocket in 0..launches {
+        service.post(&[messages::launch(&format!("rocket {rocket}"))]);
+        let after = fs::read(&log).unwrap();
+        let changed = |(at, (old, new)): (usize, (&u8, &u8))| (old != new).then_some(at);
+        ends.push(before.iter().zip(&after).enumerate().filter_map(changed).last().unwrap() + 1);
+        before = after;
+    }
+    let copy = tempfile::tempdir().unwrap();
+    for name in [sqlite::FILE, LOG] {
+        fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+    }
+    (copy, ends)
+}
+
+const LOG: &str = "downlink.db-wal";
+
+#[test]
+fn a_flipped_byte_of_the_log_is_found_out_unless_it_may_be_a_torn_write() {
+    let (directory, ends) = killed(30);
+    let [log, database] = [LOG, sqlite::FILE].map(|name| directory.path().join(name));
+    let [original, stored] = [&log, &database].map(|file| fs::read(file).unwrap());
+    let whole = read(directory.path()).unwrap();
+    assert_eq!(whole.len(), ends.len());
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let last = ends[ends.len() - 2];
+    let last_frame_before = last - (4096 + 24);
+    let mut refused = 0;
+    for _ in 0..200 {
+        let at = match random.random_range(0..10) {
+            0 => random.random_range(0..32),
+            1 => random.random_range(last_frame_before..original.len()),
+            _ => random.random_range(32..last_frame_before),
+        };
+        let mut broken = original.clone();
+        broken[at] ^= random.random_range(1..=255_u8);
+        fs::write(&log, &broken).unwrap();
+        fs::write(&database, &stored).unwrap();
+        match read(directory.path()) {
+            Ok(kept) => {
+                assert!(at >= last_frame_before, "byte {at} of {ends:?} is passed over");
+                assert_eq!(kept, whole[..kept.len()], "byte {at}");
+                assert!(kept.len() + 2 >= whole.len(), "byte {at}: {} are kept", kept.len());
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains(LOG), "byte {at}: {error}");
+            }
+        }
+    }
+    assert!(refused > 100, "only {refused} of 200 flips were found out");
+}
+
+#[test]
+fn a_damaged_log_that_was_not_synced_is_only_told() {
+    let (directory, ends) = killed(10);
+    let log = directory.path().join(LOG);
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[ends[4] + 1000] ^= 1;
+    fs::write(&log, &bytes).unwrap();
+    let error = read(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("frame") && error.contains("--durability os"), "{error}");
+    let kept = read_as(directory.path(), Sync::OperatingSystem).unwrap();
+    assert_eq!(kept.len(), 5);
 }
 
 /// What a power cut leaves of a transaction that was never acknowledged.

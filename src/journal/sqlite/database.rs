@@ -137,6 +137,10 @@ impl Database {
         };
         connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(failed)?;
+        // Begins a new log, so that nothing of a torn transaction stays in it:
+        // the check of the log relies on that. Somebody who reads the database
+        // at the same time may keep it from happening, which is no failure.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
         create_tables(&mut connection).map_err(failed)?;
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))

@@ -33,12 +33,14 @@
 //!
 //! * [`database`]: the tables, and writing one transaction.
 //! * [`committer`]: the thread that commits, for all partitions together.
+//! * [`log_check`]: finding damage that SQLite passes over.
 //! * [`recovery`]: reading everything back at a start.
 //! * [`lock`]: one process for each directory.
 
 pub mod committer;
 pub mod database;
 pub mod lock;
+pub mod log_check;
 pub mod recovery;
 
 use std::io;
@@ -47,10 +49,12 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use thiserror::Error;
+use tracing::warn;
 
 use self::committer::Committer;
 use self::database::{Database, Storage};
 use self::lock::DirectoryLock;
+use self::log_check::Damage;
 use super::Recovered;
 
 /// The database's file in its directory.
@@ -101,8 +105,34 @@ pub type CommitterThread = JoinHandle<()>;
 /// [`OpenError`].
 pub fn open(directory: &Path, sync: Sync) -> Result<Opened, OpenError> {
     let lock = DirectoryLock::take(directory)?;
-    let database = Database::open(&directory.join(FILE), sync)?;
+    let file = directory.join(FILE);
+    check_log(&file, sync)?;
+    let database = Database::open(&file, sync)?;
     Ok(Opened { database, lock })
+}
+
+/// Refuses a damaged write-ahead log. Where commits were not synced, a power cut
+/// may leave one that looks damaged anywhere; that loss was agreed to, and is
+/// only told.
+fn check_log(database: &Path, sync: Sync) -> Result<(), OpenError> {
+    let mut file = database.as_os_str().to_owned();
+    file.push("-wal");
+    let file = PathBuf::from(file);
+    let place = match log_check::damage(&file) {
+        Ok(None) => return Ok(()),
+        Ok(Some(Damage::Header)) => "its header".to_owned(),
+        Ok(Some(Damage::Frame(number))) => format!("frame {number}"),
+        Err(error) => return Err(OpenError::Directory { path: file, error }),
+    };
+    if sync == Sync::OperatingSystem {
+        let file = file.display();
+        warn!(%file, place, "the log is damaged, and what was committed after that is lost");
+        return Ok(());
+    }
+    let problem = "it is not as it was written, and more was committed after it; only if that was \
+                   with `--durability os`, a power cut can have done it, and one start with \
+                   `--durability os` goes on without what came after it";
+    Err(OpenError::Corrupt { file, place, problem: problem.to_owned() })
 }
 
 impl Opened {

@@ -1,0 +1,143 @@
+//! Looks for damage in SQLite's write-ahead log before SQLite reads it.
+//!
+//! SQLite takes the first frame of the log that is not as it was written for the
+//! log's end, since that is what a power cut in the middle of a write leaves. A
+//! flipped bit looks the same to it, and all that was acknowledged after that
+//! frame would be gone without a word. The two can be told apart by what comes
+//! next: a transaction is synced before the next one is begun, so the torn one
+//! is the last. Whole frames of the same log behind the end of the transaction
+//! with the broken frame mean that it was synced once, and is damaged.
+//!
+//! What cannot be told apart is damage to the last transaction, and to the last
+//! frame of the one before it.
+//!
+//! The format is described at <https://sqlite.org/fileformat2.html#walformat>.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+/// First four bytes of a log whose checksums are of little-endian words; of
+/// big-endian words in a log that has the last bit set.
+const MAGIC: u32 = 0x377f_0682;
+
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+
+/// Page sizes that SQLite knows.
+const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
+
+/// Where the log is not as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    Header,
+    /// The frame with this number, from 1.
+    Frame(u64),
+}
+
+/// Looks for damage in the log `file`; no file is no damage.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn damage(file: &Path) -> io::Result<Option<Damage>> {
+    match File::open(file) {
+        Ok(file) => find(BufReader::with_capacity(1 << 20, file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn find(mut log: impl Read) -> io::Result<Option<Damage>> {
+    let mut header = [0; HEADER];
+    if !fill(&mut log, &mut header)? {
+        return Ok(None);
+    }
+    let Some(header) = Header::parse(&header) else {
+        // A file that has been made longer and not been written to is no damage.
+        let written = header.iter().any(|byte| *byte != 0);
+        return Ok(written.then_some(Damage::Header));
+    };
+    let mut sum = header.sum;
+    let mut frame = vec![0; FRAME_HEADER + header.page_size];
+    let mut number = 0;
+    // The first frame that is broken, and whether a transaction ended after it.
+    let (mut broken, mut ended) = (None, false);
+    while fill(&mut log, &mut frame)? {
+        number += 1;
+        let whole = header.is_whole(&frame, sum);
+        // A whole frame behind a broken one goes on from what that one says.
+        sum = Sum::stored(&frame[16..]);
+        match broken {
+            None if !whole => broken = Some(number),
+            Some(broken) if whole && ended => return Ok(Some(Damage::Frame(broken))),
+            Some(_) if whole => ended = word(&frame[4..]) != 0,
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What all frames of a log share.
+struct Header {
+    page_size: usize,
+    big_endian: bool,
+    /// Changes whenever the log is begun anew over what it held before.
+    salt: [u8; 8],
+    sum: Sum,
+}
+
+impl Header {
+    fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
+        let magic = word(bytes);
+        let page_size = word(&bytes[8..]);
+        let header = Self {
+            page_size: page_size as usize,
+            big_endian: magic & 1 == 1,
+            salt: bytes[16..24].try_into().ok()?,
+            sum: Sum::stored(&bytes[24..]),
+        };
+        let known = magic & !1 == MAGIC && PAGE_SIZES.contains(&page_size);
+        let whole = header.sum == Sum(0, 0).of(&bytes[..24], header.big_endian);
+        (known && whole && page_size.is_power_of_two()).then_some(header)
+    }
+
+    /// Whether a frame is of this log and as it was written, after a frame that
+    /// `sum` ended.
+    fn is_whole(&self, frame: &[u8], sum: Sum) -> bool {
+        let sum = sum.of(&frame[..8], self.big_endian).of(&frame[FRAME_HEADER..], self.big_endian);
+        word(frame) != 0 && frame[8..16] == self.salt && Sum::stored(&frame[16..]) == sum
+    }
+}
+
+/// A checksum of everything in a log up to a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Sum(u32, u32);
+
+impl Sum {
+    fn stored(bytes: &[u8]) -> Self {
+        Self(word(bytes), word(&bytes[4..]))
+    }
+
+    /// Goes on over `bytes`, a multiple of 8 of them.
+    fn of(self, bytes: &[u8], big_endian: bool) -> Self {
+        let read = |bytes: &[u8]| if big_endian { word(bytes) } else { word(bytes).swap_bytes() };
+        bytes.chunks_exact(8).fold(self, |Self(first, second), pair| {
+            let first = first.wrapping_add(read(pair)).wrapping_add(second);
+            Self(first, second.wrapping_add(read(&pair[4..])).wrapping_add(first))
+        })
+    }
+}
+
+fn word(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// Reads as much as `buffer` holds; `false` at the end of the file, also where
+/// only a part of it was left.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match from.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
