@@ -200,8 +200,8 @@ fn killed(launches: u64) -> (tempfile::TempDir, Vec<usize>) {
     for rocket in 0..launches {
         service.post(&[messages::launch(&format!("rocket {rocket}"))]);
         let after = fs::read(&log).unwrap();
-        let changed = |(at, (old, new)): (usize, (&u8, &u8))| (old != new).then_some(at);
-        ends.push(before.iter().zip(&after).enumerate().filter_map(changed).last().unwrap() + 1);
+        let last_changed = before.iter().zip(&after).rposition(|(old, new)| old != new);
+        ends.push(last_changed.unwrap() + 1);
         before = after;
     }
     let copy = tempfile::tempdir().unwrap();
