@@ -50,7 +50,10 @@ impl LaunchOrder {
         }
         if within == BLOCK {
             // Most rockets come in order, and fill their blocks.
-            self.blocks.insert(block + 1, vec![slot]);
+            match self.blocks.get_mut(block + 1).filter(|next| next.len() < BLOCK) {
+                Some(next) => next.insert(0, slot),
+                None => self.blocks.insert(block + 1, vec![slot]),
+            }
             return;
         }
         let mut rest = slots.split_off(BLOCK / 2);
@@ -96,14 +99,21 @@ mod tests {
 
     use super::*;
 
-    /// Keys for slots: random with repeats, or rising as launches do.
+    /// Keys for slots: random with repeats, rising as launches do, or rising to
+    /// the end of a block and then falling.
     fn keys() -> impl Strategy<Value = Vec<u16>> {
         let rising = |mut keys: Vec<u16>| {
             keys.sort_unstable();
             keys
         };
+        let falling = |mut keys: Vec<u16>| {
+            keys.sort_unstable();
+            let from = keys.len().min(BLOCK);
+            keys[from..].reverse();
+            keys
+        };
         let random = prop::collection::vec(any::<u16>(), 0..4 * BLOCK);
-        prop_oneof![random.clone(), random.prop_map(rising)]
+        prop_oneof![random.clone(), random.clone().prop_map(rising), random.prop_map(falling)]
     }
 
     proptest! {
@@ -123,6 +133,7 @@ mod tests {
             }
             prop_assert_eq!(order.len(), model.len());
             prop_assert!(order.blocks.iter().all(|block| (1..=BLOCK).contains(&block.len())));
+            prop_assert!(order.blocks.len() <= 4 * keys.len() / BLOCK + 2, "{}", order.blocks.len());
             let place = order.place(|slot| key(slot) < (from, 0));
             let after: Vec<_> = order.after(place).collect();
             prop_assert_eq!(after, model.range((from, 0)..).map(|k| k.1).collect::<Vec<_>>());
