@@ -2,7 +2,8 @@
 //! route, put in order and fold, and the roster's two steps around the journal.
 //!
 //! The groups with a number of buffered messages show how the cost of one
-//! message depends on how many wait already: logarithmically.
+//! message depends on how many wait already: logarithmically. Those with a
+//! number of rockets show what caches that are too small for the fleet cost.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -18,6 +19,11 @@ use downlink::telemetry::{Channel, Event, Message, Report, Timestamp, wire};
 const CHANNEL: &str = "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5";
 
 const TIME: &str = "2025-04-02T09:21:50.458989221+02:00";
+
+/// How many rockets there are, and how far apart those of successive messages
+/// are: a prime, so that each has its turn.
+const ROCKETS: [usize; 3] = [20, 1_000, 1_000_000];
+const STRIDE: usize = 611_953;
 
 /// How many messages wait already.
 const BUFFERED: [u64; 3] = [10, 1_000, 10_000];
@@ -174,19 +180,19 @@ fn uuid_like(number: u64) -> [u8; 16] {
 fn roster_steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("admit_and_apply");
     group.throughput(Throughput::Elements(1));
-    for rockets in [20, 100_000] {
-        let channels: Vec<_> = (0..rockets).map(channel).collect();
+    for rockets in ROCKETS {
+        let channels: Vec<_> = (0..rockets as u64).map(channel).collect();
         let mut roster = roster();
         for channel in &channels {
             admit_and_apply(&mut roster, channel, 1);
         }
-        let (mut number, mut turn) = (2, 0);
+        let (mut number, mut sent) = (2, 0);
         group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
             b.iter(|| {
-                admit_and_apply(&mut roster, &channels[turn], number);
-                turn += 1;
-                if turn == channels.len() {
-                    turn = 0;
+                admit_and_apply(&mut roster, &channels[sent * STRIDE % rockets], number);
+                sent += 1;
+                if sent == rockets {
+                    sent = 0;
                     number += 1;
                 }
             });
