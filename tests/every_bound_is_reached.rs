@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use downlink::fleet::limits::Limits;
+use downlink::http::bulk;
 use downlink::journal::memory::MemoryJournal;
 use serde_json::Value;
 use support::fleet::Last;
@@ -336,4 +337,25 @@ fn a_stop_that_cannot_finish_what_was_accepted_says_so() {
     assert!(error.contains("1s"), "{error}");
     // It is not acknowledged after all.
     assert!(connection.is_closed());
+}
+
+#[test]
+fn more_requests_of_many_messages_than_are_read_at_a_time_wait_and_are_refused() {
+    let service = Service::start_with(|config| config.http.request_timeout = SOON);
+    let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\n\
+                Content-Type: application/x-ndjson\r\nContent-Length: 100\r\n\r\n";
+    let stalled = |_| {
+        let mut client = service.connect();
+        client.send(head.as_bytes());
+        client
+    };
+    let mut clients: Vec<_> = (0..bulk::MAX_READ).map(stalled).collect();
+    // Once all of them are being read: none is told anything before its deadline.
+    std::thread::sleep(SOON / 5);
+    let one = Request::post(launch("a").to_string()).header("Content-Type", "application/x-ndjson");
+    passing_problem(&service.send(&one), 503);
+    for client in &mut clients {
+        problem(&client.receive(), 408);
+    }
+    assert_eq!(service.send(&one).status, 200);
 }

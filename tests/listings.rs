@@ -3,6 +3,8 @@
 mod support;
 
 use std::cmp::Ordering;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::{Value, json};
 use support::http::encode;
@@ -319,4 +321,38 @@ fn a_large_fleet_is_listed_whole_in_every_order() {
     check("?sort=id&order=desc", "id", true, false);
     check("?mission=rare", "launch_time", false, true);
     check("?mission=rare&sort=speed&order=desc", "speed", true, true);
+}
+
+/// It may change its mission between the question for missions and that for
+/// rockets.
+#[test]
+fn a_mission_that_its_last_rocket_leaves_is_unknown_and_never_empty() {
+    let service = Service::start_with(|config| config.workers = 2);
+    service.post(&[launch_as("a", "Falcon-9", 500, "A")]);
+    let done = AtomicBool::new(false);
+    let unknown = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = service.connect();
+            for number in 2..4000 {
+                let mission = if number % 2 == 0 { "B" } else { "A" };
+                let change = change_mission("a", number, mission);
+                assert_eq!(writer.request(&Request::message(&change)).outcome(), "applied");
+            }
+            done.store(true, Relaxed);
+        });
+        let mut reader = service.connect();
+        let mut unknown = 0;
+        while !done.load(Relaxed) {
+            let answer = reader.request(&Request::get("/missions/A"));
+            if answer.status == 404 {
+                unknown += 1;
+            } else {
+                assert_ne!(answer.json()["rockets"], json!([]));
+            }
+        }
+        unknown
+    });
+    assert!(unknown > 0);
+    // With a condition, nothing to show is an answer.
+    assert_eq!(service.read("/missions/A?status=exploded")["rockets"], json!([]));
 }

@@ -181,3 +181,59 @@ fn while_nothing_can_be_kept_the_whole_request_is_refused() {
     passing_problem(&service.send(&bulk(&lines(&[messages::launch("b")]))), 503);
     journal.release();
 }
+
+#[test]
+fn a_refused_sender_that_sends_all_before_it_reads_hears_why() {
+    let journal = HeldJournal::new();
+    let service = Service::over(journal.clone(), |_| {});
+    let mut connection = service.connect();
+    connection.send(&Request::message(&messages::launch("a")).to_bytes());
+    support::eventually("a batch waits", || journal.waiting() == 1);
+    journal.fail("gone");
+    passing_problem(&connection.receive(), 503);
+    let lines = vec![messages::launch("b").to_string(); 50_000];
+    let mut connection = service.connect();
+    connection.send(&bulk(&lines).to_bytes());
+    passing_problem(&connection.receive(), 503);
+    journal.release();
+}
+
+/// What is late is the journal, and not the client.
+#[test]
+fn lines_that_take_too_long_to_keep_are_503_with_what_was_taken() {
+    let journal = HeldJournal::new();
+    let service = Service::over(journal.clone(), |config| {
+        config.workers = 1;
+        config.http.request_timeout = std::time::Duration::from_millis(500);
+    });
+    let sent: Vec<_> = (1..=40_000).map(|n| messages::speed_up("a", n, 1).to_string()).collect();
+    let answer = service.send(&bulk(&sent));
+    let detail = passing_problem_with_errors(&answer);
+    assert!(detail.starts_with("not all lines were taken in time"), "{detail}");
+    let body = answer.json();
+    assert_eq!((&body["applied"], &body["errors"][0]["retry"]), (&json!(0), &json!(true)));
+    // And the lines behind those that were late were not handed over: nobody
+    // would have waited for them.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let handed_over: usize = std::iter::from_fn(|| journal.settle()).map(|keys| keys.len()).sum();
+    let refused = body["rejected"].as_u64().unwrap();
+    assert!(handed_over > 0 && (handed_over as u64) < refused, "{handed_over} of {refused}");
+    assert!(refused < 20_000, "{refused}");
+    journal.release();
+}
+
+/// However few lines of it each partition gets.
+#[test]
+fn a_long_body_is_handed_over_before_its_end() {
+    let service = Service::start_with(|config| config.workers = 64);
+    let lines: String =
+        (0..9000).map(|n| format!("{}\n", messages::launch(&n.to_string()))).collect();
+    let mut connection = service.connect();
+    let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\n\
+                Content-Type: application/x-ndjson\r\nContent-Length: 9000000\r\n\r\n";
+    connection.send(head.as_bytes());
+    connection.send(lines.as_bytes());
+    support::eventually("rockets are launched", || {
+        service.get("/rockets?limit=1").header("x-total-count").unwrap() != "0"
+    });
+}

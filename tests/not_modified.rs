@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use downlink::journal::memory::MemoryJournal;
 use downlink::journal::sqlite::OpenError;
@@ -333,7 +333,8 @@ fn a_message_is_counted_before_the_rest_of_its_batch_is_applied() {
                 fleet.submit(one, deadline()).await.unwrap();
                 assert_ne!(fleet.version().unwrap(), old);
             };
-            let ((), verdicts) = tokio::join!(first, fleet.submit_many(0, many, deadline()));
+            let many = async { fleet.hand_over(0, many).settled(deadline()).await };
+            let ((), verdicts) = tokio::join!(first, many);
             assert!(verdicts.iter().all(Result::is_ok));
         }
         test.stop().await;
@@ -344,31 +345,35 @@ fn a_message_is_counted_before_the_rest_of_its_batch_is_applied() {
 /// there is, however the reading and the writing fell together.
 #[test]
 fn an_answer_that_is_still_good_is_what_there_is() {
-    const ROUNDS: u64 = 60;
-    const MESSAGES: u64 = 5;
-    let service = Service::start_with(|config| config.workers = 3);
-    let fleet: Vec<_> = (0..200).map(|n| launch(&n.to_string())).collect();
-    service.post(&fleet);
-    let (mut reader, mut writer) = (service.connect(), service.connect());
-    for round in 0..ROUNDS {
-        let done = AtomicBool::new(false);
-        let kept = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for n in 0..MESSAGES {
-                    let message = speed_up("0", 2 + round * MESSAGES + n, 1);
+    const ROUNDS: u32 = 400;
+    for path in ["/rockets", "/missions", "/missions/artemis"] {
+        let service = Service::start_with(|config| config.workers = 3);
+        let fleet: Vec<_> = (0..50).map(|n| launch(&n.to_string())).collect();
+        service.post(&fleet);
+        let (mut reader, mut writer) = (service.connect(), service.connect());
+        let mut took = Duration::ZERO;
+        for round in 0..ROUNDS {
+            // The message comes in at any moment of the reading.
+            let delay = took * (round % 20) / 20;
+            let kept = std::thread::scope(|scope| {
+                let start = Instant::now();
+                let writer = &mut writer;
+                scope.spawn(move || {
+                    let message = if round % 2 == 0 { "ARTEMIS" } else { "ELSEWHERE" };
+                    let message = change_mission("0", u64::from(round) + 2, message);
+                    while start.elapsed() < delay {
+                        std::hint::spin_loop();
+                    }
                     assert_eq!(writer.request(&Request::message(&message)).outcome(), "applied");
-                }
-                done.store(true, Ordering::Release);
+                });
+                let kept = reader.request(&Request::get(path));
+                took = start.elapsed();
+                kept
             });
-            let mut kept = reader.request(&Request::get("/rockets"));
-            while !done.load(Ordering::Acquire) {
-                kept = reader.request(&Request::get("/rockets"));
+            let now = reader.request(&unless(path, &tag(&kept)));
+            if now.status == 304 {
+                assert_eq!(kept.text(), service.get(path).text(), "{path}");
             }
-            kept
-        });
-        let now = reader.request(&unless("/rockets", &tag(&kept)));
-        if now.status == 304 {
-            assert_eq!(kept.text(), service.get("/rockets").text());
         }
     }
 }

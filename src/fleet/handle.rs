@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::{Health, Unavailable};
-use super::inbox::{Inbox, Outcome, Refusal, Undelivered};
+use super::inbox::{Inbox, Outcome, Refusal, Undelivered, Verdict};
 use super::query::{Page, Part, Query, Selection};
 use super::routing::Router;
 use super::version::Version;
@@ -26,6 +26,35 @@ pub struct Fleet {
     router: Router,
     health: Arc<Health>,
     version: Version,
+}
+
+/// Many messages on their way to their worker.
+#[derive(Debug)]
+pub struct HandedOver {
+    count: usize,
+    /// How many of them there was room for.
+    taken: Result<usize, SubmitError>,
+    verdicts: oneshot::Receiver<Vec<Verdict>>,
+}
+
+impl HandedOver {
+    /// Waits until all of them are kept, and returns what became of each, in
+    /// order.
+    pub async fn settled(self, deadline: Instant) -> Vec<Result<Outcome, SubmitError>> {
+        let taken = match self.taken {
+            Ok(taken) => taken,
+            Err(error) => return vec![Err(error); self.count],
+        };
+        let mut results = match timeout_at(deadline, self.verdicts).await {
+            Ok(Ok(verdicts)) => {
+                verdicts.into_iter().map(|verdict| verdict.map_err(Into::into)).collect()
+            }
+            Ok(Err(_)) => vec![Err(SubmitError::Lost); taken],
+            Err(_) => vec![Err(SubmitError::TimedOut); taken],
+        };
+        results.resize(self.count, Err(SubmitError::Busy));
+        results
+    }
 }
 
 /// Why a message was not accepted, or is not known to be.
@@ -122,34 +151,16 @@ impl Fleet {
         self.inboxes.len()
     }
 
-    /// Hands messages over that all belong to `partition`, and waits until all
-    /// of them are kept. Returns a verdict for each, in order: where there is
-    /// no room for all, the last ones are refused.
-    pub async fn submit_many(
-        &self,
-        partition: usize,
-        messages: Vec<Message>,
-        deadline: Instant,
-    ) -> Vec<Result<Outcome, SubmitError>> {
+    /// Hands messages over that all belong to `partition`. Where there is no
+    /// room for all, the last ones are refused.
+    #[must_use]
+    pub fn hand_over(&self, partition: usize, messages: Vec<Message>) -> HandedOver {
         let count = messages.len();
-        let all = |error: SubmitError| vec![Err(error); count];
-        if let Err(unavailable) = self.health.can_write() {
-            return all(unavailable.into());
-        }
         let (reply, verdicts) = oneshot::channel();
-        let taken = match self.inboxes[partition].submit_many(messages, reply) {
-            Ok(taken) => taken,
-            Err(undelivered) => return all(undelivered.into()),
-        };
-        let mut results = match timeout_at(deadline, verdicts).await {
-            Ok(Ok(verdicts)) => {
-                verdicts.into_iter().map(|verdict| verdict.map_err(Into::into)).collect()
-            }
-            Ok(Err(_)) => vec![Err(SubmitError::Lost); taken],
-            Err(_) => vec![Err(SubmitError::TimedOut); taken],
-        };
-        results.resize(count, Err(SubmitError::Busy));
-        results
+        let taken = self.health.can_write().map_err(SubmitError::from).and_then(|()| {
+            self.inboxes[partition].submit_many(messages, reply).map_err(Into::into)
+        });
+        HandedOver { count, taken, verdicts }
     }
 
     /// A number that goes up whenever a message is applied or buffered: as long

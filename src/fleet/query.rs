@@ -43,6 +43,14 @@ pub struct Filter {
     pub status: Option<Status>,
 }
 
+impl Filter {
+    /// Whether every rocket passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The order of rockets: by a field, then by ID, and all that from the end if
 /// `descending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,7 +154,7 @@ impl Selection {
     /// over its rockets.
     #[must_use]
     pub fn is_indexed(&self) -> bool {
-        self.sort.field == Field::LaunchTime && self.filter == Filter::default()
+        self.sort.field == Field::LaunchTime && self.filter.is_empty()
     }
 }
 

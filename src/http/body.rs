@@ -15,7 +15,7 @@ use super::problem::Problem;
 
 /// How much of a body that is too large is read and thrown away, and for how
 /// long, so that a client which sends before it listens gets to see the answer.
-const MAX_DISCARDED: usize = 4 << 20;
+const MAX_DISCARDED: usize = 16 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Reads a whole body of at most `limit` bytes, chunked or not.

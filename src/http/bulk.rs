@@ -1,16 +1,16 @@
 //! `POST /messages` with many messages, one a line (NDJSON).
 //!
 //! Lines are independent of each other. The body is read line by line as it
-//! comes in and is never held as a whole: what a request holds is at most a
-//! chunk of messages for each partition that is being filled, and one that is
-//! on its way. A request within a chunk is one hand-over for each partition.
+//! comes in and is never held as a whole: what a request holds is a bounded
+//! number of messages that were not handed over yet, and as many that are on
+//! their way. A request within that is one hand-over for each partition.
 
 use std::collections::BinaryHeap;
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use warp::http::HeaderMap;
 use warp::reply::Response;
@@ -19,7 +19,7 @@ use super::body::{announced_length, discard_unless_asked};
 use super::problem::Problem;
 use super::routes::{Context, json};
 use crate::fleet::Fleet;
-use crate::fleet::handle::SubmitError;
+use crate::fleet::handle::{HandedOver, SubmitError};
 use crate::fleet::inbox::Outcome;
 use crate::telemetry::{Message, wire};
 
@@ -29,6 +29,13 @@ const MAX_ERRORS: usize = 100;
 /// Messages of a partition from which on they are handed over: some 1 ms of its
 /// work. What a piece of the body holds comes on top.
 const CHUNK: usize = 4096;
+
+/// Messages of all partitions from which on all of them are handed over.
+const MAX_HELD: usize = 2 * CHUNK;
+
+/// Requests of many messages that are read at a time; beyond it they wait. Each
+/// holds some 3 MB at most.
+pub const MAX_READ: usize = 64;
 
 /// Bytes from which on a piece of a body is taken apart on a thread of its own,
 /// so that the runtime's threads are there for others: some 20 µs of work.
@@ -78,37 +85,63 @@ pub async fn post(
     headers: HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
+    let mut body = std::pin::pin!(body);
+    let answer = take_in(context, &headers, &mut body).await;
+    if answer.is_err() {
+        discard_unless_asked(&headers, &mut body).await;
+    }
+    answer
+}
+
+async fn take_in(
+    context: Context,
+    headers: &HeaderMap,
+    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
+) -> Result<Response, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
     // Else every line would be refused for the same reason.
     context.fleet.health().can_write()?;
-    let mut body = std::pin::pin!(body);
     let limit = context.config.max_bulk_body;
-    if announced_length(&headers) > limit as u64 {
-        discard_unless_asked(&headers, &mut body).await;
+    if announced_length(headers) > limit as u64 {
         return Err(Problem::body_too_large(limit));
     }
+    // Half of the time, so that the other half is left for the body. The
+    // semaphore is never closed.
+    let turn = context.bulk_turns.clone().acquire_owned();
+    let turn = timeout_at(deadline - context.config.request_timeout / 2, turn).await;
+    let _turn = turn.map_err(|_| Problem::too_many_bulk_requests())?.ok();
     let mut intake = Intake::new(context, deadline);
     let mut length = 0;
-    loop {
-        let mut piece = match timeout_at(deadline, body.next()).await {
-            Ok(Some(piece)) => piece.map_err(Problem::body_broken)?,
-            Ok(None) => break,
-            Err(_) => return Err(Problem::body_too_slow()),
-        };
-        length += piece.remaining();
+    while let Some(piece) = next_piece(body, deadline).await? {
+        length += piece.len();
         if length > limit {
-            discard_unless_asked(&headers, &mut body).await;
             return Err(Problem::body_too_large(limit));
         }
-        let piece = piece.copy_to_bytes(piece.remaining());
         intake = intake.read(piece).await?;
+        if Instant::now() >= deadline {
+            // Not for the client's sake: it is the lines so far that took so long.
+            return Err(Problem::lines_left(&intake.settled().await.shown()));
+        }
     }
-    let tally = intake.finish().await;
-    answer(tally)
+    answer(intake.finish().await)
 }
 
-fn answer(mut tally: Tally) -> Result<Response, Problem> {
-    tally.errors = std::mem::take(&mut tally.first_errors).into_sorted_vec();
+async fn next_piece(
+    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
+    deadline: Instant,
+) -> Result<Option<Bytes>, Problem> {
+    match timeout_at(deadline, body.next()).await {
+        Ok(Some(piece)) => {
+            let mut piece = piece.map_err(Problem::body_broken)?;
+            Ok(Some(piece.copy_to_bytes(piece.remaining())))
+        }
+        Ok(None) => Ok(None),
+        Err(_) => Err(Problem::body_too_slow()),
+    }
+}
+
+fn answer(tally: Tally) -> Result<Response, Problem> {
+    let tally = tally.shown();
     let accepted = tally.applied + tally.buffered + tally.duplicate;
     if tally.rejected == 0 || accepted > 0 {
         let status = if tally.rejected == 0 { "success" } else { "partial" };
@@ -123,7 +156,8 @@ struct Intake {
     context: Context,
     deadline: Instant,
     lines: Lines,
-    under_way: Vec<Option<JoinHandle<Verdicts>>>,
+    /// What was handed over last to each partition, and the lines of it.
+    under_way: Vec<Option<(Vec<u64>, HandedOver)>>,
     tally: Tally,
 }
 
@@ -149,8 +183,6 @@ struct Chunk {
     messages: Vec<Message>,
     lines: Vec<u64>,
 }
-
-type Verdicts = (Vec<u64>, Vec<Result<Outcome, SubmitError>>);
 
 impl Lines {
     fn new(context: &Context) -> Self {
@@ -240,8 +272,9 @@ impl Intake {
             self.lines = read.await.map_err(|_| SubmitError::Lost)?;
         }
         self.note_rejected();
+        let held: usize = self.lines.filling.iter().map(|chunk| chunk.messages.len()).sum();
         for partition in 0..self.lines.filling.len() {
-            if self.lines.filling[partition].messages.len() >= CHUNK {
+            if held >= MAX_HELD || self.lines.filling[partition].messages.len() >= CHUNK {
                 self.hand_over(partition).await;
             }
         }
@@ -254,20 +287,29 @@ impl Intake {
         }
     }
 
-    /// Hands a partition's chunk over, once the one before is answered.
+    /// Hands a partition's chunk over, once the one before is answered: the
+    /// partition works while the next lines are read.
     async fn hand_over(&mut self, partition: usize) {
         let Chunk { messages, lines } = std::mem::take(&mut self.lines.filling[partition]);
         if messages.is_empty() {
             return;
         }
-        if let Some(before) = self.under_way[partition].take() {
-            self.tally.count(before.await);
+        self.settle(partition).await;
+        if Instant::now() >= self.deadline {
+            // Nobody would wait for it, and so nothing would hold the next back.
+            let verdicts = vec![Err(SubmitError::Busy); lines.len()];
+            self.tally.count(lines, verdicts);
+            return;
         }
-        let (fleet, deadline) = (self.context.fleet.clone(), self.deadline);
-        // A task, so that the partition works while the next lines are read.
-        self.under_way[partition] = Some(tokio::spawn(async move {
-            (lines, fleet.submit_many(partition, messages, deadline).await)
-        }));
+        self.under_way[partition] =
+            Some((lines, self.context.fleet.hand_over(partition, messages)));
+    }
+
+    /// Waits for what a partition was handed last.
+    async fn settle(&mut self, partition: usize) {
+        if let Some((lines, handed_over)) = self.under_way[partition].take() {
+            self.tally.count(lines, handed_over.settled(self.deadline).await);
+        }
     }
 
     /// Takes in the last line and waits for all verdicts.
@@ -277,8 +319,13 @@ impl Intake {
         for partition in 0..self.lines.filling.len() {
             self.hand_over(partition).await;
         }
-        for under_way in self.under_way.into_iter().flatten() {
-            self.tally.count(under_way.await);
+        self.settled().await
+    }
+
+    /// Waits for all verdicts on what was handed over.
+    async fn settled(mut self) -> Tally {
+        for partition in 0..self.under_way.len() {
+            self.settle(partition).await;
         }
         self.tally
     }
@@ -293,9 +340,7 @@ fn parse(line: &[u8]) -> Result<Option<Message>, String> {
 }
 
 impl Tally {
-    fn count(&mut self, answered: Result<Verdicts, JoinError>) {
-        // Cannot fail: the task is never aborted, and does not panic.
-        let Ok((lines, verdicts)) = answered else { return };
+    fn count(&mut self, lines: Vec<u64>, verdicts: Vec<Result<Outcome, SubmitError>>) {
         for (line, verdict) in lines.into_iter().zip(verdicts) {
             match verdict {
                 Ok(Outcome::Applied) => self.applied += 1,
@@ -304,6 +349,12 @@ impl Tally {
                 Err(error) => self.reject(line, error.to_string(), true),
             }
         }
+    }
+
+    /// As it is shown: with the first errors in order.
+    fn shown(mut self) -> Self {
+        self.errors = std::mem::take(&mut self.first_errors).into_sorted_vec();
+        self
     }
 
     fn reject(&mut self, line: u64, error: String, retry: bool) {

@@ -69,6 +69,14 @@ pub struct First {
     permit: Option<OwnedSemaphorePermit>,
 }
 
+impl First {
+    /// Rockets in the whole listing.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.page.total
+    }
+}
+
 impl Envelope {
     /// Nothing: the array is the answer.
     #[must_use]

@@ -46,13 +46,17 @@ pub async fn get(
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let deadline = Instant::now() + context.config.request_timeout;
     let missions = context.fleet.missions(deadline).await?;
-    let mission = missions
-        .into_iter()
-        .find(|mission| same_text(mission, &wanted))
-        .ok_or_else(|| Problem::not_found(format!("no rocket is on the mission {wanted:?}")))?;
-    listing.selection.filter.missions.push(wanted);
+    let nobody = || Problem::not_found(format!("no rocket is on the mission {wanted:?}"));
+    let mission =
+        missions.into_iter().find(|mission| same_text(mission, &wanted)).ok_or_else(nobody)?;
+    let unfiltered = listing.selection.filter.is_empty();
+    listing.selection.filter.missions.push(wanted.clone());
     let rockets = async {
         let first = listing::first_page(&context, &listing).await?;
+        // The last one may have left since the missions were asked for.
+        if unfiltered && first.total() == 0 {
+            return Err(nobody());
+        }
         listing::respond(context, listing, first, Envelope::mission(&mission)).await
     };
     tag.answer(&headers, rockets).await

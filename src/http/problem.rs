@@ -81,6 +81,18 @@ impl Problem {
         Self { extension: serde_json::to_value(tally).ok().map(Box::new), ..problem }
     }
 
+    /// The lines before took so long that the rest was not taken.
+    pub fn lines_left(tally: &impl Serialize) -> Self {
+        let detail = "not all lines were taken in time; what was is counted here; send all again";
+        let problem = Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Self { extension: serde_json::to_value(tally).ok().map(Box::new), ..problem }
+    }
+
+    pub fn too_many_bulk_requests() -> Self {
+        let detail = "too many requests of many messages are being read";
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     pub fn body_too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
     }

@@ -14,7 +14,7 @@ use warp::{Filter, Rejection};
 
 use super::etag::Epoch;
 use super::problem::Problem;
-use super::{listing, messages, missions, rockets};
+use super::{bulk, listing, messages, missions, rockets};
 use crate::config::HttpConfig;
 use crate::fleet::Fleet;
 
@@ -28,6 +28,8 @@ pub struct Service {
     pub config: HttpConfig,
     /// One permit for each large listing that may be held in memory.
     pub collections: Arc<Semaphore>,
+    /// One permit for each request of many messages that is being read.
+    pub bulk_turns: Arc<Semaphore>,
     pub epoch: Epoch,
 }
 
@@ -35,7 +37,8 @@ impl Service {
     #[must_use]
     pub fn new(fleet: Fleet, config: HttpConfig) -> Context {
         let collections = Arc::new(Semaphore::new(listing::MAX_COLLECTED));
-        Arc::new(Self { fleet, config, collections, epoch: Epoch::random() })
+        let bulk_turns = Arc::new(Semaphore::new(bulk::MAX_READ));
+        Arc::new(Self { fleet, config, collections, bulk_turns, epoch: Epoch::random() })
     }
 }
 
