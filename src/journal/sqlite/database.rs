@@ -56,6 +56,10 @@ const STORE_ROCKET: &str = "
 /// which a commit has to wait for: some 4 MB.
 const LOG_PAGES: i64 = 1000;
 
+/// The same while rockets are stored, which fills the log much faster: commits
+/// wait more often then, but each for less.
+const LOG_PAGES_STORING: i64 = 250;
+
 /// Bytes written once to make the log as long as it gets.
 const LOG_BYTES: i64 = LOG_PAGES * 4096;
 
@@ -89,6 +93,8 @@ pub trait Storage: Send + 'static {
 pub struct Database {
     pub(super) file: PathBuf,
     pub(super) connection: Connection,
+    /// What the log's bound is set to.
+    log_pages: i64,
 }
 
 /// The rows of the journal.
@@ -148,7 +154,7 @@ impl Database {
         if found != VERSION {
             return Err(OpenError::Version { file: file.to_owned(), found, known: VERSION });
         }
-        Ok(Self { file: file.to_owned(), connection })
+        Ok(Self { file: file.to_owned(), connection, log_pages: LOG_PAGES })
     }
 
     /// The rows of the journal.
@@ -195,8 +201,17 @@ impl Database {
         }
     }
 
+    fn bound_log(&mut self, pages: i64) -> rusqlite::Result<()> {
+        if self.log_pages != pages {
+            self.connection.pragma_update(None, "wal_autocheckpoint", pages)?;
+            self.log_pages = pages;
+        }
+        Ok(())
+    }
+
     fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
         let Transaction { seq, records, rockets, trim } = transaction;
+        self.bound_log(if rockets.is_empty() { LOG_PAGES } else { LOG_PAGES_STORING })?;
         // Not by `Connection::transaction`, which prepares both anew each time.
         // Without its roll-back: after a failure nothing more is written.
         let tx = &self.connection;
