@@ -35,6 +35,10 @@ compare-durable directory="target/compare-durable":
     cargo build --release --bins --example floor
     SERVERS="floor memory fsync redis" benches/compare.sh {{quote(directory)}}
 
+# Measure everything side by side, into docs/bench/DATE or `directory` (some 20 minutes; installs wrk and redis-server)
+bench-all directory="":
+    benches/all.sh {{directory}}
+
 # Report which lines the tests reach (needs `cargo install cargo-llvm-cov --locked`)
 coverage *arguments:
     @cargo llvm-cov --version >/dev/null 2>&1 || { echo "cargo-llvm-cov is missing; install it with: cargo install cargo-llvm-cov --locked" >&2; exit 1; }

@@ -11,8 +11,8 @@
 #
 #     benches/compare.sh DIRECTORY
 #
-# DIRECTORY gets the raw data: the client's output of every round, rounds.csv,
-# the table, and what it ran on. From the environment: SERVERS ("floor memory"),
+# DIRECTORY gets the raw data: the client's output of every round in a file for
+# each server, rounds.csv, the table, and what it ran on. From the environment: SERVERS ("floor memory"),
 # ROUNDS (5), SECONDS_EACH (5), CONNECTIONS ("3 64 256"), WRK_THREADS (1). Fails
 # when a request is answered with anything but 2xx, or when the service did not
 # take every message in.
@@ -84,10 +84,15 @@ record() {
         "$1" "$2" "$3" "$rate" "$6" "$7"
 }
 
+# keep_output NAME CONNECTIONS ROUND FILE
+keep_output() {
+    { echo "== $2 connections, round $3"; cat "$4"; } >>"$directory/$1.txt"
+}
+
 # round NAME CONNECTIONS ROUND: measures one server once.
 round() {
     local name=$1 c=$2 number=$3
-    local output="$directory/$name-c$c-r$number.txt"
+    local output="$data/output.txt"
     if [[ $name == redis ]]; then
         redis_round "$c" "$number" "$output"
         return
@@ -99,6 +104,7 @@ round() {
     run=$((run + 1))
     RUN=$run wrk -t "$threads" -c "$c" -d "${seconds}s" -s benches/post.lua \
         "http://$address/messages" >"$output"
+    keep_output "$name" "$c" "$number" "$output"
     local requests micros refused unanswered p50 p99
     read -r requests micros refused unanswered p50 p99 < <(sed -n 's/^RESULT //p' "$output")
     if ((refused + unanswered > 0)); then
@@ -132,6 +138,7 @@ redis_round() {
     done
     redis-benchmark -p "$port" -c "$c" -n "$requests" --csv XADD stream '*' data \
         012345678901234567890123456789012345678901234567 >"$output"
+    keep_output redis "$c" "$number" "$output"
     stop_server
     rm -rf "$data/redis"
     # The rate and, in milliseconds, p50 and p99.
@@ -149,6 +156,7 @@ median() {
         awk '{ v[NR] = $1 } END { print int((v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2) }'
 }
 
+for name in $servers; do : >"$directory/$name.txt"; done
 echo "server,connections,round,requests,microseconds,per_second,p50_us,p99_us" >"$directory/rounds.csv"
 for c in $connections; do
     for ((number = 1; number <= rounds; number++)); do

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use downlink::fleet::limits::{Limits, Quotas};
 use downlink::fleet::roster::{Admission, Roster};
 use downlink::fleet::routing::Router;
@@ -29,8 +29,12 @@ const STRIDE: usize = 611_953;
 const BUFFERED: [u64; 3] = [10, 1_000, 10_000];
 
 fn json(number: u64, kind: &str, message: &str) -> String {
+    json_of(CHANNEL, number, kind, message)
+}
+
+fn json_of(channel: &str, number: u64, kind: &str, message: &str) -> String {
     format!(
-        r#"{{"metadata":{{"channel":"{CHANNEL}","messageNumber":{number},"messageType":"{kind}","messageTime":"{TIME}"}},"message":{message}}}"#
+        r#"{{"metadata":{{"channel":"{channel}","messageNumber":{number},"messageType":"{kind}","messageTime":"{TIME}"}},"message":{message}}}"#
     )
 }
 
@@ -157,12 +161,15 @@ fn roster() -> Roster {
 
 /// Admits and applies one message, as a worker does with the in-memory journal.
 fn admit_and_apply(roster: &mut Roster, channel: &Channel, number: u64) {
-    let message = Message { channel: channel.clone(), report: report(number) };
+    take(roster, Message { channel: channel.clone(), report: report(number) });
+}
+
+fn take(roster: &mut Roster, message: Message) {
     match roster.admit(&message) {
         Admission::Accepted(ticket) => {
             black_box(roster.apply(ticket, message.report, |_, _, _| {}));
         }
-        other => panic!("message {number}: {other:?}"),
+        other => panic!("{message:?}: {other:?}"),
     }
 }
 
@@ -181,15 +188,16 @@ fn roster_steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("admit_and_apply");
     group.throughput(Throughput::Elements(1));
     for rockets in ROCKETS {
-        let channels: Vec<_> = (0..rockets as u64).map(channel).collect();
         let mut roster = roster();
-        for channel in &channels {
-            admit_and_apply(&mut roster, channel, 1);
+        for rocket in 0..rockets {
+            admit_and_apply(&mut roster, &channel(rocket as u64), 1);
         }
         let (mut number, mut sent) = (2, 0);
         group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
             b.iter(|| {
-                admit_and_apply(&mut roster, &channels[sent * STRIDE % rockets], number);
+                // Made anew, as out of a message.
+                let channel = channel((sent * STRIDE % rockets) as u64);
+                admit_and_apply(&mut roster, &channel, number);
                 sent += 1;
                 if sent == rockets {
                     sent = 0;
@@ -211,5 +219,35 @@ fn roster_steps(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, route, reorder, roster_steps);
+/// From bytes to a rocket's new state.
+fn whole_message(c: &mut Criterion) {
+    let mut group = c.benchmark_group("parse_route_admit_and_apply");
+    group.throughput(Throughput::Elements(1));
+    let router = Router::new(8);
+    for rockets in ROCKETS {
+        let mut roster = roster();
+        for rocket in 0..rockets {
+            admit_and_apply(&mut roster, &channel(rocket as u64), 1);
+        }
+        let mut sent = 0;
+        let mut next = || {
+            let channel = channel((sent * STRIDE % rockets) as u64).text().into_owned();
+            let number = 2 + (sent / rockets) as u64;
+            sent += 1;
+            json_of(&channel, number, "RocketSpeedIncreased", r#"{"by":3000}"#)
+        };
+        let mut taken = |text: String| {
+            let message = wire::parse(text.as_bytes()).expect("the message is valid");
+            black_box(router.route(&message.channel));
+            take(&mut roster, message);
+            text
+        };
+        group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
+            b.iter_batched(&mut next, &mut taken, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, route, reorder, roster_steps, whole_message);
 criterion_main!(benches);

@@ -5,7 +5,7 @@
 //!
 //!     scale SERVICE DIRECTORY [PART…]
 //!
-//! DIRECTORY gets `figures.csv` and the table. Ratios are medians of rounds in
+//! DIRECTORY gets `figures.tsv`; the table goes to standard output. Ratios are medians of rounds in
 //! which everything that is compared ran in turn.
 
 mod http;
@@ -43,7 +43,7 @@ fn main() -> std::io::Result<()> {
     let Arguments { service, directory, parts } = Arguments::parse();
     std::fs::create_dir_all(&directory)?;
     let bench = parts::Bench { service, data: directory.join("data") };
-    let mut csv = "what,value,unit,wanted,raw\n".to_owned();
+    let mut figures_file = "what\tvalue\tunit\twanted\traw\n".to_owned();
     let mut table = "| what | measured | wanted |\n|---|---|---|\n".to_owned();
     for (name, part) in parts::ALL {
         if !parts.is_empty() && !parts.iter().any(|part| part == name) {
@@ -55,12 +55,11 @@ fn main() -> std::io::Result<()> {
         let _ = std::fs::remove_dir_all(&bench.data);
         for Figure { what, value, unit, wanted, raw } in figures {
             eprintln!("  {what}: {value:.2} {unit} (wanted: {wanted}; {raw})");
-            let _ = writeln!(csv, "\"{what}\",{value:.3},{unit},\"{wanted}\",\"{raw}\"");
+            let _ = writeln!(figures_file, "{what}\t{value:.3}\t{unit}\t{wanted}\t{raw}");
             let _ = writeln!(table, "| {what} | {value:.2} {unit} | {wanted} |");
         }
     }
-    std::fs::write(directory.join("figures.csv"), csv)?;
-    std::fs::write(directory.join("table.md"), &table)?;
+    std::fs::write(directory.join("figures.tsv"), figures_file)?;
     print!("{table}");
     Ok(())
 }
