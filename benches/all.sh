@@ -114,6 +114,7 @@ dearer() {
     dearer "a message, parsed, ordered and folded, among 1,000,000 rockets, against among 1,000" 3 \
         parse_route_admit_and_apply/in_order_rockets/1000000 \
         parse_route_admit_and_apply/in_order_rockets/1000
-    echo "| of that, ordering and folding alone | no bound | $(cost admit_and_apply/in_order_rockets/1000000) ns against $(cost admit_and_apply/in_order_rockets/1000) ns | | caches are smaller than a million rockets |"
+    printf '| of that, ordering and folding alone | no bound | %.0f ns against %.0f ns | | caches are smaller than a million rockets |\n' \
+        "$(cost admit_and_apply/in_order_rockets/1000000)" "$(cost admit_and_apply/in_order_rockets/1000)"
 } >"$directory/README.md"
 cat "$directory/README.md"

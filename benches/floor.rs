@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Parser;
+use downlink::app;
 use downlink::config::default_threads;
 use downlink::http::server::{ServerLimits, serve};
 use tokio::net::TcpListener;
-use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use warp::Filter;
@@ -36,8 +36,7 @@ struct Arguments {
 fn main() -> std::io::Result<()> {
     let Arguments { listen, threads } = Arguments::parse();
     let threads = threads.unwrap_or_else(default_threads).get();
-    let mut runtime = runtime::Builder::new_multi_thread();
-    runtime.worker_threads(threads).enable_all().build()?.block_on(run(listen))
+    app::runtime(threads).build()?.block_on(run(listen))
 }
 
 async fn run(listen: SocketAddr) -> std::io::Result<()> {

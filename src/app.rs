@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -40,6 +41,20 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often to look whether a thread that cannot be awaited has ended.
 const THREAD_POLL: Duration = Duration::from_millis(2);
+
+/// A runtime with so many threads, for [`run`]. One thread has no use for the
+/// scheduler that shares tasks among threads: without it, no task overtakes
+/// hundreds of others (decision 15).
+#[must_use]
+pub fn runtime(threads: usize) -> runtime::Builder {
+    let mut runtime = if threads == 1 {
+        runtime::Builder::new_current_thread()
+    } else {
+        runtime::Builder::new_multi_thread()
+    };
+    runtime.worker_threads(threads).enable_all();
+    runtime
+}
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use downlink::app;
 use downlink::config::{Config, LogFormat};
 use tokio::net::TcpListener;
-use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -23,12 +22,8 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     start_logging(&config);
-    let mut runtime = runtime::Builder::new_multi_thread();
-    let runtime = runtime
-        .worker_threads(config.threads)
-        .max_blocking_threads(config.blocking_threads)
-        .enable_all()
-        .build();
+    let mut runtime = app::runtime(config.threads);
+    let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
         let result = runtime.block_on(run(config));
         // Everything was joined, or else the deadline was not kept.

@@ -81,6 +81,8 @@ fn start(directory: &std::path::Path, workers: usize) -> Process {
     command.args(["--listen", "127.0.0.1:0", "--durability", "fsync", "--data-dir"]);
     command.arg(directory);
     command.args(["--workers", &workers.to_string()]);
+    // One thread and several are different runtimes.
+    command.args(["--threads", &(1 + workers % 2).to_string()]);
     // Small, so that checkpoints and trims are under way when the kill comes.
     command.args(["--checkpoint-messages", "500", "--checkpoint-interval", "100ms"]);
     let service = Process::spawn(command);

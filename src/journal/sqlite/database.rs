@@ -58,7 +58,7 @@ const LOG_PAGES: i64 = 1000;
 
 /// The same while rockets are stored, which fills the log much faster: commits
 /// wait more often then, but each for less.
-const LOG_PAGES_STORING: i64 = 250;
+const LOG_PAGES_STORING: i64 = 200;
 
 /// Bytes written once to make the log as long as it gets.
 const LOG_BYTES: i64 = LOG_PAGES * 4096;
