@@ -43,8 +43,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 const THREAD_POLL: Duration = Duration::from_millis(2);
 
 /// A runtime with so many threads, for [`run`]. One thread has no use for the
-/// scheduler that shares tasks among threads: without it, no task overtakes
-/// hundreds of others (decision 15).
+/// scheduler that shares tasks among threads, and is fairer without it
+/// (decision 15).
 #[must_use]
 pub fn runtime(threads: usize) -> runtime::Builder {
     let mut runtime = if threads == 1 {
