@@ -37,7 +37,7 @@ compare-durable directory="target/compare-durable":
 
 # Measure everything side by side, into docs/bench/DATE or `directory` (some 20 minutes; installs wrk and redis-server)
 bench-all directory="":
-    benches/all.sh {{directory}}
+    benches/all.sh {{quote(directory)}}
 
 # Report which lines the tests reach (needs `cargo install cargo-llvm-cov --locked`)
 coverage *arguments:

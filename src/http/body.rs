@@ -13,7 +13,7 @@ use warp::http::header::{CONTENT_LENGTH, EXPECT};
 
 use super::problem::Problem;
 
-/// How much of a body that is too large is read and thrown away, and for how
+/// How much of a body that is refused is read and thrown away, and for how
 /// long, so that a client which sends before it listens gets to see the answer.
 const MAX_DISCARDED: usize = 16 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(1);

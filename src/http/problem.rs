@@ -48,6 +48,11 @@ impl Problem {
         Self { header: Some((RETRY_AFTER, RETRY_AFTER_SECONDS)), ..Self::new(status, detail) }
     }
 
+    /// With further members of the body.
+    fn with(self, members: &impl Serialize) -> Self {
+        Self { extension: serde_json::to_value(members).ok().map(Box::new), ..self }
+    }
+
     /// A query parameter that is unknown or has a bad value.
     pub fn bad_parameter(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
@@ -78,14 +83,13 @@ impl Problem {
         } else {
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, "every line was rejected")
         };
-        Self { extension: serde_json::to_value(tally).ok().map(Box::new), ..problem }
+        problem.with(tally)
     }
 
     /// The lines before took so long that the rest was not taken.
     pub fn lines_left(tally: &impl Serialize) -> Self {
         let detail = "not all lines were taken in time; what was is counted here; send all again";
-        let problem = Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail);
-        Self { extension: serde_json::to_value(tally).ok().map(Box::new), ..problem }
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).with(tally)
     }
 
     pub fn too_many_bulk_requests() -> Self {
