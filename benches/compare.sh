@@ -12,17 +12,18 @@
 #     benches/compare.sh DIRECTORY
 #
 # DIRECTORY gets the raw data: the client's output of every round in a file for
-# each server, rounds.csv, the table, and what it ran on. From the environment: SERVERS ("floor memory"),
-# ROUNDS (5), SECONDS_EACH (5), CONNECTIONS ("3 64 256"), WRK_THREADS (1). Fails
-# when a request is answered with anything but 2xx, or when the service did not
-# take every message in.
+# each server, rounds.csv, the table, and what it ran on. From the environment:
+# SERVERS ("floor memory"), ROUNDS (5), SECONDS_EACH (5), CONNECTIONS ("3 64 256"),
+# and CLIENT: wrk, or post (benches/post.rs), which takes less of the machine from
+# the servers. Fails when a request is answered with anything but 2xx, or when the
+# service did not take every message in.
 set -euo pipefail
 
 directory=${1:?usage: benches/compare.sh DIRECTORY}
 rounds=${ROUNDS:-5}
 seconds=${SECONDS_EACH:-5}
 connections=${CONNECTIONS:-3 64 256}
-threads=${WRK_THREADS:-1}
+client=${CLIENT:-wrk}
 servers=${SERVERS:-floor memory}
 
 need() {
@@ -30,7 +31,7 @@ need() {
     echo "$1 is missing; install it with: apt-get install $2" >&2
     exit 1
 }
-need wrk wrk
+[[ $client != wrk ]] || need wrk wrk
 [[ $servers != *redis* ]] || need redis-benchmark redis-server
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
@@ -45,6 +46,14 @@ declare -A command=(
     [memory]="downlink --durability memory"
     [fsync]="downlink --durability fsync"
 )
+case $client in
+wrk) client_line="wrk -t 1 -c CONNECTIONS -d ${seconds}s -s benches/post.lua http://ADDRESS/messages" ;;
+post) client_line="examples/post ADDRESS --connections CONNECTIONS --seconds $seconds" ;;
+*)
+    echo "CLIENT is wrk or post, not $client" >&2
+    exit 2
+    ;;
+esac
 
 {
     echo "date: $(date -u +%FT%TZ)"
@@ -54,7 +63,7 @@ declare -A command=(
     echo "load average at the start: $(cut -d ' ' -f 1-3 /proc/loadavg)"
     echo "compiler: $(rustc --version)"
     echo "source: $(git describe --always --dirty 2>/dev/null || echo unknown)"
-    echo "client: wrk -t $threads -c CONNECTIONS -d ${seconds}s -s benches/post.lua http://ADDRESS/messages"
+    echo "client: $client_line"
     for name in $servers; do
         case $name in
         redis) echo "redis: $(redis-server --version | cut -d ' ' -f 3), redis-benchmark -c CONNECTIONS XADD stream '*' data 48-BYTES" ;;
@@ -102,8 +111,10 @@ round() {
     [[ $name == floor* ]] || program+=(--data-dir "$data/$name")
     start_server "$data/server.log" "$binaries/${program[0]}" "${program[@]:1}"
     run=$((run + 1))
-    RUN=$run wrk -t "$threads" -c "$c" -d "${seconds}s" -s benches/post.lua \
-        "http://$address/messages" >"$output"
+    case $client in
+    wrk) RUN=$run wrk -t 1 -c "$c" -d "${seconds}s" -s benches/post.lua "http://$address/messages" ;;
+    post) "$binaries/examples/post" "$address" --connections "$c" --seconds "$seconds" --run "$run" ;;
+    esac >"$output"
     keep_output "$name" "$c" "$number" "$output"
     local requests micros refused unanswered p50 p99
     read -r requests micros refused unanswered p50 p99 < <(sed -n 's/^RESULT //p' "$output")
