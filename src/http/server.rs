@@ -3,6 +3,7 @@
 //! warp's own server has no bound on connections and no time limit on a
 //! request's head, so its routes are served from here, over hyper.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
@@ -10,15 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_io_timeout::TimeoutStream;
+use tower_service::Service;
 use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
@@ -61,7 +64,7 @@ where
     F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
     F::Future: Send,
 {
-    let service = TowerToHyperService::new(warp::service(routes));
+    let service = warp::service(routes);
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(limits.max_connections));
     let mut connections = JoinSet::new();
@@ -115,12 +118,12 @@ fn serve_connection<S>(
     slot: Slot,
 ) -> impl Future<Output = ()>
 where
-    S: hyper::service::Service<
-            hyper::Request<hyper::body::Incoming>,
-            Response = Response,
-            Error = Infallible,
-        >,
+    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>,
 {
+    // One for the connection, and not a copy of all routes for each request. The
+    // call only makes the answer's future, so nothing calls from within it.
+    let service = RefCell::new(service);
+    let service = service_fn(move |request| service.borrow_mut().call(request));
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.idle_timeout));
     let connection = http1::Builder::new()
@@ -130,6 +133,9 @@ where
         // would only tell whether the client is still there. All answers have a
         // deadline.
         .half_close(true)
+        // An answer in one piece costs the system less, and pieces of a listing
+        // are small enough to be copied.
+        .writev(false)
         .max_buf_size(MAX_READ_BUFFER)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     // Not an async function: that would keep room for what it got and for what
