@@ -78,7 +78,9 @@ impl Channel {
 }
 
 fn parse_canonical_uuid(text: &str) -> Option<[u8; 16]> {
-    let canonical = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    // Without a way out in the middle, so that all bytes are looked at together.
+    let upper = |text: &str| text.bytes().fold(false, |found, b| found | b.is_ascii_uppercase());
+    let canonical = text.len() == 36 && !upper(text);
     canonical.then(|| Uuid::try_parse(text).ok()).flatten().map(Uuid::into_bytes)
 }
 

@@ -37,7 +37,7 @@ pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
         .map_err(|error| WireError::NotJson(format!("{error}; JSON is UTF-8")))?;
     let mut fields = Fields::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Object { fields: &mut fields, path: "" }
+    let read = Object { fields: &mut fields, section: Section::Root }
         .deserialize(&mut deserializer)
         .and_then(|root| deserializer.end().map(|()| root));
     match read {
@@ -90,6 +90,21 @@ impl fmt::Display for Value<'_> {
     }
 }
 
+/// Which of a message's objects is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Root,
+    Metadata,
+    Message,
+}
+
+impl Section {
+    /// The section that `key` of the root opens; only the root has any.
+    fn of(key: &str) -> Self {
+        if key == "metadata" { Self::Metadata } else { Self::Message }
+    }
+}
+
 /// Every field a message can have, as it came.
 #[derive(Default)]
 struct Fields<'de> {
@@ -108,22 +123,31 @@ struct Fields<'de> {
 }
 
 impl<'de> Fields<'de> {
-    /// Where the value of `key` in the object at `path` goes, if anywhere.
-    fn slot(&mut self, path: &'static str, key: &str) -> Option<(&mut Value<'de>, &'static str)> {
-        Some(match (path, key) {
-            ("", "metadata") => (&mut self.metadata, "metadata"),
-            ("", "message") => (&mut self.message, "message"),
-            ("metadata", "channel") => (&mut self.channel, "metadata.channel"),
-            ("metadata", "messageNumber") => (&mut self.number, "metadata.messageNumber"),
-            ("metadata", "messageTime") => (&mut self.time, "metadata.messageTime"),
-            ("metadata", "messageType") => (&mut self.kind, "metadata.messageType"),
-            ("message", "type") => (&mut self.rocket_type, "message.type"),
-            ("message", "launchSpeed") => (&mut self.launch_speed, "message.launchSpeed"),
-            ("message", "mission") => (&mut self.mission, "message.mission"),
-            ("message", "by") => (&mut self.by, "message.by"),
-            ("message", "newMission") => (&mut self.new_mission, "message.newMission"),
-            ("message", "reason") => (&mut self.reason, "message.reason"),
-            _ => return None,
+    /// Where the value of `key` in an object of this kind goes, if anywhere, and
+    /// what complaints call it.
+    fn slot(&mut self, section: Section, key: &str) -> Option<(&mut Value<'de>, &'static str)> {
+        Some(match section {
+            Section::Root => match key {
+                "metadata" => (&mut self.metadata, "metadata"),
+                "message" => (&mut self.message, "message"),
+                _ => return None,
+            },
+            Section::Metadata => match key {
+                "channel" => (&mut self.channel, "metadata.channel"),
+                "messageNumber" => (&mut self.number, "metadata.messageNumber"),
+                "messageTime" => (&mut self.time, "metadata.messageTime"),
+                "messageType" => (&mut self.kind, "metadata.messageType"),
+                _ => return None,
+            },
+            Section::Message => match key {
+                "type" => (&mut self.rocket_type, "message.type"),
+                "launchSpeed" => (&mut self.launch_speed, "message.launchSpeed"),
+                "mission" => (&mut self.mission, "message.mission"),
+                "by" => (&mut self.by, "message.by"),
+                "newMission" => (&mut self.new_mission, "message.newMission"),
+                "reason" => (&mut self.reason, "message.reason"),
+                _ => return None,
+            },
         })
     }
 
@@ -282,8 +306,7 @@ impl<'de> Visitor<'de> for Leaf {
 /// Reads any value; the entries of an object go to their slots in `fields`.
 struct Object<'a, 'de> {
     fields: &'a mut Fields<'de>,
-    /// Where the object stands: `""`, `"metadata"` or `"message"`.
-    path: &'static str,
+    section: Section,
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_, 'de> {
@@ -300,7 +323,7 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
         // Only there once a key is met that messages do not have.
         let mut unknown: Option<AHashSet<_>> = None;
         while let Some(Key(key)) = map.next_key()? {
-            let Some((slot, name)) = self.fields.slot(self.path, &key) else {
+            let Some((slot, name)) = self.fields.slot(self.section, &key) else {
                 map.next_value::<IgnoredAny>()?;
                 if let Some(again) = unknown.get_or_insert_default().replace(key) {
                     return Err(A::Error::custom(format_args!("key {again:?} is given twice")));
@@ -310,10 +333,11 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
             if !matches!(slot, Value::Absent) {
                 return Err(A::Error::custom(format_args!("{name}: is given twice")));
             }
-            if self.path.is_empty() {
-                let value = map.next_value_seed(Object { fields: self.fields, path: name })?;
+            if self.section == Section::Root {
+                let section = Section::of(&key);
+                let value = map.next_value_seed(Object { fields: self.fields, section })?;
                 // Found again, since reading the section needed all of `fields`.
-                if let Some((slot, _)) = self.fields.slot(self.path, &key) {
+                if let Some((slot, _)) = self.fields.slot(self.section, &key) {
                     *slot = value;
                 }
             } else {
