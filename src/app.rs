@@ -39,6 +39,11 @@ use crate::journal::sqlite::{self, CommitterThread, OpenError, Opened, Sync};
 /// How often a long recovery is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Connections with news that one look at the network gives one thread to deal
+/// with. What they send reaches the journal before it looks for more, and is
+/// being committed while it deals with those.
+const EVENTS_AT_ONCE: usize = 32;
+
 /// How often to look whether a thread that cannot be awaited has ended.
 const THREAD_POLL: Duration = Duration::from_millis(2);
 
@@ -48,7 +53,9 @@ const THREAD_POLL: Duration = Duration::from_millis(2);
 #[must_use]
 pub fn runtime(threads: usize) -> runtime::Builder {
     let mut runtime = if threads == 1 {
-        runtime::Builder::new_current_thread()
+        let mut runtime = runtime::Builder::new_current_thread();
+        runtime.max_io_events_per_tick(EVENTS_AT_ONCE);
+        runtime
     } else {
         runtime::Builder::new_multi_thread()
     };

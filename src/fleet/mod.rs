@@ -6,6 +6,7 @@
 //! * [`inbox`]: the bounded way to a partition; the only file that names flume.
 //! * [`partition`]: the worker task; drains, journals, applies, acknowledges.
 //! * `batch`: messages that are committed together, and whom to answer.
+//! * `watch`: how long a worker looks for the end of a commit without sleeping.
 //! * [`roster`]: the rockets of one partition, their order and their bounds.
 //! * `launch_order`: which rocket was launched before which.
 //! * `stored`: a roster's way to the journal's store and back.
@@ -35,5 +36,6 @@ pub mod scan;
 mod stored;
 pub mod version;
 pub mod view;
+mod watch;
 
 pub use handle::Fleet;

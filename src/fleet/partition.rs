@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tracing::{error, warn};
 
 use super::batch::{Batch, Pending, ReplyTo};
@@ -22,6 +24,7 @@ use super::query::Query;
 use super::roster::{Admission, Roster, Slot};
 use super::scan::Scan;
 use super::version::Changes;
+use super::watch::Watch;
 use crate::journal::{AppendError, Commit, Journal, Record};
 use crate::telemetry::rocket::Anomaly;
 use crate::telemetry::{Channel, Message};
@@ -106,6 +109,7 @@ impl Partition {
             in_flight: VecDeque::new(),
             messages_in_flight: 0,
             most_in_flight: MAX_IN_FLIGHT.min(mail.capacity()),
+            watch: Watch::from(Instant::now()),
             scans: VecDeque::new(),
             sweep: None,
             failed: None,
@@ -114,6 +118,7 @@ impl Partition {
         // These live across turns: most turns are for one message, and to put
         // one's name down anew with everybody else would cost more than that.
         let (mut messages, mut queries) = (mail.messages(), mail.queries());
+        let shares_threads = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
         let exit = loop {
             tokio::select! {
                 biased;
@@ -123,8 +128,11 @@ impl Partition {
                 submission = messages.next(), if worker.takes_messages() => match submission {
                     Some(first) => {
                         // Whoever is about to hand something over goes first: one
-                        // turn for many messages instead of one for each.
-                        tokio::task::yield_now().await;
+                        // turn for many messages instead of one for each. One
+                        // thread alone has it in that order anyway.
+                        if shares_threads {
+                            yield_now().await;
+                        }
                         worker.take(first, &mail);
                     }
                     None => break Exit::Abandoned,
@@ -137,6 +145,7 @@ impl Partition {
                     worker.stored(result);
                 }
                 () = std::future::ready(()), if worker.has_more_to_do() => {}
+                () = yield_now(), if !shares_threads && worker.watches_commit() => {}
                 _ = &mut stop => break Exit::Stopped,
             }
             // Whichever it was, everything else gets its turn too.
@@ -160,6 +169,8 @@ struct Worker {
     in_flight: VecDeque<InFlight>,
     messages_in_flight: usize,
     most_in_flight: usize,
+    /// For the commit of the oldest batch in flight.
+    watch: Watch,
     scans: VecDeque<Scan>,
     sweep: Option<Sweep>,
     /// Why nothing can be kept any more.
@@ -175,6 +186,11 @@ impl Worker {
     /// Whether there is work that waits for nothing but its turn.
     fn has_more_to_do(&self) -> bool {
         !self.scans.is_empty() || self.sweep.as_ref().is_some_and(Sweep::can_go_on)
+    }
+
+    /// Whether to look for the end of the commit again, and not to sleep.
+    fn watches_commit(&self) -> bool {
+        self.watch.goes_on(self.messages_in_flight, Instant::now())
     }
 
     /// Takes `first` and what else is in the inbox as one batch.
@@ -206,6 +222,9 @@ impl Worker {
         match self.journal.append(records) {
             Commit::Settled => self.apply(batch),
             Commit::Pending(commit) => {
+                if self.in_flight.is_empty() {
+                    self.watch = Watch::from(Instant::now());
+                }
                 self.messages_in_flight += batch.pending.len();
                 self.in_flight.push_back(InFlight { commit, batch });
             }
@@ -237,6 +256,7 @@ impl Worker {
     fn finish(&mut self, result: Result<(), AppendError>) {
         let Some(InFlight { batch, .. }) = self.in_flight.pop_front() else { return };
         self.messages_in_flight -= batch.pending.len();
+        self.watch = Watch::from(Instant::now());
         if let Some(sweep) = &mut self.sweep {
             sweep.behind = sweep.behind.saturating_sub(1);
         }
@@ -349,7 +369,7 @@ impl Worker {
             mail.waiting_queries().for_each(|query| self.answer(query));
             while !self.scans.is_empty() {
                 self.scan();
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
             let Some(submission) = mail.waiting_messages().next() else { break };
             self.take(submission, mail);
