@@ -22,6 +22,7 @@ directory=${1:-docs/bench/$(date -u +%F)}
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 cd "$(dirname "$0")/.."
+source benches/rounds.sh
 
 as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi
@@ -47,13 +48,6 @@ cargo bench --bench hot_path -- --noplot | tee "$directory/hot_path.txt"
 
 figures="$directory/scale/figures.tsv"
 
-# rate SERVER CONNECTIONS PART: the median of its rounds, per second.
-rate() {
-    awk -F , -v name="$1" -v c="$2" '$1 == name && $2 == c { print $6 }' \
-        "$directory/$3/rounds.csv" | sort -n |
-        awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
-}
-
 # cost BENCHMARK: criterion's median of one step, in nanoseconds.
 cost() {
     sed -E 's/.*"median":\{"confidence_interval":\{[^}]*\},"point_estimate":([0-9.]+).*/\1/' \
@@ -71,12 +65,11 @@ row() {
 
 # against WHAT BOUND SERVER OTHER CONNECTIONS: with each client.
 against() {
-    local part mine other
+    local part rounds
     for part in connections connections-wrk; do
-        mine=$(rate "$3" "$5" "$part")
-        other=$(rate "$4" "$5" "$part")
-        row "$1, by ${client[$part]}" least "$2" \
-            "$(awk -v a="$mine" -v b="$other" 'BEGIN { print a / b }')" "" "$mine/s against $other/s"
+        rounds="$directory/$part/rounds.csv"
+        row "$1, by ${client[$part]}" least "$2" "$(ratio_of "$rounds" "$3" "$4" "$5")" "" \
+            "$(median_of "$rounds" "$3" "$5" 6)/s against $(median_of "$rounds" "$4" "$5" 6)/s"
     done
 }
 declare -A client=([connections]=post [connections-wrk]=wrk)
@@ -93,7 +86,7 @@ dearer() {
 {
     echo "# Everything, side by side"
     echo
-    echo "Made by \`benches/all.sh\`; hardware and command lines are in [connections/environment.txt](connections/environment.txt). Client and server share the machine. Rates are medians of the rounds in [connections/rounds.csv](connections/rounds.csv) and [connections-wrk/rounds.csv](connections-wrk/rounds.csv), one message a request: with the client of this repository, \`post\` (benches/post.rs), and with wrk, which takes more of the machine from the servers."
+    echo "Made by \`benches/all.sh\`; hardware and command lines are in [connections/environment.txt](connections/environment.txt). Client and server share the machine. Rates are medians and ratios medians of the ratios of single rounds, from [connections/rounds.csv](connections/rounds.csv) and [connections-wrk/rounds.csv](connections-wrk/rounds.csv), one message a request: with the client of this repository, \`post\` (benches/post.rs), and with wrk, which takes more of the machine from the servers."
     echo
     echo "![throughput and p99 against the number of connections](connections.svg)"
     echo

@@ -37,6 +37,7 @@ mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 cd "$(dirname "$0")/.."
 source benches/servers.sh
+source benches/rounds.sh
 data=$(mktemp -d "$directory/data.XXXXXX")
 trap 'stop_server || true; rm -rf "$data"' EXIT
 
@@ -160,13 +161,6 @@ redis_round() {
     record redis "$c" "$number" "$requests" "$micros" "${p50%.*}" "${p99%.*}"
 }
 
-# median NAME CONNECTIONS COLUMN
-median() {
-    awk -F, -v name="$1" -v c="$2" -v column="$3" '$1 == name && $2 == c { print $column }' \
-        "$directory/rounds.csv" | sort -n |
-        awk '{ v[NR] = $1 } END { print int((v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2) }'
-}
-
 for name in $servers; do : >"$directory/$name.txt"; done
 echo "server,connections,round,requests,microseconds,per_second,p50_us,p99_us" >"$directory/rounds.csv"
 for c in $connections; do
@@ -182,12 +176,15 @@ done
     echo "|---|---|---|---|---|---|"
     for c in $connections; do
         for name in $servers; do
-            rate=$(median "$name" "$c" 6)
             ratios=
             for other in $servers; do
-                ratios+=$(awk -v a="$rate" -v b="$(median "$other" "$c" 6)" 'BEGIN { printf "%.2f ", a / b }')
+                ratios+=$(printf '%.2f ' "$(ratio_of "$directory/rounds.csv" "$name" "$other" "$c")")
             done
-            echo "| $c | $name | $rate | $(median "$name" "$c" 7) | $(median "$name" "$c" 8) | $ratios|"
+            columns=
+            for column in 6 7 8; do
+                columns+="$(median_of "$directory/rounds.csv" "$name" "$c" "$column") | "
+            done
+            echo "| $c | $name | $columns$ratios|"
         done
     done
 } | tee "$directory/table.md"
