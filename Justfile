@@ -25,17 +25,17 @@ load *arguments:
     cargo build --release --bins
     benches/load.sh {{arguments}}
 
-# Measure the service against a bare warp handler, side by side (needs wrk); raw data goes to `directory`
+# Measure the service against a bare warp handler, side by side (needs wrk, or CLIENT=post); raw data goes to `directory`
 compare directory="target/compare":
-    cargo build --release --bins --example floor
+    cargo build --release --bins --example floor --example post
     benches/compare.sh {{quote(directory)}}
 
 # Measure durable against in memory and against Redis, side by side (needs wrk and redis-server)
 compare-durable directory="target/compare-durable":
-    cargo build --release --bins --example floor
+    cargo build --release --bins --example floor --example post
     SERVERS="floor memory fsync redis" benches/compare.sh {{quote(directory)}}
 
-# Measure everything side by side, into docs/bench/DATE or `directory` (some 20 minutes; installs wrk and redis-server)
+# Measure everything side by side, into docs/bench/DATE or `directory` (some 30 minutes; installs wrk and redis-server)
 bench-all directory="":
     benches/all.sh {{quote(directory)}}
 

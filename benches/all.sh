@@ -14,7 +14,7 @@
 #     hot_path.txt    criterion's figures for one message
 #
 # Installs wrk and redis-server from Debian's packages where they are missing.
-# Takes some 20 minutes; the machine should have nothing else to do. Rounds, their
+# Takes some 30 minutes; the machine should have nothing else to do. Rounds, their
 # seconds and the numbers of connections can be set as for compare.sh.
 set -euo pipefail
 
