@@ -8,9 +8,8 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
-use warp::http::HeaderMap;
-use warp::http::header::{CONTENT_LENGTH, EXPECT};
 
+use super::head::Head;
 use super::problem::Problem;
 
 /// How much of a body that is refused is read and thrown away, and for how
@@ -23,13 +22,13 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// # Errors
 /// 413 above `limit`, 408 at `deadline`, 400 when the client stops halfway.
 pub async fn read(
-    headers: &HeaderMap,
+    head: Head,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     limit: usize,
     deadline: Instant,
 ) -> Result<Bytes, Problem> {
     let mut body = pin!(body);
-    let read = if announced_length(headers) > limit as u64 {
+    let read = if head.announced_length > limit as u64 {
         Err(Failure::TooLarge)
     } else {
         let mut reading = pin!(read_all(&mut body, limit));
@@ -44,16 +43,10 @@ pub async fn read(
         Err(Failure::TooSlow) => Err(Problem::body_too_slow()),
         Err(Failure::Broken(error)) => Err(Problem::body_broken(error)),
         Err(Failure::TooLarge) => {
-            discard_unless_asked(headers, &mut body).await;
+            discard_unless_asked(head, &mut body).await;
             Err(Problem::body_too_large(limit))
         }
     }
-}
-
-/// The length that the request's head states; 0 if it states none.
-pub fn announced_length(headers: &HeaderMap) -> u64 {
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 enum Failure {
@@ -92,10 +85,10 @@ async fn read_all(
 /// Reads some of a body that is refused, unless the client asked first: that one
 /// sends nothing before it is told to.
 pub async fn discard_unless_asked(
-    headers: &HeaderMap,
+    head: Head,
     body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
 ) {
-    if headers.contains_key(EXPECT) {
+    if head.asks_first {
         return;
     }
     let discard = async {

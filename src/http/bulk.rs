@@ -12,10 +12,10 @@ use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use warp::http::HeaderMap;
 use warp::reply::Response;
 
-use super::body::{announced_length, discard_unless_asked};
+use super::body::discard_unless_asked;
+use super::head::Head;
 use super::problem::Problem;
 use super::routes::{Context, json};
 use crate::fleet::Fleet;
@@ -82,27 +82,27 @@ struct Answer {
 /// Takes many messages in.
 pub async fn post(
     context: Context,
-    headers: HeaderMap,
+    head: Head,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
     let mut body = std::pin::pin!(body);
-    let answer = take_in(context, &headers, &mut body).await;
+    let answer = take_in(context, head, &mut body).await;
     if answer.is_err() {
-        discard_unless_asked(&headers, &mut body).await;
+        discard_unless_asked(head, &mut body).await;
     }
     answer
 }
 
 async fn take_in(
     context: Context,
-    headers: &HeaderMap,
+    head: Head,
     body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
     // Else every line would be refused for the same reason.
     context.fleet.health().can_write()?;
     let limit = context.config.max_bulk_body;
-    if announced_length(headers) > limit as u64 {
+    if head.announced_length > limit as u64 {
         return Err(Problem::body_too_large(limit));
     }
     // Half of the time, so that the other half is left for the body. The

@@ -15,6 +15,7 @@ pub mod body;
 pub mod bulk;
 pub mod cursor;
 pub mod etag;
+pub mod head;
 pub mod listing;
 pub mod messages;
 pub mod missions;

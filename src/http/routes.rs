@@ -6,13 +6,14 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tokio::sync::Semaphore;
-use warp::http::HeaderValue;
 use warp::http::header::CONTENT_TYPE;
+use warp::http::{HeaderMap, HeaderValue};
 use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::etag::Epoch;
+use super::head::Head;
 use super::problem::Problem;
 use super::{bulk, listing, messages, missions, rockets};
 use crate::config::HttpConfig;
@@ -56,11 +57,11 @@ pub fn routes(
     let post_message = warp::path("messages")
         .and(end())
         .and(warp::post())
-        .and(headers)
+        .and(headers.map(|headers: HeaderMap| Head::of(&headers)))
         .and(warp::body::stream())
-        .then(move |headers, body| {
+        .then(move |head, body| {
             let context = service.clone();
-            async { answer(messages::post(context, headers, body).await) }
+            async move { answer(messages::post(context, head, body).await) }
         });
     let list_rockets = warp::path("rockets")
         .and(end())

@@ -1,0 +1,125 @@
+//! What the head of a `POST /messages` says, as far as it matters.
+
+use warp::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use warp::http::{HeaderMap, HeaderValue};
+
+/// The media type of many messages, one a line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// Read once, so that a request need not hold its headers while it waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The body holds many messages, one a line.
+    pub is_ndjson: bool,
+    /// An answer may be `application/json`. Without an `Accept` header it may not:
+    /// the challenge's launcher sends none and does not read bodies, and an unread
+    /// body keeps its HTTP client from using the connection again.
+    pub accepts_json: bool,
+    /// The length of the body in bytes; 0 if the head does not state it.
+    pub announced_length: u64,
+    /// The client asks before it sends the body (`Expect: 100-continue`).
+    pub asks_first: bool,
+}
+
+impl Head {
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut head = Self::default();
+        // One pass is less work than a search for each.
+        for (name, value) in headers {
+            if name == CONTENT_TYPE {
+                head.is_ndjson = is_ndjson(value);
+            } else if name == CONTENT_LENGTH {
+                head.announced_length = length(value);
+            } else if name == ACCEPT {
+                head.accepts_json |= admits_json(value);
+            } else if name == EXPECT {
+                head.asks_first = true;
+            }
+        }
+        head
+    }
+}
+
+fn is_ndjson(media: &HeaderValue) -> bool {
+    let media = media.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+    media.trim_ascii().eq_ignore_ascii_case(NDJSON.as_bytes())
+}
+
+fn length(length: &HeaderValue) -> u64 {
+    length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+fn admits_json(accept: &HeaderValue) -> bool {
+    accept.to_str().is_ok_and(|accept| accept.split(',').any(range_admits_json))
+}
+
+fn range_admits_json(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let named = ["application/json", "application/*", "*/*"]
+        .iter()
+        .any(|admitted| media.eq_ignore_ascii_case(admitted));
+    let refused = parts.any(|parameter| {
+        parameter.split_once('=').is_some_and(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("q") && value.trim().parse() == Ok(0.0_f32)
+        })
+    });
+    named && !refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &[(&'static str, &'static str)]) -> Head {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Head::of(&headers)
+    }
+
+    #[test]
+    fn a_head_that_says_nothing_means_one_message_and_no_json() {
+        assert_eq!(head(&[("host", "localhost"), ("x-unknown", "1")]), Head::default());
+    }
+
+    #[test]
+    fn json_is_admitted_by_name_or_by_range_unless_its_weight_is_zero() {
+        for (accept, admitted) in [
+            ("*/*", true),
+            ("application/json", true),
+            ("Application/JSON;charset=utf-8", true),
+            ("text/html, application/*;q=0.8", true),
+            ("text/html", false),
+            ("application/problem+json", false),
+            ("application/json;q=0", false),
+            ("application/json; q=0.000, text/html", false),
+            ("", false),
+        ] {
+            assert_eq!(head(&[("accept", accept)]).accepts_json, admitted, "{accept}");
+        }
+    }
+
+    #[test]
+    fn of_several_accept_headers_one_is_enough() {
+        for accepts in [["text/html", "*/*"], ["*/*", "text/html"]] {
+            assert!(head(&accepts.map(|accept| ("accept", accept))).accepts_json);
+        }
+    }
+
+    #[test]
+    fn the_body_is_announced() {
+        for (media, many) in [
+            ("application/x-ndjson", true),
+            ("Application/X-NDJSON ; charset=utf-8", true),
+            ("application/json", false),
+            ("application/x-ndjson-seq", false),
+        ] {
+            assert_eq!(head(&[("content-type", media)]).is_ndjson, many, "{media}");
+        }
+        let all = head(&[("content-length", "42"), ("expect", "100-continue")]);
+        assert_eq!(all, Head { announced_length: 42, asks_first: true, ..Head::default() });
+    }
+}
