@@ -7,9 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-/// The longest look, from when the commit can have begun. A disk that is slower
-/// than this is slept for.
-const LONGEST: Duration = Duration::from_micros(300);
+/// The longest look, from when the commit can have begun: what a commit takes, and
+/// the wait for senders before it. A disk that is slower than this is slept for.
+const LONGEST: Duration = Duration::from_micros(600);
 
 /// Fewer messages than this are slept for: few senders leave a core idle anyway,
 /// and a service with little to do must not keep it busy.
