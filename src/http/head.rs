@@ -24,12 +24,12 @@ pub struct Head {
 impl Head {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let mut head = Self::default();
-        // One pass is less work than a search for each.
+        // Of several content types the first counts.
+        let is_ndjson = headers.get(CONTENT_TYPE).is_some_and(is_ndjson);
+        let mut head = Self { is_ndjson, ..Self::default() };
+        // One pass is less work than a search for each of the rest.
         for (name, value) in headers {
-            if name == CONTENT_TYPE {
-                head.is_ndjson = is_ndjson(value);
-            } else if name == CONTENT_LENGTH {
+            if name == CONTENT_LENGTH {
                 head.announced_length = length(value);
             } else if name == ACCEPT {
                 head.accepts_json |= admits_json(value);
@@ -119,6 +119,8 @@ mod tests {
         ] {
             assert_eq!(head(&[("content-type", media)]).is_ndjson, many, "{media}");
         }
+        let two = [("content-type", "application/x-ndjson"), ("content-type", "text/plain")];
+        assert!(head(&two).is_ndjson, "the first one counts");
         let all = head(&[("content-length", "42"), ("expect", "100-continue")]);
         assert_eq!(all, Head { announced_length: 42, asks_first: true, ..Head::default() });
     }
