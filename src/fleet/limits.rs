@@ -20,23 +20,24 @@ pub struct Quotas {
     pub buffered_per_rocket: usize,
     pub buffered: Quota,
     pub rockets: Quota,
-    pub keys: Keys,
+    pub row_ids: RowIds,
 }
 
-/// Gives every rocket of the fleet a number of its own, from 1.
+/// Gives every rocket of the fleet a number of its own, from 1: its row in the
+/// journal's store.
 #[derive(Debug, Default)]
-pub struct Keys(AtomicU32);
+pub struct RowIds(AtomicU32);
 
-impl Keys {
+impl RowIds {
     /// A number that was not given before.
     #[must_use]
     pub fn give(&self) -> u32 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Makes sure that `key`, given in an earlier run, is not given again.
-    pub fn reserve(&self, key: u32) {
-        self.0.fetch_max(key, Ordering::Relaxed);
+    /// Makes sure that `row_id`, given in an earlier run, is not given again.
+    pub fn reserve(&self, row_id: u32) {
+        self.0.fetch_max(row_id, Ordering::Relaxed);
     }
 }
 
@@ -47,7 +48,7 @@ impl Quotas {
             buffered_per_rocket: limits.buffered_per_rocket,
             buffered: Quota::new(limits.buffered),
             rockets: Quota::new(limits.rockets),
-            keys: Keys::default(),
+            row_ids: RowIds::default(),
         }
     }
 }

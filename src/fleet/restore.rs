@@ -61,8 +61,8 @@ pub fn restore<E>(
                 Recovered::Rocket(rocket) => {
                     restored.rockets += 1;
                     // Here and not where the rosters are built: a roster gives
-                    // keys to new channels while another still gets old rockets.
-                    quotas.keys.reserve(rocket.key);
+                    // row IDs to new channels while another still gets old rockets.
+                    quotas.row_ids.reserve(rocket.row_id);
                     &rocket.channel
                 }
                 Recovered::Message(message) => {

@@ -59,7 +59,7 @@ pub(super) struct Tracked {
     pub reorder: Reorder,
     pub rocket: Rocket,
     /// The rocket's number in the journal's store.
-    pub key: u32,
+    pub row_id: u32,
     /// Whether it changed since it was stored last.
     pub changed: bool,
 }
@@ -229,8 +229,8 @@ impl Roster {
 
     /// Makes room for a new channel; `None` when the fleet is full.
     fn insert(&mut self, channel: Channel) -> Option<Slot> {
-        let key = self.quotas.rockets.try_take().then(|| self.quotas.keys.give())?;
-        Some(self.push(Tracked::new(channel, key)))
+        let row_id = self.quotas.rockets.try_take().then(|| self.quotas.row_ids.give())?;
+        Some(self.push(Tracked::new(channel, row_id)))
     }
 
     pub(super) fn push(&mut self, tracked: Tracked) -> Slot {
@@ -286,22 +286,10 @@ impl Roster {
         let flight = rocket.flight.as_ref()?;
         let rocket_type = self.vocabulary.types.get(&flight.rocket_type);
         let mission = self.vocabulary.missions.get(&flight.mission);
-        let status = if flight.explosion.is_some() { Status::Exploded } else { Status::Launched };
-        filter.admits(rocket_type, mission, status).then(|| RocketView {
-            id: channel.clone(),
-            launch_time: flight.launch_time,
-            last_update_time: rocket.last_update_time.unwrap_or(flight.launch_time),
-            last_message_number: reorder.next() - 1,
-            speed: flight.speed,
-            rocket_type: rocket_type.clone(),
-            mission: mission.clone(),
-            status,
-            explosion_reason: flight
-                .explosion
-                .as_ref()
-                .map(|reason| self.vocabulary.reasons.get(reason).clone()),
-            buffered_messages: reorder.buffered(),
-        })
+        filter
+            .admits(rocket_type, mission, Status::of(flight))
+            .then(|| RocketView::of(channel, reorder, rocket, &self.vocabulary))
+            .flatten()
     }
 
     /// A page in launch order, unfiltered, in O(limit).
@@ -335,8 +323,8 @@ impl Ticket {
 }
 
 impl Tracked {
-    pub(super) fn new(channel: Channel, key: u32) -> Self {
-        Self { channel, reorder: Reorder::new(), rocket: Rocket::default(), key, changed: false }
+    pub(super) fn new(channel: Channel, row_id: u32) -> Self {
+        Self { channel, reorder: Reorder::new(), rocket: Rocket::default(), row_id, changed: false }
     }
 
     /// Whether nothing was applied or buffered yet.

@@ -6,7 +6,7 @@
 //! it shrinks.
 
 use super::roster::{Roster, Slot, Ticket, Tracked};
-use crate::journal::{StoredFlight, StoredRocket};
+use crate::journal::RocketSnapshot;
 use crate::telemetry::Message;
 use crate::telemetry::reorder::Reorder;
 use crate::telemetry::rocket::{Flight, Rocket};
@@ -25,7 +25,7 @@ const MAX_VISITED: Slot = 8192;
 impl Roster {
     /// The rockets that changed, from slot `from` on: a slice of them, and the
     /// slot to go on with. They count as unchanged from now on.
-    pub fn take_changed(&mut self, from: Slot) -> (Vec<StoredRocket>, Slot) {
+    pub fn take_changed(&mut self, from: Slot) -> (Vec<RocketSnapshot>, Slot) {
         let end = self.slots().min(from.saturating_add(MAX_VISITED));
         let mut slice = Vec::new();
         let mut messages = 0;
@@ -36,58 +36,42 @@ impl Roster {
             let tracked = self.rockets.get_mut(slot);
             if std::mem::take(&mut tracked.changed) {
                 messages += tracked.reorder.buffered();
-                slice.push(self.stored(slot));
+                slice.push(self.snapshot(slot));
             }
         }
         (slice, end)
     }
 
-    fn stored(&self, slot: Slot) -> StoredRocket {
-        let Tracked { channel, reorder, rocket, key, .. } = self.rockets.get(slot);
-        let vocabulary = &self.vocabulary;
-        StoredRocket {
-            key: *key,
+    fn snapshot(&self, slot: Slot) -> RocketSnapshot {
+        let Tracked { channel, reorder, rocket, row_id, .. } = self.rockets.get(slot);
+        let flight = rocket.flight.as_ref();
+        RocketSnapshot {
+            row_id: *row_id,
             channel: channel.clone(),
             last_message_number: reorder.next() - 1,
             last_update_time: rocket.last_update_time,
-            flight: rocket.flight.as_ref().map(|flight| StoredFlight {
-                launch_time: flight.launch_time,
-                speed: flight.speed,
-                rocket_type: vocabulary.types.get(&flight.rocket_type).clone(),
-                mission: vocabulary.missions.get(&flight.mission).clone(),
-                explosion_reason: flight
-                    .explosion
-                    .as_ref()
-                    .map(|reason| vocabulary.reasons.get(reason).clone()),
-            }),
+            flight: flight.map(|flight| flight.snapshot(&self.vocabulary)),
             buffered: reorder.waiting().cloned().collect(),
         }
     }
 
     /// Adds a rocket as it was stored. Its channel must not be there yet, and
-    /// its key must be reserved.
-    pub fn restore(&mut self, stored: StoredRocket) {
+    /// its row ID must be reserved.
+    pub fn restore(&mut self, snapshot: RocketSnapshot) {
         self.quotas.rockets.take(1);
-        let mut reorder = Reorder::resume(stored.last_message_number + 1);
-        self.quotas.buffered.take(stored.buffered.len());
-        for report in stored.buffered {
+        let mut reorder = Reorder::resume(snapshot.last_message_number + 1);
+        self.quotas.buffered.take(snapshot.buffered.len());
+        for report in snapshot.buffered {
             // Stored while it waited, so nothing passes here.
             reorder.offer(report, drop);
         }
-        let launched = stored.flight.is_some();
-        let vocabulary = &mut self.vocabulary;
-        let flight = stored.flight.map(|flight| Flight {
-            launch_time: flight.launch_time,
-            speed: flight.speed,
-            rocket_type: vocabulary.types.acquire(&flight.rocket_type),
-            mission: vocabulary.missions.acquire(&flight.mission),
-            explosion: flight.explosion_reason.map(|reason| vocabulary.reasons.acquire(&reason)),
-        });
+        let launched = snapshot.flight.is_some();
+        let flight = snapshot.flight.map(|flight| Flight::restore(&flight, &mut self.vocabulary));
         let slot = self.push(Tracked {
-            channel: stored.channel,
+            channel: snapshot.channel,
             reorder,
-            rocket: Rocket { last_update_time: stored.last_update_time, flight },
-            key: stored.key,
+            rocket: Rocket { last_update_time: snapshot.last_update_time, flight },
+            row_id: snapshot.row_id,
             changed: false,
         });
         if launched {
@@ -100,8 +84,8 @@ impl Roster {
     pub fn replay(&mut self, message: Message) {
         let slot = self.find(&message.channel).unwrap_or_else(|| {
             self.quotas.rockets.take(1);
-            let key = self.quotas.keys.give();
-            self.push(Tracked::new(message.channel, key))
+            let row_id = self.quotas.row_ids.give();
+            self.push(Tracked::new(message.channel, row_id))
         });
         // Anomalies were counted and logged when the message came.
         self.apply(Ticket::unreserved(slot), message.report, |_, _, _| {});

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::telemetry::reorder::Reorder;
+use crate::telemetry::rocket::{Flight, FlightSnapshot, Rocket, Vocabulary};
 use crate::telemetry::{Channel, Timestamp};
 
 /// One launched rocket, as it was when its worker was asked. Serialises to the
@@ -23,6 +25,34 @@ pub struct RocketView {
     pub buffered_messages: usize,
 }
 
+impl RocketView {
+    /// The rocket on `channel`; `None` before its launch.
+    #[must_use]
+    pub fn of(
+        channel: &Channel,
+        reorder: &Reorder,
+        rocket: &Rocket,
+        vocabulary: &Vocabulary,
+    ) -> Option<Self> {
+        let flight = rocket.flight.as_ref()?;
+        let status = Status::of(flight);
+        let FlightSnapshot { launch_time, speed, rocket_type, mission, explosion_reason } =
+            flight.snapshot(vocabulary);
+        Some(Self {
+            id: channel.clone(),
+            launch_time,
+            last_update_time: rocket.last_update_time.unwrap_or(launch_time),
+            last_message_number: reorder.next() - 1,
+            speed,
+            rocket_type,
+            mission,
+            status,
+            explosion_reason,
+            buffered_messages: reorder.buffered(),
+        })
+    }
+}
+
 /// Whether a rocket still flies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Status {
@@ -31,6 +61,11 @@ pub enum Status {
 }
 
 impl Status {
+    #[must_use]
+    pub fn of(flight: &Flight) -> Self {
+        if flight.explosion.is_some() { Self::Exploded } else { Self::Launched }
+    }
+
     /// Every status with its name in the HTTP contract, sorted by name.
     pub const NAMES: [(&'static str, Self); 2] =
         [("Exploded", Self::Exploded), ("Launched", Self::Launched)];

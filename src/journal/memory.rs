@@ -1,7 +1,7 @@
 //! The journal that keeps nothing: an acknowledged message lives as long as
 //! the process does.
 
-use super::{Commit, Journal, Progress, Record, StoredRocket};
+use super::{Commit, Journal, Progress, Record, RocketSnapshot};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,7 +12,7 @@ impl Journal for MemoryJournal {
         Commit::Settled
     }
 
-    fn store(&self, _rockets: Vec<StoredRocket>) -> Commit {
+    fn store(&self, _rockets: Vec<RocketSnapshot>) -> Commit {
         Commit::Settled
     }
 

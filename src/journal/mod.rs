@@ -15,11 +15,10 @@ pub mod memory;
 pub mod record;
 pub mod sqlite;
 
-use std::sync::Arc;
-
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Message, Report, Timestamp};
 
 /// Something accepted, as the journal is to keep it.
@@ -37,7 +36,7 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Stores rockets as they are now, in place of what was stored of them.
     /// Everything in them must be durable already.
-    fn store(&self, rockets: Vec<StoredRocket>) -> Commit;
+    fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit;
 
     /// Where the journal stands.
     fn progress(&self) -> Progress;
@@ -92,36 +91,26 @@ impl AppendError {
     }
 }
 
-/// A rocket as a checkpoint keeps it.
+/// A rocket as a checkpoint stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRocket {
+pub struct RocketSnapshot {
     /// The rocket's own number in the store, from 1, the same at every
-    /// checkpoint. Rockets with close keys are stored close together.
-    pub key: u32,
+    /// checkpoint. Rockets with close numbers are stored close together.
+    pub row_id: u32,
     pub channel: Channel,
     /// 0 before the first message is applied.
     pub last_message_number: u64,
     pub last_update_time: Option<Timestamp>,
     /// `None` before the launch.
-    pub flight: Option<StoredFlight>,
+    pub flight: Option<FlightSnapshot>,
     /// What waits for an earlier message, in no order.
     pub buffered: Vec<Report>,
-}
-
-/// The part of a stored rocket that exists from its launch on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredFlight {
-    pub launch_time: Timestamp,
-    pub speed: i64,
-    pub rocket_type: Arc<str>,
-    pub mission: Arc<str>,
-    pub explosion_reason: Option<Arc<str>>,
 }
 
 /// What a restart gets back: first all stored rockets, then all records since,
 /// in the order in which they became durable.
 #[derive(Debug)]
 pub enum Recovered {
-    Rocket(StoredRocket),
+    Rocket(RocketSnapshot),
     Message(Message),
 }

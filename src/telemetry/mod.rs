@@ -5,13 +5,13 @@
 //! * [`message`]: a validated message; [`wire`] reads one from JSON.
 //! * [`reorder`]: puts one rocket's messages back in order.
 //! * [`rocket`]: the state table, one rocket's fold.
-//! * [`channel`], [`timestamp`], [`texts`]: the values they are made of.
+//! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
 
 pub mod channel;
+pub mod interner;
 pub mod message;
 pub mod reorder;
 pub mod rocket;
-pub mod texts;
 pub mod timestamp;
 pub mod wire;
 

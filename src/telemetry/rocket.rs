@@ -10,15 +10,17 @@
 //! Every message that is applied moves the rocket's clock, the strange ones
 //! too: they must never leave a gap that stalls the rocket.
 
-use super::texts::{Symbol, Texts};
+use std::sync::Arc;
+
+use super::interner::{Interner, Symbol};
 use super::{Event, Report, Timestamp};
 
 /// The texts that rockets refer to. Missions are those of launched rockets.
 #[derive(Default)]
 pub struct Vocabulary {
-    pub types: Texts,
-    pub missions: Texts,
-    pub reasons: Texts,
+    pub types: Interner,
+    pub missions: Interner,
+    pub reasons: Interner,
 }
 
 /// One rocket, as far as its messages were applied.
@@ -41,6 +43,17 @@ pub struct Flight {
     pub mission: Symbol,
     /// Why the rocket exploded; `None` while it has not.
     pub explosion: Option<Symbol>,
+}
+
+/// A [`Flight`] that stands for itself: with its texts, apart from any
+/// [`Vocabulary`]. What readers see and a checkpoint stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlightSnapshot {
+    pub launch_time: Timestamp,
+    pub speed: i64,
+    pub rocket_type: Arc<str>,
+    pub mission: Arc<str>,
+    pub explosion_reason: Option<Arc<str>>,
 }
 
 /// What applying a message did.
@@ -87,6 +100,33 @@ impl Rocket {
 }
 
 impl Flight {
+    /// A copy with its texts. Cheap: they are shared.
+    #[must_use]
+    pub fn snapshot(&self, vocabulary: &Vocabulary) -> FlightSnapshot {
+        let Self { launch_time, speed, rocket_type, mission, explosion } = self;
+        FlightSnapshot {
+            launch_time: *launch_time,
+            speed: *speed,
+            rocket_type: vocabulary.types.get(rocket_type).clone(),
+            mission: vocabulary.missions.get(mission).clone(),
+            explosion_reason: explosion.as_ref().map(|text| vocabulary.reasons.get(text).clone()),
+        }
+    }
+
+    /// The flight that a snapshot was made of, in this vocabulary.
+    #[must_use]
+    pub fn restore(snapshot: &FlightSnapshot, vocabulary: &mut Vocabulary) -> Self {
+        let FlightSnapshot { launch_time, speed, rocket_type, mission, explosion_reason } =
+            snapshot;
+        Self {
+            launch_time: *launch_time,
+            speed: *speed,
+            rocket_type: vocabulary.types.acquire(rocket_type),
+            mission: vocabulary.missions.acquire(mission),
+            explosion: explosion_reason.as_ref().map(|text| vocabulary.reasons.acquire(text)),
+        }
+    }
+
     fn apply(&mut self, event: Event, vocabulary: &mut Vocabulary) -> Effect {
         let exploded = self.explosion.is_some();
         let in_range = match event {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use downlink::journal::{AppendError, Commit, Journal, Progress, Record, StoredRocket};
+use downlink::journal::{AppendError, Commit, Journal, Progress, Record, RocketSnapshot};
 use tokio::sync::oneshot;
 
 /// What tells messages apart: channel and number.
@@ -81,7 +81,7 @@ impl Journal for HeldJournal {
         Commit::Pending(pending)
     }
 
-    fn store(&self, _rockets: Vec<StoredRocket>) -> Commit {
+    fn store(&self, _rockets: Vec<RocketSnapshot>) -> Commit {
         Commit::Settled
     }
 

@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use downlink::journal::{
-    AppendError, Commit, Journal, Progress, Record, Recovered, StoredRocket, record,
+    AppendError, Commit, Journal, Progress, Record, Recovered, RocketSnapshot, record,
 };
 use tokio::sync::oneshot;
 
 /// What would be on the disk.
 #[derive(Clone, Default)]
 pub struct Disk {
-    rockets: BTreeMap<u32, StoredRocket>,
+    rockets: BTreeMap<u32, RocketSnapshot>,
     /// Blocks of records, by position.
     journal: BTreeMap<u64, Vec<u8>>,
     last: u64,
@@ -50,7 +50,7 @@ struct State {
 
 enum Work {
     Append(Vec<u8>, u64),
-    Store(Vec<StoredRocket>),
+    Store(Vec<RocketSnapshot>),
     Trim(u64),
 }
 
@@ -76,7 +76,7 @@ impl ModelJournal {
                     state
                         .disk
                         .rockets
-                        .extend(rockets.into_iter().map(|rocket| (rocket.key, rocket)));
+                        .extend(rockets.into_iter().map(|rocket| (rocket.row_id, rocket)));
                 }
                 Work::Trim(position) => state.disk.journal.retain(|&row, _| row > position),
             }
@@ -117,7 +117,7 @@ impl Journal for ModelJournal {
         self.hand_over(Work::Append(entries, count))
     }
 
-    fn store(&self, rockets: Vec<StoredRocket>) -> Commit {
+    fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit {
         self.hand_over(Work::Store(rockets))
     }
 

@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use super::database::{JournalRange, Storage, Transaction};
 use super::lock::DirectoryLock;
 use super::{CommitterThread, OpenError};
-use crate::journal::{AppendError, Commit, Journal, Progress, Record, StoredRocket, record};
+use crate::journal::{AppendError, Commit, Journal, Progress, Record, RocketSnapshot, record};
 
 /// Rows of the journal forgotten in one transaction: a commit that rides along
 /// must not wait for long.
@@ -60,7 +60,7 @@ struct Shared {
 struct Open {
     entries: Vec<u8>,
     records: u64,
-    rockets: Vec<StoredRocket>,
+    rockets: Vec<RocketSnapshot>,
     trims: Vec<(u64, Reply)>,
     /// For what was appended and stored.
     replies: Vec<Reply>,
@@ -111,7 +111,7 @@ impl Journal for Committer {
         })
     }
 
-    fn store(&self, rockets: Vec<StoredRocket>) -> Commit {
+    fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit {
         self.0.add(|open, reply| {
             open.rockets.extend(rockets);
             open.replies.push(reply);

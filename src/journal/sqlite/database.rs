@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{OpenError, Sync};
-use crate::journal::{StoredRocket, record};
+use crate::journal::{RocketSnapshot, record};
 
 /// `user_version` of the format.
 pub const VERSION: i64 = 1;
@@ -35,7 +35,7 @@ const SCHEMA: &str = "
     INSERT INTO meta VALUES (1, 1);
 ";
 
-/// A row never changes its channel: if it would, the keys are mixed up, and
+/// A row never changes its channel: if it would, the row IDs are mixed up, and
 /// another rocket's row must not be lost to that.
 const STORE_ROCKET: &str = "
     INSERT INTO rockets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
@@ -69,7 +69,7 @@ pub struct Transaction {
     /// The journal's next row, and the entries for it; no row if there are none.
     pub seq: u64,
     pub records: Vec<u8>,
-    pub rockets: Vec<StoredRocket>,
+    pub rockets: Vec<RocketSnapshot>,
     /// Rows of the journal to forget, from the first on, up to and including.
     pub trim: Option<u64>,
 }
@@ -106,7 +106,7 @@ pub struct JournalRange {
     pub next: u64,
 }
 
-/// A rocket's row, but for its key and the checksum that covers all of this.
+/// A rocket's row, but for its ID and the checksum that covers all of this.
 #[derive(Serialize)]
 pub(super) struct RocketRow<'a> {
     pub channel: &'a str,
@@ -256,9 +256,9 @@ fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
 
 fn write_rocket(
     insert: &mut rusqlite::CachedStatement<'_>,
-    rocket: &StoredRocket,
+    rocket: &RocketSnapshot,
 ) -> rusqlite::Result<()> {
-    let id = u64::from(rocket.key);
+    let id = u64::from(rocket.row_id);
     let channel = rocket.channel.text();
     let last_update_time = rocket.last_update_time.map(|time| time.to_string());
     let flight = rocket.flight.as_ref();
@@ -277,7 +277,7 @@ fn write_rocket(
         buffered: buffered.as_deref(),
     };
     let stored = insert.execute(params![
-        rocket.key,
+        rocket.row_id,
         row.channel,
         row.last_message_number,
         row.last_update_time,

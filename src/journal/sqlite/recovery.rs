@@ -13,7 +13,8 @@ use rusqlite::Row;
 
 use super::OpenError;
 use super::database::{Database, RocketRow};
-use crate::journal::{Recovered, StoredFlight, StoredRocket, record};
+use crate::journal::{Recovered, RocketSnapshot, record};
+use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Timestamp};
 
 /// Distinct texts kept at hand while rockets are read; a fleet has few.
@@ -125,14 +126,14 @@ impl SharedTexts {
     }
 }
 
-fn read_rocket(row: &Row<'_>, texts: &mut SharedTexts) -> Result<StoredRocket, String> {
+fn read_rocket(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnapshot, String> {
     let column = |at: usize| row.get_ref(at).map_err(|error| error.to_string());
     let text = |at: usize| column(at)?.as_str_or_null().map_err(|error| error.to_string());
     let number = |at: usize| column(at)?.as_i64_or_null().map_err(|error| error.to_string());
     let missing = |what: &str| format!("it has no {what}");
 
     let id = number(0)?.ok_or_else(|| missing("id"))?;
-    let key = u32::try_from(id).map_err(|_| "its id is out of range".to_owned())?;
+    let row_id = u32::try_from(id).map_err(|_| "its id is out of range".to_owned())?;
     let stored = RocketRow {
         channel: text(1)?.ok_or_else(|| missing("channel"))?,
         last_message_number: number(2)?.ok_or_else(|| missing("last_message_number"))?,
@@ -144,7 +145,7 @@ fn read_rocket(row: &Row<'_>, texts: &mut SharedTexts) -> Result<StoredRocket, S
         explosion_reason: text(8)?,
         buffered: column(9)?.as_blob_or_null().map_err(|error| error.to_string())?,
     };
-    if number(10)? != Some(i64::from(stored.checksum(u64::from(key)))) {
+    if number(10)? != Some(i64::from(stored.checksum(u64::from(row_id)))) {
         return Err("its checksum does not match its content".to_owned());
     }
     let time = |text: Option<&str>| match text {
@@ -153,23 +154,25 @@ fn read_rocket(row: &Row<'_>, texts: &mut SharedTexts) -> Result<StoredRocket, S
     };
     let flight = match (time(stored.launch_time)?, stored.speed, stored.rocket_type, stored.mission)
     {
-        (Some(launch_time), Some(speed), Some(rocket_type), Some(mission)) => Some(StoredFlight {
-            launch_time,
-            speed,
-            rocket_type: texts.share(rocket_type),
-            mission: texts.share(mission),
-            explosion_reason: stored.explosion_reason.map(|reason| texts.share(reason)),
-        }),
+        (Some(launch_time), Some(speed), Some(rocket_type), Some(mission)) => {
+            Some(FlightSnapshot {
+                launch_time,
+                speed,
+                rocket_type: texts.share(rocket_type),
+                mission: texts.share(mission),
+                explosion_reason: stored.explosion_reason.map(|reason| texts.share(reason)),
+            })
+        }
         (None, None, None, None) => None,
         _ => return Err("it is launched in part".to_owned()),
     };
     let buffered = match stored.buffered {
-        Some(block) => record::read_buffer(u64::from(key), block)
+        Some(block) => record::read_buffer(u64::from(row_id), block)
             .map_err(|error| format!("its buffered messages: {error}"))?,
         None => Vec::new(),
     };
-    Ok(StoredRocket {
-        key,
+    Ok(RocketSnapshot {
+        row_id,
         channel: Channel::parse(stored.channel)?,
         last_message_number: u64::try_from(stored.last_message_number)
             .map_err(|_| "its message number is negative".to_owned())?,

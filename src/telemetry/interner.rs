@@ -1,5 +1,5 @@
-//! The types, missions and reasons that a partition's rockets use, each kept
-//! once.
+//! An interner: the types, missions and reasons that a partition's rockets use,
+//! each kept once.
 //!
 //! A fleet repeats a few texts over and over, so a rocket holds a 4-byte
 //! [`Symbol`] for each instead of a text. Symbols are counted: a text leaves
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-/// Stands for a text of the [`Texts`] that gave it out.
+/// Stands for a text of the [`Interner`] that gave it out.
 ///
 /// Deliberately neither `Clone` nor `Copy`: each one counts as one use.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,9 +31,9 @@ impl Symbol {
     }
 }
 
-/// Texts in use, each with its number of users.
+/// Interner in use, each with its number of users.
 #[derive(Default)]
-pub struct Texts {
+pub struct Interner {
     slots: Vec<Slot>,
     free: Vec<usize>,
     /// Indexes into `slots`, found by text.
@@ -48,7 +48,7 @@ struct Slot {
     uses: u32,
 }
 
-impl Texts {
+impl Interner {
     /// The symbol of `text`, counted as one more use.
     pub fn acquire(&mut self, text: &str) -> Symbol {
         let hash = self.hasher.hash_one(text);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_text_is_kept_once_and_leaves_with_its_last_user() {
-        let mut texts = Texts::default();
+        let mut texts = Interner::default();
         let first = texts.acquire("APOLLO");
         let second = texts.acquire("APOLLO");
         let other = texts.acquire("GEMINI");
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn made_up_texts_do_not_pile_up() {
-        let mut texts = Texts::default();
+        let mut texts = Interner::default();
         let mut current = texts.acquire("first");
         for n in 0..10_000 {
             let next = texts.acquire(&format!("mission {n}"));
