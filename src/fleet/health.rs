@@ -1,8 +1,8 @@
 //! Whether the fleet can serve, and if not, why.
 
-use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 
 /// What the fleet can do now.
@@ -20,59 +20,42 @@ pub enum Phase {
     Stopping,
 }
 
-impl Phase {
-    fn lets_write(&self) -> bool {
-        !matches!(self, Self::Starting(_) | Self::ReadOnly(_))
-    }
-}
-
 /// The fleet cannot do what was asked; the text says why.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
 
-/// The phase, shared by whoever sets it and whoever must know it.
+/// The phase, shared by whoever sets it and whoever must know it. Nobody waits
+/// for anybody: it is asked for every message.
 #[derive(Debug)]
-pub struct Health {
-    phase: RwLock<Phase>,
-    /// Whether the phase lets messages in: asked for every one of them.
-    writable: AtomicBool,
-}
+pub struct Health(ArcSwap<Phase>);
 
 impl Health {
     #[must_use]
     pub fn new(phase: Phase) -> Self {
-        let writable = AtomicBool::new(phase.lets_write());
-        Self { phase: RwLock::new(phase), writable }
+        Self(ArcSwap::from_pointee(phase))
     }
 
     /// Moves on to `phase`. What is worse stays: a fleet that cannot keep
     /// messages does not become ready again without a restart. Returns whether
     /// this is the first word of it.
     pub fn set(&self, phase: Phase) -> bool {
-        let mut current = self.phase.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let improves = matches!(
-            (&*current, &phase),
-            (Phase::ReadOnly(_), Phase::Starting(_) | Phase::Ready | Phase::Degraded(_))
-                | (Phase::Degraded(_), Phase::Starting(_) | Phase::Ready)
-                | (Phase::Stopping, _)
-        );
-        let news = std::mem::discriminant(&*current) != std::mem::discriminant(&phase);
-        if !improves {
-            self.writable.store(phase.lets_write(), Ordering::Release);
-            *current = phase;
-        }
-        news && !improves
+        let phase = Arc::new(phase);
+        let before = self
+            .0
+            .rcu(|current| if stays(current, &phase) { current.clone() } else { phase.clone() });
+        let news = std::mem::discriminant(&*before) != std::mem::discriminant(&*phase);
+        news && !stays(&before, &phase)
     }
 
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.read().clone()
+        (**self.0.load()).clone()
     }
 
     /// Whether everything works; the error says what does not.
     pub fn ready(&self) -> Result<(), Unavailable> {
-        match &*self.read() {
+        match &**self.0.load() {
             Phase::Ready => Ok(()),
             Phase::Starting(reason) | Phase::ReadOnly(reason) | Phase::Degraded(reason) => {
                 Err(Unavailable(reason.clone()))
@@ -83,7 +66,7 @@ impl Health {
 
     /// Whether queries can be answered.
     pub fn can_read(&self) -> Result<(), Unavailable> {
-        match &*self.read() {
+        match &**self.0.load() {
             Phase::Starting(reason) => Err(Unavailable(reason.clone())),
             _ => Ok(()),
         }
@@ -91,18 +74,21 @@ impl Health {
 
     /// Whether messages can be accepted.
     pub fn can_write(&self) -> Result<(), Unavailable> {
-        if self.writable.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match &*self.read() {
+        match &**self.0.load() {
             Phase::Starting(reason) | Phase::ReadOnly(reason) => Err(Unavailable(reason.clone())),
             _ => Ok(()),
         }
     }
+}
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Phase> {
-        self.phase.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
+/// Whether `phase` would look better than what the fleet is in.
+fn stays(current: &Phase, phase: &Phase) -> bool {
+    matches!(
+        (current, phase),
+        (Phase::ReadOnly(_), Phase::Starting(_) | Phase::Ready | Phase::Degraded(_))
+            | (Phase::Degraded(_), Phase::Starting(_) | Phase::Ready)
+            | (Phase::Stopping, _)
+    )
 }
 
 #[cfg(test)]
