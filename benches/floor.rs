@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Parser;
-use downlink::app;
 use downlink::config::default_threads;
+use downlink::fleet::threading::Threading;
 use downlink::http::server::{ServerLimits, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +36,7 @@ struct Arguments {
 fn main() -> std::io::Result<()> {
     let Arguments { listen, threads } = Arguments::parse();
     let threads = threads.unwrap_or_else(default_threads).get();
-    app::runtime(threads).build()?.block_on(run(listen))
+    Threading::of(threads).runtime().build()?.block_on(run(listen))
 }
 
 async fn run(listen: SocketAddr) -> std::io::Result<()> {

@@ -167,7 +167,7 @@ fn admit_and_apply(roster: &mut Roster, channel: &Channel, number: u64) {
 fn take(roster: &mut Roster, message: Message) {
     match roster.admit(&message) {
         Admission::Accepted(ticket) => {
-            black_box(roster.apply(ticket, message.report, |_, _, _| {}));
+            black_box(roster.apply(ticket, message.report, &mut ()));
         }
         other => panic!("{message:?}: {other:?}"),
     }

@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::runtime;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
@@ -22,13 +21,12 @@ use crate::config::{Config, Durability};
 use crate::fleet::Fleet;
 use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
-use crate::fleet::inbox::{self, Inbox, Mail};
 use crate::fleet::limits::Quotas;
-use crate::fleet::partition::{Exit, Partition};
 use crate::fleet::restore::{Restored, restore};
 use crate::fleet::roster::Roster;
 use crate::fleet::routing::Router;
-use crate::fleet::version::{self, Changes};
+use crate::fleet::threading::Threading;
+use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::routes::{Service, routes};
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::Journal;
@@ -39,29 +37,8 @@ use crate::journal::sqlite::{self, CommitterThread, OpenError, Opened, Sync};
 /// How often a long recovery is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Connections with news that one look at the network gives one thread to deal
-/// with. What they send reaches the journal before it looks for more, and is
-/// being committed while it deals with those.
-const EVENTS_AT_ONCE: usize = 32;
-
 /// How often to look whether a thread that cannot be awaited has ended.
 const THREAD_POLL: Duration = Duration::from_millis(2);
-
-/// A runtime with so many threads, for [`run`]. One thread has no use for the
-/// scheduler that shares tasks among threads, and is fairer without it
-/// (decision 15).
-#[must_use]
-pub fn runtime(threads: usize) -> runtime::Builder {
-    let mut runtime = if threads == 1 {
-        let mut runtime = runtime::Builder::new_current_thread();
-        runtime.max_io_events_per_tick(EVENTS_AT_ONCE);
-        runtime
-    } else {
-        runtime::Builder::new_multi_thread()
-    };
-    runtime.worker_threads(threads).enable_all();
-    runtime
-}
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]
@@ -128,17 +105,21 @@ pub async fn run_with(
     shutdown: impl Future<Output = ()>,
     open: impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static,
 ) -> Result<(), AppError> {
+    let health = Arc::new(Health::new(Phase::Starting("the journal is being read".to_owned())));
+    let shape = Shape {
+        workers: config.workers,
+        inbox_capacity: config.inbox_capacity,
+        limits: config.limits,
+        threading: Threading::of(config.threads),
+    };
+    let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
     let context = RecoveryContext {
-        router: Router::new(config.workers),
-        quotas: Arc::new(Quotas::new(config.limits)),
-        health: Arc::new(Health::new(Phase::Starting("the journal is being read".to_owned()))),
+        router: idle.router().clone(),
+        quotas: idle.quotas().clone(),
+        health: health.clone(),
         interrupt: Arc::new(AtomicBool::new(false)),
     };
-    let health = context.health.clone();
     let interrupt = context.interrupt.clone();
-    let (inboxes, mails) = inbox::channels(config.workers, config.inbox_capacity);
-    let (version, changes) = version::counts(config.workers);
-    let fleet = Fleet::new(inboxes.clone(), context.router.clone(), health.clone(), version);
     let server = Server::start(&config, listener, fleet);
 
     let mut recovering = spawn_blocking(move || open(&context));
@@ -166,7 +147,7 @@ pub async fn run_with(
             return Err(AppError::Recovery(failure.to_string()));
         }
     };
-    let fleet = RunningFleet::start(&config, recovery, inboxes, mails, changes, &health);
+    let fleet = RunningFleet::start(&config, recovery, idle);
     health.set(Phase::Ready);
     info!(workers = config.workers, durability = ?config.durability, "ready");
 
@@ -271,47 +252,21 @@ impl Server {
 
 /// Workers, checkpoints and journal.
 struct RunningFleet {
-    /// Kept until the workers have ended: nobody may find an inbox closed that
-    /// was not told so.
-    inboxes: Arc<[Inbox]>,
-    stop_workers: Vec<oneshot::Sender<()>>,
-    workers: JoinHandle<()>,
+    workers: Workers,
     stop_checkpoints: watch::Sender<bool>,
     checkpoints: JoinHandle<()>,
     journal_thread: Option<CommitterThread>,
 }
 
 impl RunningFleet {
-    fn start(
-        config: &Config,
-        recovery: Recovery,
-        inboxes: Arc<[Inbox]>,
-        mails: Vec<Mail>,
-        changes: Vec<Changes>,
-        health: &Arc<Health>,
-    ) -> Self {
+    fn start(config: &Config, recovery: Recovery, idle: IdleWorkers) -> Self {
         let Recovery { journal, thread, rosters, backlog } = recovery;
-        let mut stop_workers = Vec::new();
-        let mut workers = JoinSet::new();
-        for (index, ((mail, changes), roster)) in
-            mails.into_iter().zip(changes).zip(rosters).enumerate()
-        {
-            let (journal, health) = (journal.clone(), health.clone());
-            let (sender, stop) = oneshot::channel();
-            stop_workers.push(sender);
-            let partition = Partition { index, mail, roster, journal, health, changes, stop };
-            workers.spawn(async move { (index, partition.run().await) });
-        }
+        let workers = idle.start(rosters, journal.clone());
         let (stop_checkpoints, stop) = watch::channel(false);
-        let checkpointer = Checkpointer::new(inboxes.clone(), journal, config.checkpoints);
-        Self {
-            inboxes,
-            stop_workers,
-            workers: tokio::spawn(watch_workers(workers, health.clone())),
-            stop_checkpoints,
-            checkpoints: tokio::spawn(checkpointer.run(backlog, stop)),
-            journal_thread: thread,
-        }
+        let checkpointer =
+            Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
+        let checkpoints = tokio::spawn(checkpointer.run(backlog, stop));
+        Self { workers, stop_checkpoints, checkpoints, journal_thread: thread }
     }
 
     /// Finishes everything that was accepted, and closes the journal.
@@ -321,13 +276,7 @@ impl RunningFleet {
         if let Err(failure) = self.checkpoints.await {
             error!(%failure, "the checkpoints died");
         }
-        for stop in self.stop_workers {
-            let _ = stop.send(());
-        }
-        if let Err(failure) = self.workers.await {
-            error!(%failure, "the watch over the workers died");
-        }
-        drop(self.inboxes);
+        self.workers.stop().await;
         // Ends once the last handle on the journal is dropped, as they are now.
         while self.journal_thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             sleep(THREAD_POLL).await;
@@ -335,18 +284,5 @@ impl RunningFleet {
         if let Some(Err(_)) = self.journal_thread.map(CommitterThread::join) {
             error!("the thread of the journal panicked");
         }
-    }
-}
-
-/// Joins the workers, and makes it known when one ends that should not.
-async fn watch_workers(mut workers: JoinSet<(usize, Exit)>, health: Arc<Health>) {
-    while let Some(ended) = workers.join_next().await {
-        let reason = match ended {
-            Ok((_, Exit::Stopped)) => continue,
-            Ok((index, exit)) => format!("partition {index} ended: {exit:?}"),
-            Err(failure) => format!("a partition died: {failure}"),
-        };
-        error!(%reason, "the fleet is incomplete; restart the service");
-        health.set(Phase::Degraded(reason));
     }
 }

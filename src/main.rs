@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use downlink::app;
 use downlink::config::{Config, LogFormat};
+use downlink::fleet::threading::Threading;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     start_logging(&config);
-    let mut runtime = app::runtime(config.threads);
+    let mut runtime = Threading::of(config.threads).runtime();
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
         let result = runtime.block_on(run(config));

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use downlink::fleet::checkpoint::{Checkpointer, Interval};
-use downlink::fleet::inbox::Outcome;
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::health::{Health, Phase};
+use downlink::fleet::limits::Limits;
+use downlink::fleet::outcome::Outcome;
 use downlink::fleet::restore::restore;
-use downlink::fleet::routing::Router;
+use downlink::fleet::workers::{IdleWorkers, Shape};
 use downlink::journal::Journal;
 use proptest::prelude::*;
 use serde_json::Value;
-use support::fleet::{Shape, TestFleet, deadline, parse};
+use support::fleet::{TestFleet, deadline, parse, shape};
 use support::model::{Disk, ModelJournal};
 use support::{messages, oracle};
 use tokio::task::JoinHandle;
@@ -78,25 +79,23 @@ struct Running {
     fleet: TestFleet,
     sent: Vec<(Value, JoinHandle<Option<Outcome>>)>,
     checkpoint: Option<JoinHandle<()>>,
-    inboxes: Arc<[downlink::fleet::inbox::Inbox]>,
 }
 
 impl Running {
     fn start(disk: Disk, workers: usize) -> Self {
         let limits = Limits { buffered_per_rocket: 1000, buffered: 10_000, rockets: 1000 };
-        let quotas = Arc::new(Quotas::new(limits));
-        let router = Router::new(workers);
+        let health = Arc::new(Health::new(Phase::Ready));
+        let prepared = IdleWorkers::prepare(Shape { workers, limits, ..shape() }, health);
         let (rosters, _) = restore(
-            &router,
-            &quotas,
+            prepared.0.router(),
+            prepared.0.quotas(),
             |sink| disk.read(sink),
             |_| std::ops::ControlFlow::Continue(()),
         )
         .unwrap();
         let journal = ModelJournal::over(disk);
-        let shape = Shape { workers, limits, ..Shape::default() };
-        let (fleet, inboxes) = TestFleet::resume(shape, journal.clone(), router, rosters);
-        Self { journal, fleet, sent: Vec::new(), checkpoint: None, inboxes }
+        let fleet = TestFleet::resume(prepared, rosters, journal.clone());
+        Self { journal, fleet, sent: Vec::new(), checkpoint: None }
     }
 
     fn send(&mut self, message: &Value) {
@@ -110,7 +109,7 @@ impl Running {
         if self.checkpoint.as_ref().is_none_or(JoinHandle::is_finished) {
             let interval = Interval { records: u64::MAX, time: Duration::MAX };
             let journal: Arc<dyn Journal> = self.journal.clone();
-            let mut checkpointer = Checkpointer::new(self.inboxes.clone(), journal, interval);
+            let mut checkpointer = Checkpointer::new(self.fleet.mailboxes(), journal, interval);
             self.checkpoint = Some(tokio::spawn(async move {
                 // Fails when the fleet crashes first.
                 let _ = checkpointer.checkpoint().await;

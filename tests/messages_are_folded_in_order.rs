@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use downlink::fleet::handle::SubmitError;
-use downlink::fleet::inbox::Outcome;
+use downlink::fleet::outcome::Outcome;
 use downlink::fleet::view::Lookup;
+use downlink::fleet::workers::Shape;
 use downlink::journal::Journal;
 use downlink::journal::memory::MemoryJournal;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::fleet::{Shape, TestFleet, channel, deadline, name, parse};
+use support::fleet::{TestFleet, channel, deadline, name, parse, shape};
 use support::journal::{HeldJournal, Key};
 use support::{Request, Service, messages, oracle};
 
@@ -174,8 +175,7 @@ async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(),
         Some(held) => held.clone(),
         None => Arc::new(MemoryJournal),
     };
-    let shape = Shape { workers: scenario.workers, ..Shape::default() };
-    let fleet = TestFleet::start(shape, journal);
+    let fleet = TestFleet::start(Shape { workers: scenario.workers, ..shape() }, journal);
     let first_of: BTreeMap<Key, &Value> =
         scenario.arrivals.iter().rev().map(|message| (key(message), message)).collect();
 

@@ -5,10 +5,11 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use downlink::fleet::workers::Shape;
 use downlink::journal::memory::MemoryJournal;
 use downlink::journal::sqlite::OpenError;
 use serde_json::Value;
-use support::fleet::{Last, Shape, TestFleet, deadline, parse};
+use support::fleet::{Last, TestFleet, deadline, parse, shape};
 use support::journal::HeldJournal;
 use support::messages::{change_mission, launch, speed_up};
 use support::{Connection, Request, Response, Service, eventually, passing_problem, problem};
@@ -321,7 +322,7 @@ fn a_message_is_counted_before_the_rest_of_its_batch_is_applied() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_time().build().unwrap();
     runtime.block_on(async {
-        let shape = Shape { workers: 1, ..Shape::default() };
+        let shape = Shape { workers: 1, ..shape() };
         let test = TestFleet::start(shape, std::sync::Arc::new(MemoryJournal));
         let fleet = &test.fleet;
         for round in 0..ROUNDS {

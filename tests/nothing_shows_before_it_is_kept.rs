@@ -7,10 +7,11 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use downlink::fleet::handle::SubmitError;
-use downlink::fleet::inbox::{Outcome, Refusal};
+use downlink::fleet::outcome::{Outcome, Refusal};
 use downlink::fleet::view::Lookup;
+use downlink::fleet::workers::Shape;
 use serde_json::{Value, json};
-use support::fleet::{Shape, TestFleet, channel, deadline, parse};
+use support::fleet::{TestFleet, channel, deadline, parse, shape};
 use support::journal::HeldJournal;
 use support::messages::{launch, speed_up};
 use support::{Request, Service, eventually, passing_problem, problem};
@@ -36,7 +37,7 @@ fn not_kept(answer: Option<Answer>) -> bool {
 #[tokio::test]
 async fn a_message_neither_shows_nor_is_acknowledged_before_its_commit() {
     let journal = HeldJournal::new();
-    let fleet = TestFleet::start(Shape::default(), journal.clone());
+    let fleet = TestFleet::start(shape(), journal.clone());
     {
         let mut answer = pin!(fleet.fleet.submit(parse(&launch("a")), deadline()));
         assert_eq!(answer_so_far(&mut answer).await, None);
@@ -58,7 +59,7 @@ async fn a_message_neither_shows_nor_is_acknowledged_before_its_commit() {
 async fn a_repeat_is_not_acknowledged_before_the_commit_of_what_it_repeats() {
     for early in [false, true] {
         let journal = HeldJournal::new();
-        let fleet = TestFleet::start(Shape::default(), journal.clone());
+        let fleet = TestFleet::start(shape(), journal.clone());
         {
             let message = if early { speed_up("a", 5, 1) } else { launch("a") };
             let mut first = pin!(fleet.fleet.submit(parse(&message), deadline()));
@@ -80,7 +81,7 @@ async fn a_repeat_is_not_acknowledged_before_the_commit_of_what_it_repeats() {
 #[tokio::test]
 async fn a_repeat_of_what_is_lost_is_lost_too() {
     let journal = HeldJournal::new();
-    let fleet = TestFleet::start(Shape::default(), journal.clone());
+    let fleet = TestFleet::start(shape(), journal.clone());
     {
         let mut first = pin!(fleet.fleet.submit(parse(&launch("a")), deadline()));
         assert_eq!(answer_so_far(&mut first).await, None);
@@ -101,7 +102,7 @@ async fn a_repeat_of_what_is_lost_is_lost_too() {
 #[tokio::test]
 async fn nothing_behind_a_failed_commit_is_kept() {
     let journal = HeldJournal::new();
-    let fleet = TestFleet::start(Shape { workers: 1, ..Shape::default() }, journal.clone());
+    let fleet = TestFleet::start(Shape { workers: 1, ..shape() }, journal.clone());
     {
         let mut first = pin!(fleet.fleet.submit(parse(&launch("a")), deadline()));
         assert_eq!(answer_so_far(&mut first).await, None);

@@ -15,8 +15,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use super::inbox::Inbox;
-use super::query::Query;
+use super::mailbox::Mailbox;
+use super::order::Order;
 use crate::journal::{AppendError, Journal, Progress};
 
 /// How often to look whether a checkpoint is due.
@@ -35,7 +35,7 @@ pub struct Interval {
 /// what was not stored.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    #[error("partition {0} does not run any more, or has too many queries")]
+    #[error("partition {0} does not run any more")]
     Partition(usize),
     #[error(transparent)]
     Journal(#[from] AppendError),
@@ -43,7 +43,7 @@ pub enum CheckpointError {
 
 /// See the module.
 pub struct Checkpointer {
-    inboxes: Arc<[Inbox]>,
+    mailboxes: Arc<[Mailbox]>,
     journal: Arc<dyn Journal>,
     interval: Interval,
     /// The journal's progress when the last checkpoint began.
@@ -52,8 +52,8 @@ pub struct Checkpointer {
 
 impl Checkpointer {
     #[must_use]
-    pub fn new(inboxes: Arc<[Inbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
-        Self { inboxes, journal, interval, last: Progress::default() }
+    pub fn new(mailboxes: Arc<[Mailbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
+        Self { mailboxes, journal, interval, last: Progress::default() }
     }
 
     /// Makes checkpoints until told to stop, and a last one then; one at once
@@ -98,13 +98,13 @@ impl Checkpointer {
     /// [`CheckpointError`].
     pub async fn checkpoint(&mut self) -> Result<Progress, CheckpointError> {
         let progress = self.journal.progress();
-        let order = async |(partition, inbox): (usize, &Inbox)| {
+        let order = async |(partition, mailbox): (usize, &Mailbox)| {
             let (reply, done) = oneshot::channel();
             let gone = || CheckpointError::Partition(partition);
-            inbox.ask(Query::Checkpoint { reply }).map_err(|_| gone())?;
+            mailbox.order(Order::Snapshot { reply }).map_err(|_| gone())?;
             Ok::<(), CheckpointError>(done.await.map_err(|_| gone())??)
         };
-        try_join_all(self.inboxes.iter().enumerate().map(order)).await?;
+        try_join_all(self.mailboxes.iter().enumerate().map(order)).await?;
         self.journal.trim(progress.position).settled().await?;
         self.last = progress;
         Ok(progress)

@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::{Health, Unavailable};
-use super::inbox::{Inbox, Outcome, Refusal, Undelivered, Verdict};
+use super::mailbox::{Mailbox, Undelivered};
+use super::outcome::{Outcome, Refusal, Verdict};
 use super::query::{Page, Part, Query, Selection};
 use super::routing::Router;
 use super::version::Version;
@@ -22,7 +23,7 @@ use crate::telemetry::{Channel, Message};
 /// The fleet, as its users see it.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    inboxes: Arc<[Inbox]>,
+    mailboxes: Arc<[Mailbox]>,
     router: Router,
     health: Arc<Health>,
     version: Version,
@@ -104,16 +105,16 @@ impl From<Undelivered> for SubmitError {
 }
 
 impl Fleet {
-    /// A handle on the partitions behind `inboxes`, in order, whose changes
+    /// A handle on the partitions behind `mailboxes`, in order, whose changes
     /// `version` counts. There must be at least one.
     #[must_use]
     pub fn new(
-        inboxes: Arc<[Inbox]>,
+        mailboxes: Arc<[Mailbox]>,
         router: Router,
         health: Arc<Health>,
         version: Version,
     ) -> Self {
-        Self { inboxes, router, health, version }
+        Self { mailboxes, router, health, version }
     }
 
     /// Whether everything works.
@@ -129,9 +130,9 @@ impl Fleet {
         deadline: Instant,
     ) -> Result<Outcome, SubmitError> {
         self.health.can_write()?;
-        let inbox = &self.inboxes[self.router.route(&message.channel)];
+        let mailbox = &self.mailboxes[self.router.route(&message.channel)];
         let (reply, verdict) = oneshot::channel();
-        inbox.submit(message, reply).map_err(SubmitError::from)?;
+        mailbox.submit(message, reply).map_err(SubmitError::from)?;
         match timeout_at(deadline, verdict).await {
             Ok(Ok(verdict)) => Ok(verdict?),
             Ok(Err(_)) => Err(SubmitError::Lost),
@@ -148,7 +149,7 @@ impl Fleet {
     /// The number of partitions.
     #[must_use]
     pub fn partitions(&self) -> usize {
-        self.inboxes.len()
+        self.mailboxes.len()
     }
 
     /// Hands messages over that all belong to `partition`. Where there is no
@@ -158,7 +159,7 @@ impl Fleet {
         let count = messages.len();
         let (reply, verdicts) = oneshot::channel();
         let taken = self.health.can_write().map_err(SubmitError::from).and_then(|()| {
-            self.inboxes[partition].submit_many(messages, reply).map_err(Into::into)
+            self.mailboxes[partition].submit_many(messages, reply).map_err(Into::into)
         });
         HandedOver { count, taken, verdicts }
     }
@@ -171,7 +172,7 @@ impl Fleet {
     /// When a query of the whole fleet could not be answered.
     pub fn version(&self) -> Result<u64, QueryError> {
         self.health.can_read()?;
-        match self.inboxes.iter().position(Inbox::is_closed) {
+        match self.mailboxes.iter().position(Mailbox::is_closed) {
             Some(partition) => Err(QueryError::Stopped(partition)),
             None => Ok(self.version.sum()),
         }
@@ -214,7 +215,7 @@ impl Fleet {
     ) -> Result<Vec<T>, QueryError> {
         self.health.can_read()?;
         let ask = |partition| self.ask(partition, deadline, &query);
-        try_join_all((0..self.inboxes.len()).map(ask)).await
+        try_join_all((0..self.mailboxes.len()).map(ask)).await
     }
 
     async fn ask<T>(
@@ -224,7 +225,7 @@ impl Fleet {
         query: impl FnOnce(oneshot::Sender<T>) -> Query,
     ) -> Result<T, QueryError> {
         let (reply, answer) = oneshot::channel();
-        self.inboxes[partition].ask(query(reply)).map_err(|undelivered| match undelivered {
+        self.mailboxes[partition].ask(query(reply)).map_err(|undelivered| match undelivered {
             Undelivered::Full => QueryError::Busy(partition),
             Undelivered::Closed => QueryError::Stopped(partition),
         })?;

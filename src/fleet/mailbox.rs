@@ -1,22 +1,29 @@
-//! The bounded way to a partition. The only file that names flume.
+//! The bounded way to a partition: a [`Mailbox`] sends, its [`Inbox`] receives.
+//! The only file that names flume. Does not know what is done about it.
 //!
-//! Two lanes: messages, refused when the lane is full, and queries, so that a
-//! flood of messages does not shut readers out. Messages may come many at a
-//! time, and the lane's bound is in messages all the same. Senders can be cloned
-//! and receivers cannot: a partition's mail has one reader.
+//! Three lanes: messages, refused when the lane is full; queries, so that a
+//! flood of messages does not shut readers out; and orders, so that no crowd of
+//! readers keeps a checkpoint from happening. Messages may come many at a time,
+//! and the lane's bound is in messages all the same. Senders can be cloned and
+//! receivers cannot: a partition's inbox has one reader.
 
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
-use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::limits::Quota;
+use super::order::Order;
+use super::outcome::Verdict;
 use super::query::Query;
 use crate::telemetry::Message;
 
 /// Most queries that wait for one partition; beyond it they are refused.
 const QUERY_LANE: usize = 1024;
+
+/// Most orders that wait for one partition. There is one at a time, unless a
+/// worker does not take it.
+const ORDER_LANE: usize = 1;
 
 /// Messages on their way to their partition, and where the verdicts go.
 #[derive(Debug)]
@@ -49,53 +56,23 @@ impl Submission {
     }
 }
 
-/// What became of a message.
-pub type Verdict = Result<Outcome, Refusal>;
-
-/// What accepting a message did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was next, and is part of the rocket's state now.
-    Applied,
-    /// It waits for an earlier one.
-    Buffered,
-    /// It was accepted before.
-    Duplicate,
-}
-
-/// Why a partition did not accept a message. Nothing was changed by it.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Refusal {
-    #[error(
-        "{limit} messages of this rocket wait for an earlier one already; send the missing one first"
-    )]
-    RocketBufferFull { limit: usize },
-    #[error(
-        "{limit} messages of the fleet wait for an earlier one already; send missing ones first"
-    )]
-    FleetBufferFull { limit: usize },
-    #[error("the fleet has {limit} rockets already, and takes no new one")]
-    FleetFull { limit: usize },
-    /// Also said of what was accepted for the moment, but not kept.
-    #[error("messages are not accepted any more: {0}")]
-    NotKept(String),
-}
-
 /// The sending side.
 #[derive(Clone, Debug)]
-pub struct Inbox {
+pub struct Mailbox {
     messages: flume::Sender<Submission>,
     /// Room for messages in the lane.
     room: Arc<Quota>,
     queries: flume::Sender<Query>,
+    orders: flume::Sender<Order>,
 }
 
 /// The receiving side, which belongs to one worker.
 #[derive(Debug)]
-pub struct Mail {
+pub struct Inbox {
     messages: flume::Receiver<Submission>,
     room: Arc<Quota>,
     queries: flume::Receiver<Query>,
+    orders: flume::Receiver<Order>,
 }
 
 /// Why something did not get into an inbox.
@@ -115,26 +92,25 @@ impl<T> From<flume::TrySendError<T>> for Undelivered {
     }
 }
 
-/// An inbox for at most `capacity` messages, and its reader's side.
+/// A mailbox for at most `capacity` messages, and its inbox.
 #[must_use]
-pub fn channel(capacity: usize) -> (Inbox, Mail) {
+pub fn channel(capacity: usize) -> (Mailbox, Inbox) {
     let (message_sender, message_receiver) = flume::bounded(capacity);
     let (query_sender, query_receiver) = flume::bounded(QUERY_LANE);
+    let (order_sender, order_receiver) = flume::bounded(ORDER_LANE);
     let room = Arc::new(Quota::new(capacity));
-    (
-        Inbox { messages: message_sender, room: room.clone(), queries: query_sender },
-        Mail { messages: message_receiver, room, queries: query_receiver },
-    )
+    let mailbox = Mailbox {
+        messages: message_sender,
+        room: room.clone(),
+        queries: query_sender,
+        orders: order_sender,
+    };
+    let inbox =
+        Inbox { messages: message_receiver, room, queries: query_receiver, orders: order_receiver };
+    (mailbox, inbox)
 }
 
-/// Inboxes for every partition, in order, with their readers' sides.
-#[must_use]
-pub fn channels(partitions: usize, capacity: usize) -> (Arc<[Inbox]>, Vec<Mail>) {
-    let (inboxes, mails): (Vec<_>, Vec<_>) = (0..partitions).map(|_| channel(capacity)).unzip();
-    (inboxes.into(), mails)
-}
-
-impl Inbox {
+impl Mailbox {
     /// Hands a message over, or refuses it at once.
     pub fn submit(
         &self,
@@ -178,6 +154,11 @@ impl Inbox {
         self.queries.try_send(query).map_err(Into::into)
     }
 
+    /// Gives an order, or is refused at once.
+    pub fn order(&self, order: Order) -> Result<(), Undelivered> {
+        self.orders.try_send(order).map_err(Into::into)
+    }
+
     /// Whether nobody reads it any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -185,7 +166,7 @@ impl Inbox {
     }
 }
 
-impl Mail {
+impl Inbox {
     /// How many messages the lane holds.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -211,13 +192,30 @@ impl Mail {
     pub fn waiting_queries(&self) -> impl Iterator<Item = Query> {
         self.queries.try_iter()
     }
+
+    /// Orders as they come; ends once every sender is gone.
+    pub fn orders(&self) -> impl Stream<Item = Order> + Unpin {
+        self.orders.stream()
+    }
+
+    /// The orders that are there by now.
+    pub fn waiting_orders(&self) -> impl Iterator<Item = Order> {
+        self.orders.try_iter()
+    }
+
+    /// Lets others have their turn now and then. tokio's own channels count what
+    /// is taken from them against a task's budget; flume's do not.
+    pub async fn consume_budget(&self) {
+        tokio::task::consume_budget().await;
+    }
 }
 
-impl Drop for Mail {
+impl Drop for Inbox {
     fn drop(&mut self) {
         // What is queued would live as long as any sender does, and whoever
         // waits for its reply would wait as long.
         self.messages.drain().for_each(drop);
         self.queries.drain().for_each(drop);
+        self.orders.drain().for_each(drop);
     }
 }

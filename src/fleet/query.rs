@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::view::{Lookup, RocketView, Status};
-use crate::journal::AppendError;
 use crate::telemetry::{Channel, Timestamp};
 
 /// A question to one partition, and where its part of the answer goes.
@@ -19,9 +18,6 @@ pub enum Query {
     Rockets { selection: Arc<Selection>, reply: oneshot::Sender<Part> },
     /// Missions in use; asked of every partition.
     Missions { reply: oneshot::Sender<Vec<Arc<str>>> },
-    /// An order rather than a question: store everything that changed by now.
-    /// Answered once that is durable.
-    Checkpoint { reply: oneshot::Sender<Result<(), AppendError>> },
 }
 
 /// Which launched rockets, in which order, and how many.
@@ -192,7 +188,10 @@ impl Sort {
     }
 
     fn key(self, rocket: &RocketView) -> SortKey {
-        let number = |n: u64| SortKey::Number(i64::try_from(n).unwrap_or(i64::MAX));
+        let number = |n: u64| {
+            let n = i64::try_from(n).expect("messages are numbered and counted below 2^63");
+            SortKey::Number(n)
+        };
         match self.field {
             Field::Id => SortKey::Nothing,
             Field::LaunchTime => SortKey::Time(rocket.launch_time),

@@ -9,6 +9,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::observer::Observer;
+use super::outcome::Outcome;
+use super::roster::slot::Slot;
+
 /// A partition's count, on cache lines of its own: the others' workers must
 /// not wait for it.
 #[derive(Debug, Default)]
@@ -31,9 +35,16 @@ pub fn counts(partitions: usize) -> (Version, Vec<Changes>) {
     (version, changes)
 }
 
+impl Observer for Changes {
+    fn taken(&mut self, _: Slot, outcome: Outcome) {
+        if outcome != Outcome::Duplicate {
+            self.count_one();
+        }
+    }
+}
+
 impl Changes {
-    /// Counts one more change.
-    pub fn note(&mut self) {
+    fn count_one(&mut self) {
         let Count(count) = &*self.0;
         // Nobody else writes it, so this needs no locked addition.
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Release);

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::routes::{Context, json};
 use crate::fleet::Fleet;
 use crate::fleet::handle::{HandedOver, SubmitError};
-use crate::fleet::inbox::Outcome;
+use crate::fleet::outcome::Outcome;
 use crate::telemetry::{Message, wire};
 
 /// Most errors shown in an answer: those of the first lines.

@@ -12,7 +12,7 @@ use super::head::Head;
 use super::problem::Problem;
 use super::routes::Context;
 use super::{body, bulk};
-use crate::fleet::inbox::Outcome;
+use crate::fleet::outcome::Outcome;
 use crate::telemetry::wire;
 
 /// Takes one message in, or many.

@@ -9,7 +9,7 @@ use warp::reply::Response;
 
 use crate::fleet::handle::{QueryError, SubmitError};
 use crate::fleet::health::Unavailable;
-use crate::fleet::inbox::Refusal;
+use crate::fleet::outcome::Refusal;
 use crate::telemetry::wire::WireError;
 
 /// Seconds after which a refused client may try again: the time in which an

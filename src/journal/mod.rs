@@ -62,8 +62,11 @@ pub enum Commit {
     Settled,
     /// Resolves once it is durable, or certain not to be acknowledged. A sender
     /// that is dropped means the same as a failure.
-    Pending(oneshot::Receiver<Result<(), AppendError>>),
+    Pending(CommitResult),
 }
+
+/// Where the fate of what was handed over arrives.
+pub type CommitResult = oneshot::Receiver<Result<(), AppendError>>;
 
 /// The journal could not make something durable, and will take nothing more.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -5,30 +5,18 @@ use std::sync::Arc;
 
 use downlink::fleet::Fleet;
 use downlink::fleet::health::{Health, Phase};
-use downlink::fleet::inbox::{self, Inbox, Mail, Outcome};
-use downlink::fleet::limits::{Limits, Quotas};
-use downlink::fleet::partition::{Exit, Partition};
+use downlink::fleet::limits::Limits;
+use downlink::fleet::mailbox::{Inbox, Mailbox};
+use downlink::fleet::outcome::Outcome;
 use downlink::fleet::roster::Roster;
-use downlink::fleet::routing::Router;
-use downlink::fleet::version;
+use downlink::fleet::threading::Threading;
+use downlink::fleet::workers::{IdleWorkers, Shape, Workers};
 use downlink::journal::Journal;
 use downlink::telemetry::{Channel, Message, wire};
 use serde_json::Value;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::PATIENCE;
-
-/// What a fleet is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    pub workers: usize,
-    pub inbox_capacity: usize,
-    pub limits: Limits,
-    /// Of the last worker.
-    pub last: Last,
-}
 
 /// What becomes of the mail of the last worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,72 +28,66 @@ pub enum Last {
     Gone,
 }
 
-impl Default for Shape {
-    fn default() -> Self {
-        Self {
-            workers: 2,
-            inbox_capacity: 10_000,
-            limits: Limits { buffered_per_rocket: 10_000, buffered: 100_000, rockets: 10_000 },
-            last: Last::Read,
-        }
+/// Small, and on several threads.
+pub fn shape() -> Shape {
+    Shape {
+        workers: 2,
+        inbox_capacity: 10_000,
+        limits: Limits { buffered_per_rocket: 10_000, buffered: 100_000, rockets: 10_000 },
+        threading: Threading::Several(2),
     }
 }
 
 pub struct TestFleet {
     pub fleet: Fleet,
     pub health: Arc<Health>,
-    workers: JoinSet<Exit>,
-    stop: Vec<oneshot::Sender<()>>,
-    unread: Vec<Mail>,
+    workers: Workers,
+    /// Held, so that nobody finds it closed.
+    _unread: Option<Inbox>,
 }
 
 impl TestFleet {
     /// Starts the workers on the current runtime.
     pub fn start(shape: Shape, journal: Arc<dyn Journal>) -> Self {
-        let quotas = Arc::new(Quotas::new(shape.limits));
-        let rosters = (0..shape.workers).map(|_| Roster::new(quotas.clone())).collect();
-        Self::resume(shape, journal, Router::new(shape.workers), rosters).0
+        Self::start_but(Last::Read, shape, journal)
     }
 
-    /// Starts the workers with rockets that they have already, and returns the
-    /// ways to them too.
-    pub fn resume(
-        shape: Shape,
-        journal: Arc<dyn Journal>,
-        router: Router,
-        rosters: Vec<Roster>,
-    ) -> (Self, Arc<[Inbox]>) {
+    /// As [`TestFleet::start`], but the last worker may be out of order.
+    pub fn start_but(last: Last, shape: Shape, journal: Arc<dyn Journal>) -> Self {
         let health = Arc::new(Health::new(Phase::Ready));
-        let (inboxes, mut mails) = inbox::channels(shape.workers, shape.inbox_capacity);
-        let mut unread = Vec::new();
-        match shape.last {
-            Last::Read => {}
-            Last::Unread => unread.extend(mails.pop()),
-            Last::Gone => drop(mails.pop()),
-        }
-        let (version, changes) = version::counts(shape.workers);
-        let mut stops = Vec::new();
-        let mut workers = JoinSet::new();
-        for (index, ((mail, changes), roster)) in
-            mails.into_iter().zip(changes).zip(rosters).enumerate()
-        {
-            let (journal, health) = (journal.clone(), health.clone());
-            let (sender, stop) = oneshot::channel();
-            stops.push(sender);
-            workers.spawn(Partition { index, mail, roster, journal, health, changes, stop }.run());
-        }
-        let fleet = Fleet::new(inboxes.clone(), router, health.clone(), version);
-        (Self { fleet, health, workers, stop: stops, unread }, inboxes)
+        let (mut idle, fleet) = IdleWorkers::prepare(shape, health.clone());
+        let unread = match last {
+            Last::Read => None,
+            Last::Unread => idle.unseat_last(),
+            Last::Gone => {
+                drop(idle.unseat_last());
+                None
+            }
+        };
+        let rosters = (0..idle.count()).map(|_| Roster::new(idle.quotas().clone())).collect();
+        let workers = idle.start(rosters, journal);
+        Self { fleet, health, workers, _unread: unread }
+    }
+
+    /// Starts workers that were prepared for a test, with what they had.
+    pub fn resume(
+        (idle, fleet): (IdleWorkers, Fleet),
+        rosters: Vec<Roster>,
+        journal: Arc<dyn Journal>,
+    ) -> Self {
+        let health = Arc::new(Health::new(Phase::Ready));
+        Self { fleet, health, workers: idle.start(rosters, journal), _unread: None }
+    }
+
+    /// The ways to the workers.
+    pub fn mailboxes(&self) -> Arc<[Mailbox]> {
+        self.workers.mailboxes().clone()
     }
 
     /// Stops the workers; every one must end as it was told.
-    pub async fn stop(mut self) {
-        for stop in self.stop {
-            let _ = stop.send(());
-        }
-        while let Some(exit) = self.workers.join_next().await {
-            assert_eq!(exit.unwrap(), Exit::Stopped);
-        }
+    pub async fn stop(self) {
+        self.workers.stop().await;
+        assert!(!matches!(self.health.phase(), Phase::Degraded(_)), "{:?}", self.health.phase());
     }
 
     /// Every launched rocket, as JSON, in launch order.

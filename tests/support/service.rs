@@ -8,6 +8,8 @@ use downlink::app::{self, Recovery, RecoveryContext};
 use downlink::config::{Config, Durability};
 use downlink::fleet::limits::Limits;
 use downlink::fleet::roster::Roster;
+use downlink::fleet::threading::Threading;
+use downlink::fleet::workers::Shape;
 use downlink::http::routes::{self as http, routes};
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::journal::Journal;
@@ -18,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::eventually;
-use super::fleet::{Last, Shape, TestFleet};
+use super::fleet::{Last, TestFleet};
 use super::http::{Connection, Request, Response, send};
 
 /// A running service. Must end well once it is told to, which it is at the
@@ -60,7 +62,9 @@ impl Service {
         let config = config(change);
         Self::spawn(async move |listener, stopped| {
             let Config { workers, inbox_capacity, limits, .. } = config;
-            let fleet = TestFleet::start(Shape { workers, inbox_capacity, limits, last }, journal);
+            let threading = Threading::of(config.threads);
+            let shape = Shape { workers, inbox_capacity, limits, threading };
+            let fleet = TestFleet::start_but(last, shape, journal);
             let limits = ServerLimits {
                 max_connections: config.http.max_connections,
                 idle_timeout: config.http.idle_timeout,

@@ -4,7 +4,7 @@
 //! rocket, so that a place takes little more than the 4 bytes of its slot; a
 //! B-tree that held keys took a hundred. Rockets are never removed.
 
-use super::roster::Slot;
+use super::slot::Slot;
 
 /// Most slots in a block: what an insertion may have to move.
 const BLOCK: usize = 512;

@@ -5,23 +5,35 @@
 //! accepted and changes nothing that a reader sees; [`Roster::apply`] folds it
 //! in. Several batches may be between the two, so what is admitted and not yet
 //! applied is counted, and the bounds hold for both together.
+//!
+//! * [`slot`]: where a rocket stands; `chunked`: the list that slots are in.
+//! * `tracked`: one rocket as it is kept here.
+//! * `launch_order`: which rocket was launched before which.
+//! * `snapshot`: what a checkpoint stores, and back.
+
+mod chunked;
+mod launch_order;
+pub mod slot;
+mod snapshot;
+mod tracked;
 
 use std::sync::Arc;
 
 use ahash::{AHashMap, RandomState};
 use hashbrown::HashTable;
 
-use super::inbox::{Outcome, Refusal};
-use super::launch_order::{LaunchOrder, Place as LaunchPlace};
+use self::chunked::Chunked;
+use self::launch_order::{LaunchOrder, Place as LaunchPlace};
+use self::slot::Slot;
+use self::tracked::{Tracked, launch_key};
 use super::limits::Quotas;
+use super::observer::{Folded, Observer};
+use super::outcome::{Outcome, Refusal};
 use super::query::{Filter, Part, Position, Selection, SortKey};
 use super::view::{Lookup, RocketView, Status};
-use crate::telemetry::reorder::{Place, Reorder};
-use crate::telemetry::rocket::{Anomaly, Effect, Rocket, Vocabulary};
-use crate::telemetry::{Channel, Message, Report, Timestamp};
-
-/// A rocket's place in its roster; stays the same as long as the roster lives.
-pub type Slot = u32;
+use crate::telemetry::reorder::Place;
+use crate::telemetry::rocket::{Effect, Vocabulary};
+use crate::telemetry::{Channel, Message, Report};
 
 /// A message that was let in, on its way to [`Roster::apply`].
 #[derive(Clone, Copy, Debug)]
@@ -42,26 +54,16 @@ pub enum Admission {
 
 /// See the module.
 pub struct Roster {
-    pub(super) rockets: Chunked<Tracked>,
+    rockets: Chunked<Tracked>,
     /// Slots, found by channel.
     by_channel: Vec<HashTable<Slot>>,
     /// Slots of launched rockets.
     launch_order: LaunchOrder,
-    pub(super) vocabulary: Vocabulary,
+    vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
     admitted: AHashMap<Slot, Admitted>,
-    pub(super) quotas: Arc<Quotas>,
+    quotas: Arc<Quotas>,
     hasher: RandomState,
-}
-
-pub(super) struct Tracked {
-    pub channel: Channel,
-    pub reorder: Reorder,
-    pub rocket: Rocket,
-    /// The rocket's number in the journal's store.
-    pub row_id: u32,
-    /// Whether it changed since it was stored last.
-    pub changed: bool,
 }
 
 /// What is admitted of one rocket's messages and not applied yet.
@@ -158,28 +160,27 @@ impl Roster {
     }
 
     /// Folds an admitted message in, with every message that waited for it.
-    /// `strange` hears of each anomaly.
+    /// `observer` hears of all of it.
     pub fn apply(
         &mut self,
         ticket: Ticket,
         report: Report,
-        mut strange: impl FnMut(&Channel, u64, Anomaly),
+        observer: &mut impl Observer,
     ) -> Outcome {
-        self.settle(ticket);
-        let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(ticket.slot);
+        self.count_out(ticket);
+        let Ticket { slot, .. } = ticket;
+        let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(slot);
         let (mut passed, mut launched) = (0, false);
         let place = reorder.offer(report, |report| {
             passed += 1;
-            let number = report.number;
-            match rocket.apply(report, &mut self.vocabulary) {
-                Effect::Launched => launched = true,
-                Effect::Updated => {}
-                Effect::Anomaly(anomaly) => strange(channel, number, anomaly),
-            }
+            let Report { number, time, .. } = report;
+            let effect = rocket.apply(report, &mut self.vocabulary);
+            launched |= effect == Effect::Launched;
+            observer.folded(&Folded { slot, channel, number, time, effect });
         });
         *changed |= place != Place::Known;
         if launched {
-            self.put_in_launch_order(ticket.slot);
+            self.put_in_launch_order(slot);
         }
         // Room in the buffers that is free now: that of the messages which
         // waited until now, and that of this one if it need not wait.
@@ -196,15 +197,18 @@ impl Roster {
         if released > 0 {
             self.quotas.buffered.give_back(released);
         }
-        match place {
+        let outcome = match place {
             Place::Next => Outcome::Applied,
             Place::Early => Outcome::Buffered,
             Place::Known => Outcome::Duplicate,
-        }
+        };
+        observer.taken(slot, outcome);
+        outcome
     }
 
     /// Counts a message out of what is in flight.
-    fn settle(&mut self, ticket: Ticket) {
+    fn count_out(&mut self, ticket: Ticket) {
+        // What is replayed was admitted in an earlier run.
         if let Some(admitted) = self.admitted.get_mut(&ticket.slot) {
             admitted.messages -= 1;
             admitted.early -= usize::from(ticket.early);
@@ -215,13 +219,13 @@ impl Roster {
     }
 
     /// Puts a rocket that is launched now into the order of launches.
-    pub(super) fn put_in_launch_order(&mut self, slot: Slot) {
+    fn put_in_launch_order(&mut self, slot: Slot) {
         let rockets = &self.rockets;
         let launched = launch_key(rockets, slot);
         self.launch_order.insert(slot, |other| launch_key(rockets, other) < launched);
     }
 
-    pub(super) fn find(&self, channel: &Channel) -> Option<Slot> {
+    fn find(&self, channel: &Channel) -> Option<Slot> {
         let hash = self.hasher.hash_one(channel);
         let is_it = |&slot: &Slot| self.rockets.get(slot).channel == *channel;
         self.by_channel[piece(hash)].find(hash, is_it).copied()
@@ -233,7 +237,7 @@ impl Roster {
         Some(self.push(Tracked::new(channel, row_id)))
     }
 
-    pub(super) fn push(&mut self, tracked: Tracked) -> Slot {
+    fn push(&mut self, tracked: Tracked) -> Slot {
         let hash = self.hasher.hash_one(&tracked.channel);
         let slot = self.rockets.push(tracked);
         let hash_of = |&slot: &Slot| self.hasher.hash_one(&self.rockets.get(slot).channel);
@@ -270,7 +274,7 @@ impl Roster {
     /// The number of slots; each below it holds a rocket, launched or not.
     #[must_use]
     pub fn slots(&self) -> Slot {
-        self.rockets.len
+        self.rockets.len()
     }
 
     /// The rocket at `slot` as a reader sees it; `None` before its launch.
@@ -317,66 +321,13 @@ impl Roster {
 
 impl Ticket {
     /// For a message that was accepted in an earlier run.
-    pub(super) fn unreserved(slot: Slot) -> Self {
+    fn unreserved(slot: Slot) -> Self {
         Self { slot, early: false }
     }
-}
-
-impl Tracked {
-    pub(super) fn new(channel: Channel, row_id: u32) -> Self {
-        Self { channel, reorder: Reorder::new(), rocket: Rocket::default(), row_id, changed: false }
-    }
-
-    /// Whether nothing was applied or buffered yet.
-    fn is_blank(&self) -> bool {
-        self.reorder.next() == 1 && self.reorder.buffered() == 0
-    }
-}
-
-/// What launched rockets are ordered by.
-fn launch_key(rockets: &Chunked<Tracked>, slot: Slot) -> (Timestamp, &Channel) {
-    let Tracked { channel, rocket, .. } = rockets.get(slot);
-    // All that are asked about are launched.
-    let time = rocket.flight.as_ref().map_or(Timestamp::EPOCH, |flight| flight.launch_time);
-    (time, channel)
 }
 
 /// The piece of the channel index that a hash belongs to. The table within
 /// uses the lowest and the highest bits, so this takes some between.
 fn piece(hash: u64) -> usize {
     (hash >> 40) as usize % INDEX_PIECES
-}
-
-/// A list that grows a chunk at a time, so that it never moves what it holds.
-pub(super) struct Chunked<T> {
-    chunks: Vec<Vec<T>>,
-    len: u32,
-}
-
-const CHUNK: u32 = 1024;
-
-impl<T> Default for Chunked<T> {
-    fn default() -> Self {
-        Self { chunks: Vec::new(), len: 0 }
-    }
-}
-
-impl<T> Chunked<T> {
-    fn push(&mut self, item: T) -> u32 {
-        let at = self.len;
-        if at.is_multiple_of(CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK as usize));
-        }
-        self.chunks[(at / CHUNK) as usize].push(item);
-        self.len += 1;
-        at
-    }
-
-    pub(super) fn get(&self, at: u32) -> &T {
-        &self.chunks[(at / CHUNK) as usize][(at % CHUNK) as usize]
-    }
-
-    pub(super) fn get_mut(&mut self, at: u32) -> &mut T {
-        &mut self.chunks[(at / CHUNK) as usize][(at % CHUNK) as usize]
-    }
 }

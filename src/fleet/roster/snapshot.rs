@@ -1,11 +1,13 @@
-//! A roster's way to the journal's store and back: what changed since the last
-//! checkpoint, and building a roster from what a restart recovered.
+//! Snapshots of a roster's rockets: of what changed since the last checkpoint,
+//! and back into a roster when a restart recovered them.
 //!
 //! What was accepted once is kept, so the bounds are counted here and not
 //! enforced: a fleet that was recovered under smaller bounds is over them until
 //! it shrinks.
 
-use super::roster::{Roster, Slot, Ticket, Tracked};
+use super::slot::Slot;
+use super::tracked::Tracked;
+use super::{Roster, Ticket};
 use crate::journal::RocketSnapshot;
 use crate::telemetry::Message;
 use crate::telemetry::reorder::Reorder;
@@ -87,7 +89,7 @@ impl Roster {
             let row_id = self.quotas.row_ids.give();
             self.push(Tracked::new(message.channel, row_id))
         });
-        // Anomalies were counted and logged when the message came.
-        self.apply(Ticket::unreserved(slot), message.report, |_, _, _| {});
+        // It was reported when the message came.
+        self.apply(Ticket::unreserved(slot), message.report, &mut ());
     }
 }

@@ -1,28 +1,29 @@
-//! Messages that are committed together, and whom to answer for each.
+//! Messages that are committed together, and whom to answer for each. Does not
+//! know what the answer is.
 
 use tokio::sync::oneshot;
 
-use super::inbox::Verdict;
-use super::roster::Ticket;
+use crate::fleet::outcome::Verdict;
+use crate::fleet::roster::Ticket;
 use crate::telemetry::Message;
 
 /// What one commit is about.
 #[derive(Default)]
-pub struct Batch {
+pub(super) struct Batch {
     /// Messages that were let in, in order.
     pub pending: Vec<Pending>,
     groups: Vec<Group>,
 }
 
 /// A message that was let in, waiting for its commit.
-pub struct Pending {
+pub(super) struct Pending {
     pub ticket: Ticket,
     pub message: Message,
     pub reply: ReplyTo,
 }
 
 /// Where a verdict goes.
-pub enum ReplyTo {
+pub(super) enum ReplyTo {
     Sender(oneshot::Sender<Verdict>),
     /// To a place among the verdicts of messages that came together.
     Group {
@@ -53,24 +54,24 @@ impl Batch {
         }
     }
 
-    /// Decides and answers every pending message, in order.
-    pub fn settle(mut self, mut decide: impl FnMut(Ticket, Message) -> Verdict) {
+    /// Decides and answers every pending message, in order, and then the groups.
+    pub fn decide_all(mut self, mut decide: impl FnMut(Ticket, Message) -> Verdict) {
         for Pending { ticket, message, reply } in std::mem::take(&mut self.pending) {
             let verdict = decide(ticket, message);
             self.answer(reply, verdict);
         }
-        self.close_groups();
+        self.answer_groups();
     }
 
     /// Answers the groups, all of whose messages are answered now.
-    pub fn close_groups(self) {
+    pub fn answer_groups(self) {
         for Group { verdicts, reply } in self.groups {
-            let verdicts: Option<Vec<_>> = verdicts.into_iter().collect();
-            debug_assert!(verdicts.is_some(), "every message of a group is answered");
-            // Without an answer, whoever waits hears that it was lost.
-            if let Some(verdicts) = verdicts {
-                let _ = reply.send(verdicts);
-            }
+            let verdicts = verdicts
+                .into_iter()
+                .map(|verdict| verdict.expect("every message of a group was answered"))
+                .collect();
+            // A caller that gave up waiting will send its messages again.
+            let _ = reply.send(verdicts);
         }
     }
 }

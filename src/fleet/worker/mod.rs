@@ -6,28 +6,47 @@
 //! Repeats of what is durable are acknowledged at once; repeats of what
 //! is still being committed travel behind it and are told apart when they are
 //! applied.
+//!
+//! This file owns the turns: what is done in which order. It does not own how a
+//! message is ordered and folded (`roster`), or how it becomes durable
+//! (`journal`).
+//!
+//! * `batch`: messages that are committed together, and whom to answer.
+//! * `spin`: busy-polling for the end of a commit.
+//! * `scan`: a walk over the roster for a query that no index answers.
+//! * `snapshot`: a walk over the roster that stores what changed.
+//! * `anomalies`: the log of anomalies, an observer.
+
+mod anomalies;
+mod batch;
+mod scan;
+mod snapshot;
+mod spin;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::StreamExt;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tracing::{error, warn};
+use tracing::error;
 
-use super::batch::{Batch, Pending, ReplyTo};
+use self::anomalies::AnomalyLog;
+use self::batch::{Batch, Pending, ReplyTo};
+use self::scan::Scan;
+use self::snapshot::SnapshotWalk;
+use self::spin::Spin;
 use super::health::{Health, Phase};
-use super::inbox::{Mail, Outcome, Refusal, Submission};
+use super::mailbox::{Inbox, Submission};
+use super::order::Order;
+use super::outcome::{Outcome, Refusal};
 use super::query::Query;
-use super::roster::{Admission, Roster, Slot};
-use super::scan::Scan;
+use super::roster::{Admission, Roster};
+use super::threading::Threading;
 use super::version::Changes;
-use super::watch::Watch;
-use crate::journal::{AppendError, Commit, Journal, Record};
-use crate::telemetry::rocket::Anomaly;
-use crate::telemetry::{Channel, Message};
+use crate::journal::{AppendError, Commit, CommitResult, Journal, Record};
+use crate::telemetry::Message;
 
 /// A batch takes no more submissions from so many messages on, so that queries
 /// get their turn between.
@@ -42,19 +61,6 @@ const MAX_QUERIES: usize = 64;
 /// this smaller too: whoever bounds what may wait means all of it.
 const MAX_IN_FLIGHT: usize = 16 * MAX_BATCH;
 
-/// A worker and all that it owns.
-pub struct Partition {
-    /// Its number, from 0.
-    pub index: usize,
-    pub mail: Mail,
-    pub roster: Roster,
-    pub journal: Arc<dyn Journal>,
-    pub health: Arc<Health>,
-    pub changes: Changes,
-    /// Told when the worker is to finish what it has and end.
-    pub stop: oneshot::Receiver<()>,
-}
-
 /// How a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -64,140 +70,156 @@ pub enum Exit {
     Abandoned,
 }
 
-type Fate = oneshot::Receiver<Result<(), AppendError>>;
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    pub journal: Arc<dyn Journal>,
+    pub health: Arc<Health>,
+    pub threading: Threading,
+}
+
+/// A worker and all that it owns.
+pub struct Worker {
+    inbox: Inbox,
+    /// Told when the worker is to finish what it has and end.
+    stop: oneshot::Receiver<()>,
+    partition: Partition,
+}
 
 /// A batch that the journal has.
 struct InFlight {
-    commit: Fate,
+    commit: CommitResult,
     batch: Batch,
 }
 
-/// A checkpoint in progress: a walk over all rockets that stores the changed
-/// ones slice by slice, one slice at a time.
-struct Sweep {
-    /// Batches that were in flight when it was ordered, and still are. What
-    /// they change must be stored too.
-    behind: usize,
-    next: Slot,
-    storing: Option<Fate>,
-    reply: oneshot::Sender<Result<(), AppendError>>,
+/// The commit of the oldest batch in flight.
+fn oldest(in_flight: &mut VecDeque<InFlight>) -> Option<&mut CommitResult> {
+    in_flight.front_mut().map(|oldest| &mut oldest.commit)
 }
 
-impl Sweep {
-    fn can_go_on(&self) -> bool {
-        self.behind == 0 && self.storing.is_none()
-    }
+/// The slice of a checkpoint that is being stored.
+fn storing(snapshot: &mut Option<SnapshotWalk>) -> Option<&mut CommitResult> {
+    snapshot.as_mut()?.storing()
 }
 
-/// Waits for a fate; for ever if there is none to wait for.
-async fn settled(fate: Option<&mut Fate>) -> Result<(), AppendError> {
-    match fate {
-        Some(fate) => fate.await.unwrap_or_else(|_| Err(AppendError::gone())),
+/// Waits for a commit; for ever if there is none to wait for.
+async fn committed(commit: Option<&mut CommitResult>) -> Result<(), AppendError> {
+    match commit {
+        Some(commit) => commit.await.unwrap_or_else(|_| Err(AppendError::gone())),
         None => std::future::pending().await,
     }
 }
 
-impl Partition {
-    /// Runs until it is told to stop or nobody can reach it.
-    pub async fn run(self) -> Exit {
-        let Self { index, mail, roster, journal, health, changes, mut stop } = self;
-        let mut worker = Worker {
+impl Worker {
+    /// The worker of the partition number `index`, from 0, that reads `inbox`
+    /// until `stop` is told.
+    #[must_use]
+    pub fn new(
+        index: usize,
+        inbox: Inbox,
+        roster: Roster,
+        changes: Changes,
+        stop: oneshot::Receiver<()>,
+        shared: Shared,
+    ) -> Self {
+        let partition = Partition {
             roster,
-            journal,
-            health,
-            changes,
             in_flight: VecDeque::new(),
             messages_in_flight: 0,
-            most_in_flight: MAX_IN_FLIGHT.min(mail.capacity()),
-            watch: Watch::from(Instant::now()),
+            most_in_flight: MAX_IN_FLIGHT.min(inbox.capacity()),
+            spin: Spin::from(Instant::now()),
             scans: VecDeque::new(),
-            sweep: None,
+            snapshot: None,
             failed: None,
-            anomalies: AnomalyLog::new(index),
+            observers: (changes, AnomalyLog::new(index)),
+            shared,
         };
-        // These live across turns: most turns are for one message, and to put
-        // one's name down anew with everybody else would cost more than that.
-        let (mut messages, mut queries) = (mail.messages(), mail.queries());
-        let shares_threads = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        Self { inbox, stop, partition }
+    }
+
+    /// Runs until it is told to stop or nobody can reach it.
+    pub async fn run(self) -> Exit {
+        let Self { inbox, mut stop, mut partition } = self;
+        let threading = partition.shared.threading;
+        // These live across turns: most turns are for one message, and to leave
+        // new wakers in all of them would cost more than that.
+        let (mut messages, mut queries) = (inbox.messages(), inbox.queries());
+        let mut orders = inbox.orders();
         let exit = loop {
             tokio::select! {
                 biased;
-                result = settled(worker.in_flight.front_mut().map(|batch| &mut batch.commit)) => {
-                    worker.finish(result);
-                }
-                submission = messages.next(), if worker.takes_messages() => match submission {
+                result = committed(oldest(&mut partition.in_flight)) => partition.finish(result),
+                submission = messages.next(), if partition.takes_messages() => match submission {
                     Some(first) => {
-                        // Whoever is about to hand something over goes first: one
-                        // turn for many messages instead of one for each. One
-                        // thread alone has it in that order anyway.
-                        if shares_threads {
+                        if threading.yields_before_a_batch() {
                             yield_now().await;
                         }
-                        worker.take(first, &mail);
+                        partition.take(first, &inbox);
                     }
                     None => break Exit::Abandoned,
                 },
                 query = queries.next() => match query {
-                    Some(query) => worker.answer(query),
+                    Some(query) => partition.answer(query),
                     None => break Exit::Abandoned,
                 },
-                result = settled(worker.sweep.as_mut().and_then(|sweep| sweep.storing.as_mut())) => {
-                    worker.stored(result);
-                }
-                () = std::future::ready(()), if worker.has_more_to_do() => {}
-                () = yield_now(), if !shares_threads && worker.watches_commit() => {}
+                result = committed(storing(&mut partition.snapshot)) => partition.slice_stored(result),
+                order = orders.next() => match order {
+                    Some(order) => partition.obey(order),
+                    None => break Exit::Abandoned,
+                },
+                () = std::future::ready(()), if partition.has_more_to_do() => {}
+                () = yield_now(), if threading.busy_polls() && partition.spins() => {}
                 _ = &mut stop => break Exit::Stopped,
             }
             // Whichever it was, everything else gets its turn too.
-            worker.answer_waiting(&mail);
-            worker.scan();
-            worker.sweep();
-            // flume does not take part in tokio's cooperative scheduling.
-            tokio::task::consume_budget().await;
+            partition.answer_waiting(&inbox);
+            partition.step_scan();
+            partition.step_snapshot();
+            inbox.consume_budget().await;
         };
-        drop((messages, queries));
-        worker.wind_up(&mail).await;
+        drop((messages, queries, orders));
+        partition.wind_up(&inbox).await;
         exit
     }
 }
 
-struct Worker {
+/// What a worker works on, a step at a time.
+struct Partition {
     roster: Roster,
-    journal: Arc<dyn Journal>,
-    health: Arc<Health>,
-    changes: Changes,
     in_flight: VecDeque<InFlight>,
     messages_in_flight: usize,
     most_in_flight: usize,
     /// For the commit of the oldest batch in flight.
-    watch: Watch,
+    spin: Spin,
     scans: VecDeque<Scan>,
-    sweep: Option<Sweep>,
+    snapshot: Option<SnapshotWalk>,
     /// Why nothing can be kept any more.
-    failed: Option<String>,
-    anomalies: AnomalyLog,
+    failed: Option<AppendError>,
+    /// Whoever hears of what is applied: the seam is [`super::observer`].
+    observers: (Changes, AnomalyLog),
+    shared: Shared,
 }
 
-impl Worker {
+impl Partition {
     fn takes_messages(&self) -> bool {
         self.messages_in_flight < self.most_in_flight
     }
 
     /// Whether there is work that waits for nothing but its turn.
     fn has_more_to_do(&self) -> bool {
-        !self.scans.is_empty() || self.sweep.as_ref().is_some_and(Sweep::can_go_on)
+        !self.scans.is_empty() || self.snapshot.as_ref().is_some_and(SnapshotWalk::can_go_on)
     }
 
-    /// Whether to look for the end of the commit again, and not to sleep.
-    fn watches_commit(&self) -> bool {
-        self.watch.goes_on(self.messages_in_flight, Instant::now())
+    /// Whether to ask for the end of the commit again, and not to sleep.
+    fn spins(&self) -> bool {
+        self.spin.goes_on(self.messages_in_flight, Instant::now())
     }
 
     /// Takes `first` and what else is in the inbox as one batch.
-    fn take(&mut self, first: Submission, mail: &Mail) {
+    fn take(&mut self, first: Submission, inbox: &Inbox) {
         let mut batch = Batch::default();
         let mut messages = 0;
-        for submission in std::iter::once(first).chain(mail.waiting_messages()) {
+        for submission in std::iter::once(first).chain(inbox.waiting_messages()) {
             messages += submission.len();
             match submission {
                 Submission::One { message, reply } => {
@@ -215,15 +237,15 @@ impl Worker {
             }
         }
         if batch.pending.is_empty() {
-            batch.close_groups();
+            batch.answer_groups();
             return;
         }
         let records = &mut batch.pending.iter().map(|pending| Record::Message(&pending.message));
-        match self.journal.append(records) {
+        match self.shared.journal.append(records) {
             Commit::Settled => self.apply(batch),
             Commit::Pending(commit) => {
                 if self.in_flight.is_empty() {
-                    self.watch = Watch::from(Instant::now());
+                    self.spin = Spin::from(Instant::now());
                 }
                 self.messages_in_flight += batch.pending.len();
                 self.in_flight.push_back(InFlight { commit, batch });
@@ -232,12 +254,12 @@ impl Worker {
     }
 
     fn admit(&mut self, message: Message, reply: ReplyTo, batch: &mut Batch) {
-        let verdict = if let Some(reason) = &self.failed {
+        let verdict = if let Some(failure) = &self.failed {
             // What was durable before is known to be, all the same.
             if self.roster.knows(&message) {
                 Ok(Outcome::Duplicate)
             } else {
-                Err(Refusal::NotKept(reason.clone()))
+                Err(Refusal::NotKept(failure.to_string()))
             }
         } else {
             match self.roster.admit(&message) {
@@ -254,45 +276,36 @@ impl Worker {
 
     /// Deals with the oldest batch in flight, whose commit ended with `result`.
     fn finish(&mut self, result: Result<(), AppendError>) {
-        let Some(InFlight { batch, .. }) = self.in_flight.pop_front() else { return };
+        let InFlight { batch, .. } =
+            self.in_flight.pop_front().expect("a commit that ended was in flight");
         self.messages_in_flight -= batch.pending.len();
-        self.watch = Watch::from(Instant::now());
-        if let Some(sweep) = &mut self.sweep {
-            sweep.behind = sweep.behind.saturating_sub(1);
-        }
+        self.spin = Spin::from(Instant::now());
         match result {
             Ok(()) => self.apply(batch),
             Err(failure) => {
-                self.fail(&failure);
                 let refusal = Refusal::NotKept(failure.to_string());
-                batch.settle(|_, _| Err(refusal.clone()));
+                self.fail(failure);
+                batch.decide_all(|_, _| Err(refusal.clone()));
             }
+        }
+        if let Some(walk) = &mut self.snapshot {
+            walk.batch_applied();
         }
     }
 
     fn apply(&mut self, batch: Batch) {
-        batch.settle(|ticket, message| {
-            let anomalies = &mut self.anomalies;
-            let outcome = self.roster.apply(ticket, message.report, |channel, number, anomaly| {
-                anomalies.note(channel, number, anomaly);
-            });
-            // Before its sender hears of it.
-            if outcome != Outcome::Duplicate {
-                self.changes.note();
-            }
-            Ok(outcome)
-        });
+        let Self { roster, observers, .. } = self;
+        batch.decide_all(|ticket, message| Ok(roster.apply(ticket, message.report, observers)));
     }
 
     /// Nothing is kept from now on. Only a restart helps: what the journal holds
     /// is not known any more.
-    fn fail(&mut self, failure: &AppendError) {
-        let reason = failure.to_string();
-        // Every partition finds out for itself; once is enough in the log.
-        if self.health.set(Phase::ReadOnly(reason.clone())) {
-            error!(%reason, "messages are not accepted any more; restart the service");
+    fn fail(&mut self, failure: AppendError) {
+        // Every partition hears of it for itself; once is enough in the log.
+        if self.shared.health.set(Phase::ReadOnly(failure.to_string())) {
+            error!(reason = %failure, "messages are not accepted any more; restart the service");
         }
-        self.failed = Some(reason);
+        self.failed = Some(failure);
     }
 
     fn answer(&mut self, query: Query) {
@@ -303,119 +316,72 @@ impl Worker {
             Query::Rockets { selection, reply } if selection.is_indexed() => {
                 drop(reply.send(self.roster.by_launch(&selection)));
             }
-            Query::Checkpoint { reply } => {
-                self.sweep =
-                    Some(Sweep { behind: self.in_flight.len(), next: 0, storing: None, reply });
-            }
             Query::Rockets { selection, reply } => {
                 self.scans.push_back(Scan::new(selection, reply));
             }
         }
     }
 
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Snapshot { reply } => {
+                self.snapshot = Some(SnapshotWalk::new(self.in_flight.len(), reply));
+            }
+        }
+    }
+
     /// Answers some of the queries that wait, and puts walks in line.
-    fn answer_waiting(&mut self, mail: &Mail) {
-        for query in mail.waiting_queries().take(MAX_QUERIES) {
+    fn answer_waiting(&mut self, inbox: &Inbox) {
+        for query in inbox.waiting_queries().take(MAX_QUERIES) {
             self.answer(query);
         }
     }
 
     /// Takes the walk that waited longest one slice further.
-    fn scan(&mut self) {
+    fn step_scan(&mut self) {
         let rest = self.scans.pop_front().and_then(|scan| scan.step(&self.roster));
         self.scans.extend(rest);
     }
 
     /// Stores the next slice of a checkpoint, if it is its turn.
-    fn sweep(&mut self) {
-        let Some(mut sweep) = self.sweep.take_if(|sweep| sweep.can_go_on()) else { return };
-        if sweep.next == self.roster.slots() {
-            let result = self.failed.clone().map_or(Ok(()), |reason| Err(AppendError(reason)));
-            // Whoever ordered it may have given up waiting.
-            let _ = sweep.reply.send(result);
-            return;
+    fn step_snapshot(&mut self) {
+        let Some(walk) = self.snapshot.take_if(|walk| walk.can_go_on()) else { return };
+        match &self.failed {
+            Some(failure) => walk.end(Err(failure.clone())),
+            None => self.snapshot = walk.step(&mut self.roster, &*self.shared.journal),
         }
-        let (slice, next) = self.roster.take_changed(sweep.next);
-        sweep.next = next;
-        if !slice.is_empty()
-            && let Commit::Pending(fate) = self.journal.store(slice)
-        {
-            sweep.storing = Some(fate);
-        }
-        self.sweep = Some(sweep);
     }
 
     /// The slice that was being stored is, or is not.
-    fn stored(&mut self, result: Result<(), AppendError>) {
-        match (&mut self.sweep, result) {
-            (Some(sweep), Ok(())) => sweep.storing = None,
-            (_, Ok(())) => {}
-            (_, Err(failure)) => {
-                self.fail(&failure);
-                if let Some(sweep) = self.sweep.take() {
-                    let _ = sweep.reply.send(Err(failure));
-                }
+    fn slice_stored(&mut self, result: Result<(), AppendError>) {
+        let mut walk = self.snapshot.take().expect("a slice is stored for a walk");
+        match result {
+            Ok(()) => {
+                walk.slice_stored();
+                self.snapshot = Some(walk);
+            }
+            Err(failure) => {
+                self.fail(failure.clone());
+                walk.end(Err(failure));
             }
         }
     }
 
     /// Deals with everything that was handed over, and takes no more.
-    async fn wind_up(mut self, mail: &Mail) {
+    async fn wind_up(mut self, inbox: &Inbox) {
         loop {
-            while let Some(oldest) = self.in_flight.front_mut() {
-                let result = settled(Some(&mut oldest.commit)).await;
+            while let Some(oldest) = oldest(&mut self.in_flight) {
+                let result = committed(Some(oldest)).await;
                 self.finish(result);
             }
-            mail.waiting_queries().for_each(|query| self.answer(query));
+            inbox.waiting_queries().for_each(|query| self.answer(query));
             while !self.scans.is_empty() {
-                self.scan();
+                self.step_scan();
                 yield_now().await;
             }
-            let Some(submission) = mail.waiting_messages().next() else { break };
-            self.take(submission, mail);
+            let Some(submission) = inbox.waiting_messages().next() else { break };
+            self.take(submission, inbox);
         }
-        self.anomalies.flush();
-    }
-}
-
-/// Counts anomalies and logs them, at most one line a second: a strange sender
-/// must not fill the log.
-struct AnomalyLog {
-    partition: usize,
-    total: u64,
-    unlogged: u64,
-    last: Option<(Channel, u64, Anomaly)>,
-    logged_at: Option<Instant>,
-}
-
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
-
-impl AnomalyLog {
-    fn new(partition: usize) -> Self {
-        Self { partition, total: 0, unlogged: 0, last: None, logged_at: None }
-    }
-
-    fn note(&mut self, channel: &Channel, number: u64, anomaly: Anomaly) {
-        self.total += 1;
-        self.unlogged += 1;
-        self.last = Some((channel.clone(), number, anomaly));
-        if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        let Some((channel, number, anomaly)) = self.last.take() else { return };
-        warn!(
-            partition = self.partition,
-            %channel,
-            number,
-            ?anomaly,
-            count = self.unlogged,
-            total = self.total,
-            "strange messages; shown is the latest"
-        );
-        self.unlogged = 0;
-        self.logged_at = Some(Instant::now());
+        self.observers.1.flush();
     }
 }

@@ -10,15 +10,16 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::query::{Part, Position, Selection, Sort};
-use super::roster::{Roster, Slot};
-use super::view::RocketView;
+use crate::fleet::query::{Part, Position, Selection, Sort};
+use crate::fleet::roster::Roster;
+use crate::fleet::roster::slot::Slot;
+use crate::fleet::view::RocketView;
 
 /// Rockets visited before messages get their turn again: some 0.1 ms of work.
 const SLICE: Slot = 1024;
 
 /// A walk in progress.
-pub struct Scan {
+pub(super) struct Scan {
     selection: Arc<Selection>,
     reply: oneshot::Sender<Part>,
     next: Slot,

@@ -1,0 +1,51 @@
+//! The one seam through which a worker reports what it did.
+//!
+//! Counters, logs, feeds and histories hang on it, and the worker knows none of
+//! them: it calls an [`Observer`] whose type is known when it is compiled, so
+//! that nothing is paid for while nothing hangs there. An observer is called on
+//! the worker's own thread, between two messages: it must not wait for anybody.
+
+use super::outcome::Outcome;
+use super::roster::slot::Slot;
+use crate::telemetry::rocket::Effect;
+use crate::telemetry::{Channel, Timestamp};
+
+/// One message that was folded into its rocket, which may be long after it was
+/// taken in: messages that waited for an earlier one are folded with that one.
+#[derive(Clone, Copy, Debug)]
+pub struct Folded<'a> {
+    pub slot: Slot,
+    pub channel: &'a Channel,
+    /// The message's number.
+    pub number: u64,
+    /// The message's time.
+    pub time: Timestamp,
+    /// What changed, or why it was an anomaly.
+    pub effect: Effect,
+}
+
+/// Whoever wants to know what a worker did. By default nobody wants to.
+pub trait Observer {
+    /// A message was folded into its rocket.
+    fn folded(&mut self, _folded: &Folded<'_>) {}
+
+    /// A message that was admitted was taken in, after everything that it caused
+    /// was folded, and before its sender hears of it.
+    fn taken(&mut self, _slot: Slot, _outcome: Outcome) {}
+}
+
+/// Nobody: for what was reported in an earlier run.
+impl Observer for () {}
+
+/// Two, one after the other.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn folded(&mut self, folded: &Folded<'_>) {
+        self.0.folded(folded);
+        self.1.folded(folded);
+    }
+
+    fn taken(&mut self, slot: Slot, outcome: Outcome) {
+        self.0.taken(slot, outcome);
+        self.1.taken(slot, outcome);
+    }
+}

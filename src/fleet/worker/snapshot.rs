@@ -1,0 +1,71 @@
+//! A checkpoint in one partition: a walk over all rockets that stores the
+//! changed ones slice by slice, one slice at a time, with messages in between.
+
+use tokio::sync::oneshot;
+
+use crate::fleet::roster::Roster;
+use crate::fleet::roster::slot::Slot;
+use crate::journal::{AppendError, Commit, CommitResult, Journal};
+
+type Reply = oneshot::Sender<Result<(), AppendError>>;
+
+/// A walk in progress.
+pub(super) struct SnapshotWalk {
+    /// Batches that were in flight when it was ordered, and still are. What
+    /// they change must be stored too.
+    behind: usize,
+    next: Slot,
+    storing: Option<CommitResult>,
+    reply: Reply,
+}
+
+impl SnapshotWalk {
+    /// A walk that begins once the `in_flight` batches are applied.
+    pub fn new(in_flight: usize, reply: Reply) -> Self {
+        Self { behind: in_flight, next: 0, storing: None, reply }
+    }
+
+    /// The oldest batch in flight is applied.
+    pub fn batch_applied(&mut self) {
+        // Batches that came after the order are not counted, and end after those.
+        self.behind = self.behind.saturating_sub(1);
+    }
+
+    /// Whether it waits for nothing but its turn.
+    pub fn can_go_on(&self) -> bool {
+        self.behind == 0 && self.storing.is_none()
+    }
+
+    /// The slice that is being stored.
+    pub fn storing(&mut self) -> Option<&mut CommitResult> {
+        self.storing.as_mut()
+    }
+
+    /// The slice that was being stored is durable.
+    pub fn slice_stored(&mut self) {
+        self.storing = None;
+    }
+
+    /// Stores the next slice. Returns the walk unless it is done.
+    #[must_use]
+    pub fn step(mut self, roster: &mut Roster, journal: &dyn Journal) -> Option<Self> {
+        if self.next == roster.slots() {
+            self.end(Ok(()));
+            return None;
+        }
+        let (slice, next) = roster.take_changed(self.next);
+        self.next = next;
+        if !slice.is_empty()
+            && let Commit::Pending(result) = journal.store(slice)
+        {
+            self.storing = Some(result);
+        }
+        Some(self)
+    }
+
+    /// Ends the walk, wherever it is.
+    pub fn end(self, result: Result<(), AppendError>) {
+        // Whoever ordered it may have given up waiting.
+        let _ = self.reply.send(result);
+    }
+}

@@ -1,0 +1,151 @@
+//! Starts the workers, watches over them and stops them. Makes their channels,
+//! and gives out the handles on them; does not know what a worker does.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::error;
+
+use super::handle::Fleet;
+use super::health::{Health, Phase};
+use super::limits::{Limits, Quotas};
+use super::mailbox::{self, Inbox, Mailbox};
+use super::roster::Roster;
+use super::routing::Router;
+use super::threading::Threading;
+use super::version::{self, Changes};
+use super::worker::{Exit, Shared, Worker};
+use crate::journal::Journal;
+
+/// Workers that are not there yet. Whoever asks them anything hears from
+/// [`Health`] that the fleet starts.
+pub struct IdleWorkers {
+    router: Router,
+    quotas: Arc<Quotas>,
+    health: Arc<Health>,
+    threading: Threading,
+    mailboxes: Arc<[Mailbox]>,
+    seats: Vec<(Inbox, Changes)>,
+}
+
+/// How many workers, and what they and their fleet may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub workers: usize,
+    /// Messages that may wait for one worker.
+    pub inbox_capacity: usize,
+    pub limits: Limits,
+    pub threading: Threading,
+}
+
+impl IdleWorkers {
+    /// Makes the channels of so many workers. Returns the fleet's handle too,
+    /// which may be given out at once.
+    #[must_use]
+    pub fn prepare(shape: Shape, health: Arc<Health>) -> (Self, Fleet) {
+        let Shape { workers, inbox_capacity, limits, threading } = shape;
+        let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| mailbox::channel(inbox_capacity)).unzip();
+        let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let (version, changes) = version::counts(workers);
+        let router = Router::new(workers);
+        let fleet = Fleet::new(mailboxes.clone(), router.clone(), health.clone(), version);
+        let seats = inboxes.into_iter().zip(changes).collect();
+        let quotas = Arc::new(Quotas::new(limits));
+        (Self { router, quotas, health, threading, mailboxes, seats }, fleet)
+    }
+
+    /// Which worker a rocket will belong to.
+    #[must_use]
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// What the rosters share.
+    #[must_use]
+    pub fn quotas(&self) -> &Arc<Quotas> {
+        &self.quotas
+    }
+
+    /// How many workers there will be.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Leaves the last partition without a worker and returns its inbox: for
+    /// tests of what others make of that.
+    pub fn unseat_last(&mut self) -> Option<Inbox> {
+        self.seats.pop().map(|(inbox, _)| inbox)
+    }
+
+    /// Starts the workers on the current runtime, with a roster for each.
+    ///
+    /// # Panics
+    /// When there are not as many rosters as workers.
+    #[must_use]
+    pub fn start(self, rosters: Vec<Roster>, journal: Arc<dyn Journal>) -> Workers {
+        let Self { health, threading, mailboxes, seats, .. } = self;
+        assert_eq!(rosters.len(), seats.len(), "there is one roster for each worker");
+        let shared = Shared { journal, health: health.clone(), threading };
+        let mut stops = Vec::new();
+        let mut workers = JoinSet::new();
+        for (index, ((inbox, changes), roster)) in seats.into_iter().zip(rosters).enumerate() {
+            let (stop, stopped) = oneshot::channel();
+            stops.push(stop);
+            let worker = Worker::new(index, inbox, roster, changes, stopped, shared.clone());
+            workers.spawn(async move { (index, worker.run().await) });
+        }
+        let supervisor = tokio::spawn(supervise(workers, health));
+        Workers { mailboxes, stops, supervisor }
+    }
+}
+
+/// Running workers. Dropped before they were stopped, they end wherever they are.
+pub struct Workers {
+    /// Kept until the workers have ended: nobody may find a mailbox closed that
+    /// was not told so.
+    mailboxes: Arc<[Mailbox]>,
+    stops: Vec<oneshot::Sender<()>>,
+    supervisor: JoinHandle<()>,
+}
+
+impl Workers {
+    /// The ways to all of them, in order.
+    #[must_use]
+    pub fn mailboxes(&self) -> &Arc<[Mailbox]> {
+        &self.mailboxes
+    }
+
+    /// Has them finish everything that they were handed, and joins them.
+    pub async fn stop(mut self) {
+        for stop in self.stops.drain(..) {
+            // Who does not listen any more has ended, and was joined.
+            let _ = stop.send(());
+        }
+        if let Err(failure) = (&mut self.supervisor).await {
+            error!(%failure, "the supervisor of the workers died");
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
+/// Joins the workers, and makes it known when one ends that should not.
+async fn supervise(mut workers: JoinSet<(usize, Exit)>, health: Arc<Health>) {
+    while let Some(ended) = workers.join_next().await {
+        let reason = match ended {
+            Ok((_, Exit::Stopped)) => continue,
+            Ok((index, exit)) => format!("partition {index} ended: {exit:?}"),
+            Err(failure) => format!("a partition died: {failure}"),
+        };
+        // First what decides, and then what only talks.
+        health.set(Phase::Degraded(reason.clone()));
+        error!(%reason, "the fleet is incomplete; restart the service");
+    }
+}
