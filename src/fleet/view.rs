@@ -41,7 +41,7 @@ impl RocketView {
         Some(Self {
             id: channel.clone(),
             launch_time,
-            last_update_time: rocket.last_update_time.unwrap_or(launch_time),
+            last_update_time: rocket.last_update_time.expect("its launch was applied"),
             last_message_number: reorder.next() - 1,
             speed,
             rocket_type,

@@ -19,31 +19,34 @@ use hashbrown::HashTable;
 pub struct Symbol(NonZeroU32);
 
 impl Symbol {
-    fn of_slot(at: usize) -> Self {
+    fn of_entry(at: usize) -> Self {
         // Cannot fail: there are at most three symbols a rocket, and a fleet
         // of a billion rockets does not fit into memory.
         let number = u32::try_from(at + 1).ok().and_then(NonZeroU32::new);
         Self(number.expect("fewer than 2^32 texts in use"))
     }
 
-    fn slot(&self) -> usize {
+    fn entry(&self) -> usize {
         self.0.get() as usize - 1
     }
 }
 
-/// Interner in use, each with its number of users.
+/// Why looking up an entry cannot fail.
+const INDEXED: &str = "an entry in use has a text, and is indexed by it";
+
+/// Texts in use, each with its number of users.
 #[derive(Default)]
 pub struct Interner {
-    slots: Vec<Slot>,
+    entries: Vec<Entry>,
     free: Vec<usize>,
-    /// Indexes into `slots`, found by text.
+    /// Indexes into `entries`, found by text.
     index: HashTable<usize>,
     hasher: RandomState,
 }
 
 #[derive(Default)]
-struct Slot {
-    /// `None` while the slot is free.
+struct Entry {
+    /// `None` while the entry is free.
     text: Option<Arc<str>>,
     uses: u32,
 }
@@ -52,50 +55,47 @@ impl Interner {
     /// The symbol of `text`, counted as one more use.
     pub fn acquire(&mut self, text: &str) -> Symbol {
         let hash = self.hasher.hash_one(text);
-        let slots = &mut self.slots;
-        if let Some(&at) = self.index.find(hash, |&at| slots[at].text.as_deref() == Some(text)) {
-            slots[at].uses += 1;
-            return Symbol::of_slot(at);
+        let entries = &mut self.entries;
+        if let Some(&at) = self.index.find(hash, |&at| entries[at].text.as_deref() == Some(text)) {
+            entries[at].uses += 1;
+            return Symbol::of_entry(at);
         }
-        let at = self.free.pop().unwrap_or(slots.len());
-        if at == slots.len() {
-            slots.push(Slot::default());
+        let at = self.free.pop().unwrap_or(entries.len());
+        if at == entries.len() {
+            entries.push(Entry::default());
         }
-        slots[at] = Slot { text: Some(text.into()), uses: 1 };
+        entries[at] = Entry { text: Some(text.into()), uses: 1 };
         let hash_of =
-            |&at: &usize| self.hasher.hash_one(slots[at].text.as_deref().unwrap_or_default());
+            |&at: &usize| self.hasher.hash_one(entries[at].text.as_deref().expect(INDEXED));
         self.index.insert_unique(hash, at, hash_of);
-        Symbol::of_slot(at)
+        Symbol::of_entry(at)
     }
 
     /// Gives one use back.
     #[allow(clippy::needless_pass_by_value, reason = "giving a use back consumes it")]
     pub fn release(&mut self, symbol: Symbol) {
-        let at = symbol.slot();
-        let slot = &mut self.slots[at];
-        slot.uses -= 1;
-        if slot.uses > 0 {
+        let at = symbol.entry();
+        let entry = &mut self.entries[at];
+        entry.uses -= 1;
+        if entry.uses > 0 {
             return;
         }
-        if let Some(text) = slot.text.take() {
-            let hash = self.hasher.hash_one(&*text);
-            if let Ok(entry) = self.index.find_entry(hash, |&other| other == at) {
-                entry.remove();
-            }
-        }
+        let text = entry.text.take().expect(INDEXED);
+        let hash = self.hasher.hash_one(&*text);
+        self.index.find_entry(hash, |&other| other == at).expect(INDEXED).remove();
         self.free.push(at);
     }
 
     /// The text of a symbol.
     #[must_use]
     pub fn get(&self, symbol: &Symbol) -> &Arc<str> {
-        // Cannot fail: a symbol exists only while its slot is in use.
-        self.slots[symbol.slot()].text.as_ref().expect("a symbol in use has a text")
+        // A symbol exists only while its entry is in use.
+        self.entries[symbol.entry()].text.as_ref().expect(INDEXED)
     }
 
     /// Every text in use, once, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.slots.iter().filter_map(|slot| slot.text.as_ref())
+        self.entries.iter().filter_map(|entry| entry.text.as_ref())
     }
 }
 
@@ -128,6 +128,6 @@ mod tests {
         }
         assert_eq!(&**texts.get(&current), "mission 9999");
         assert_eq!(texts.iter().count(), 1);
-        assert!(texts.slots.len() <= 2);
+        assert!(texts.entries.len() <= 2);
     }
 }

@@ -143,7 +143,7 @@ impl Flight {
                 }
                 true
             }
-            Event::Launched { .. } => return Effect::Anomaly(Anomaly::LaunchedAgain),
+            Event::Launched { .. } => unreachable!("a rocket deals with launches itself"),
         };
         match (exploded, in_range) {
             (true, _) => Effect::Anomaly(Anomaly::AfterExplosion),
