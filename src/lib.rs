@@ -4,8 +4,8 @@
 //! # Layout
 //!
 //! Imports point one way: `bin -> app -> http -> fleet -> telemetry`, and
-//! `app -> fleet -> journal -> telemetry`. The launcher reaches the service
-//! only over HTTP.
+//! `app -> fleet -> journal -> telemetry`. The launcher (`src/bin/rockets`) is no
+//! part of the library: it reaches the service only over HTTP.
 //!
 //! * [`config`]: what was typed, and what is valid.
 //! * [`app`]: wires everything, starts it and stops it in order.
@@ -13,7 +13,6 @@
 //! * [`fleet`]: ownership: partitions, their inboxes and workers, queries.
 //! * [`journal`]: the seam to what makes accepted messages durable.
 //! * [`telemetry`]: the domain: messages, their order, a rocket's state.
-//! * [`launcher`]: the load generator and checker behind the `rockets` binary.
 
 #![forbid(unsafe_code)]
 
@@ -22,5 +21,4 @@ pub mod config;
 pub mod fleet;
 pub mod http;
 pub mod journal;
-pub mod launcher;
 pub mod telemetry;

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::schedule::Planned;
+use crate::schedule::Planned;
 
 /// A failed request is sent again after so long, as the challenge's launcher
 /// does.
@@ -53,7 +53,6 @@ impl Retries {
     }
 
     /// When there will be something to pop; in the past if there is now.
-    #[must_use]
     pub fn next(&self) -> Option<Instant> {
         match self.due.peek() {
             Some(Reverse(ByAge(job))) => Some(job.due),
@@ -61,12 +60,10 @@ impl Retries {
         }
     }
 
-    #[must_use]
     pub fn len(&self) -> usize {
         self.pausing.len() + self.due.len()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -102,7 +99,7 @@ impl Eq for ByAge {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::generator::{Event, Message};
+    use crate::generator::{Event, Message};
 
     #[test]
     fn after_the_pause_the_oldest_message_goes_first() {

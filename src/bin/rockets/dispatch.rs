@@ -21,14 +21,14 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::client::{Client, Failure, Form, Rejected};
-use super::config::Config;
-use super::message::{Encoder, name};
-use super::pace::Pace;
-use super::report::Progress;
-use super::retries::{Job, Retries};
-use super::schedule::Schedule;
-use super::tally::{EXAMPLES, Ending, Tally};
+use crate::client::{Client, Failure, Form, Rejected};
+use crate::config::Config;
+use crate::message::{Encoder, name};
+use crate::pace::Pace;
+use crate::report::Progress;
+use crate::retries::{Job, Retries};
+use crate::schedule::Schedule;
+use crate::tally::{EXAMPLES, Ending, Tally};
 
 /// A message the server will not have is tried so often: the challenge's
 /// launcher would go on for ever.
@@ -251,7 +251,6 @@ impl State {
 }
 
 /// Nanoseconds since 1970, until the year 2262.
-#[must_use]
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))

@@ -98,7 +98,6 @@ pub struct Fleet {
 impl Fleet {
     /// A fleet of `rockets` that speaks `messages` times in all. When there are
     /// fewer messages than rockets, just that many rockets launch.
-    #[must_use]
     pub fn new(seed: u64, rockets: u32, messages: u32) -> Self {
         let rockets = rockets.min(messages);
         // Doomed rockets stay below the mean share, so that about as many as
@@ -119,13 +118,11 @@ impl Fleet {
     }
 
     /// Messages still to come.
-    #[must_use]
     pub fn remaining(&self) -> u32 {
         self.remaining
     }
 
     /// Rockets launched so far.
-    #[must_use]
     pub fn launched(&self) -> u32 {
         // Never more than `rockets`, which is a u32.
         u32::try_from(self.rockets.len()).unwrap_or(u32::MAX)

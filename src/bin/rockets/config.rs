@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
-use super::client::Target;
+use crate::client::Target;
 
 /// What the command line asked for.
 pub enum Parsed {

@@ -10,8 +10,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::generator::{Event, Message};
-use super::message::Channels;
+use crate::generator::{Event, Message};
+use crate::message::Channels;
 
 /// So many differences are kept to be printed; the rest is counted.
 pub const DIFFERENCES_KEPT: usize = 20;
@@ -66,7 +66,6 @@ impl Oracle {
 
     /// Starts a comparison. `started` is when the run began, in nanoseconds
     /// since 1970.
-    #[must_use]
     pub fn into_comparison(self, channels: Channels, started: i64) -> Comparison {
         let index =
             (0..).zip(&self.rockets).map(|(rocket, _)| (channels.id(rocket), rocket)).collect();
@@ -100,7 +99,6 @@ pub struct Outcome {
 
 impl Outcome {
     /// No comparison took place.
-    #[must_use]
     pub fn failed(error: String) -> Self {
         Self { error: Some(error), ..Self::default() }
     }
@@ -152,7 +150,6 @@ impl Comparison {
     }
 
     /// After the last element: what was not listed, and the verdict.
-    #[must_use]
     pub fn finish(mut self) -> Outcome {
         for rocket in 0..self.index.len() {
             if !self.expected[rocket].listed {

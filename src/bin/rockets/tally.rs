@@ -37,7 +37,7 @@ pub struct Tally {
     /// In microseconds, from when a message was due to its acknowledgement.
     pub latency: Histogram<u64>,
     pub last_failure: Option<String>,
-    /// Messages given up after [`TRIES_WHEN_REFUSED`](super::dispatch::TRIES_WHEN_REFUSED).
+    /// Messages given up after [`TRIES_WHEN_REFUSED`](crate::dispatch::TRIES_WHEN_REFUSED).
     pub refused: u64,
     /// The first messages that were not acknowledged, described.
     pub examples: Vec<String>,

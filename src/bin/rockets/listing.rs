@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::client::{self, Failure, Target};
-use super::verify::{Comparison, Outcome};
+use crate::client::{self, Failure, Target};
+use crate::verify::{Comparison, Outcome};
 
 /// The longest wait for the next piece of the listing, and for the first.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::config::{Config, Pacing};
-use super::dispatch::Delivered;
-use super::tally::Ending;
-use super::verify::Outcome;
+use crate::config::{Config, Pacing};
+use crate::dispatch::Delivered;
+use crate::tally::Ending;
+use crate::verify::Outcome;
 
 /// A bar on standard error when that is a terminal, nothing otherwise.
 pub struct Progress {
@@ -20,7 +20,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    #[must_use]
     pub fn new(messages: u32) -> Self {
         let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target(Some(messages.into()), target);
@@ -102,7 +101,6 @@ pub struct Latency {
 }
 
 impl Report {
-    #[must_use]
     pub fn new(config: &Config, delivered: Delivered, verify: Option<Outcome>) -> Self {
         let Delivered { ending, elapsed, tally, schedule } = delivered;
         let messages = u64::from(config.max_messages);
@@ -153,7 +151,6 @@ impl Report {
     }
 
     /// Whether all was acknowledged and nothing differs.
-    #[must_use]
     pub fn is_good(&self) -> bool {
         self.ending == Ending::Complete
             && self.not_acknowledged == 0
@@ -163,7 +160,6 @@ impl Report {
 
     /// Prints the report on standard output, and on standard error the line
     /// that says what went wrong, if anything did.
-    #[must_use]
     pub fn print(&self) -> ExitCode {
         let mut out = io::stdout().lock();
         let written = if self.json {
@@ -185,7 +181,6 @@ impl Report {
     }
 
     /// What went wrong, in a line.
-    #[must_use]
     pub fn mistake(&self) -> Option<String> {
         if self.is_good() {
             return None;

@@ -14,8 +14,8 @@ use std::collections::BinaryHeap;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
-use super::generator::{Fleet, Message, scale};
-use super::verify::Oracle;
+use crate::generator::{Fleet, Message, scale};
+use crate::verify::Oracle;
 
 /// A second copy follows its first by 1 to this many messages.
 pub const COPY_SPREAD: u32 = 1_000;
@@ -49,7 +49,6 @@ struct Waiting {
 
 impl Schedule {
     /// `duplicates` is a share from 0 to 1.
-    #[must_use]
     pub fn new(
         fleet: Fleet,
         oracle: Option<Oracle>,
@@ -121,20 +120,17 @@ impl Schedule {
     }
 
     /// Whether everything has been handed out.
-    #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.fleet.remaining() == 0 && self.waiting.is_empty()
     }
 
     /// First copies not handed out yet.
-    #[must_use]
     pub fn unsent(&self) -> u64 {
         let held = self.waiting.iter().filter(|Reverse(w)| !w.planned.copy);
         u64::from(self.fleet.remaining()) + held.count() as u64
     }
 
     /// Rockets launched so far, in true order.
-    #[must_use]
     pub fn launched(&self) -> u32 {
         self.fleet.launched()
     }

@@ -66,7 +66,6 @@ impl Target {
     }
 
     /// Another path of the same origin.
-    #[must_use]
     pub fn sibling(&self, path: &'static str) -> Self {
         Self {
             typed: format!("http://{}{path}", self.authority.to_str().unwrap_or_default()),
@@ -155,7 +154,6 @@ struct RejectedLine {
 
 impl Rejected {
     /// Why a line, counted from 1, was not accepted, if it was not.
-    #[must_use]
     pub fn failure(&self, line: u64) -> Option<Failure> {
         if self.count == 0 {
             return None;
@@ -181,7 +179,6 @@ impl Failure {
     }
 
     /// A short name to count by: the status, or what happened.
-    #[must_use]
     pub fn cause(&self) -> String {
         match self {
             Self::Answered { status, .. } => status.as_str().to_owned(),
@@ -199,7 +196,6 @@ impl Failure {
 
     /// Whether the same request would most likely be refused again: the server
     /// understood it and said no, and not because of its load.
-    #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Answered { status, .. } => {
@@ -228,7 +224,6 @@ pub struct Client {
 }
 
 impl Client {
-    #[must_use]
     pub fn new(target: Target, patience: Duration, form: Form) -> Self {
         let mut headers = target.headers();
         // No `Accept`: the challenge's launcher sends none either.

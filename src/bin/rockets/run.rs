@@ -1,49 +1,20 @@
-//! The load generator and checker behind the `rockets` binary. It reaches the
-//! service over HTTP and shares no code with it.
-//!
-//! # Layout
-//!
-//! A message's way, file by file:
-//!
-//! * [`config`] - the command line, typed and then valid
-//! * [`generator`] - what the fleet says, in true order, from the seed
-//! * [`verify`] - the fold of that, and its comparison with the service's
-//! * [`schedule`] - shuffling and second copies
-//! * [`pace`] - when a request may be sent
-//! * [`dispatch`] - requests in flight, retries, the end of a run
-//! * [`retries`] - which of the failed requests goes next
-//! * [`message`] - the bytes on the wire
-//! * [`client`] - connections
-//! * [`listing`] - reading `GET /rockets`, for [`verify`]
-//! * [`tally`] - what is counted on the way
-//! * [`report`] - progress, the report, the exit code
-
-pub mod client;
-pub mod config;
-pub mod dispatch;
-pub mod generator;
-pub mod listing;
-pub mod message;
-pub mod pace;
-pub mod report;
-pub mod retries;
-pub mod schedule;
-pub mod tally;
-pub mod verify;
+//! Owns one run: its parts put together, what ends it early, and its report. Does
+//! not own what any of the parts does.
 
 use std::io;
 
 use time::UtcOffset;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use config::{Config, Parsed, parse_arguments};
-use dispatch::Delivered;
-use generator::Fleet;
-use message::{Channels, Encoder};
-use report::{Progress, Report};
-use schedule::Schedule;
-use tally::Ending;
-use verify::{Oracle, Outcome};
+use crate::config::Config;
+use crate::dispatch::{self, Delivered};
+use crate::generator::Fleet;
+use crate::listing;
+use crate::message::{Channels, Encoder};
+use crate::report::{Progress, Report};
+use crate::schedule::Schedule;
+use crate::tally::Ending;
+use crate::verify::{Oracle, Outcome};
 
 /// Why a run could not begin.
 #[derive(Debug, thiserror::Error)]

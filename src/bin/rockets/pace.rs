@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::config::Pacing;
+use crate::config::Pacing;
 
 /// Sleeps shorter than this cost more than they bring: at high rates a few
 /// requests are released at a time, by no more than this early or late.
@@ -28,7 +28,6 @@ pub struct Pace {
 
 impl Pace {
     /// Starts the clock: the first permit is due now.
-    #[must_use]
     pub fn start(pacing: Pacing) -> Self {
         let start = Instant::now();
         let permits = Arc::new(Semaphore::new(0));
@@ -50,7 +49,6 @@ impl Pace {
     }
 
     /// What to wait for before sending; none when nothing needs waiting for.
-    #[must_use]
     pub fn gate(&self) -> Option<Arc<Semaphore>> {
         self.permits.clone()
     }

@@ -7,7 +7,7 @@ use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::generator::{Event, Message};
+use crate::generator::{Event, Message};
 
 /// The channel IDs of a seed: any rocket's ID in constant time, none stored.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,6 @@ pub struct Channels {
 }
 
 impl Channels {
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         // Scattered, so that neighbouring seeds do not share channels.
         let base = SplitMix64::seed_from_u64(seed).next_u64();
@@ -24,7 +23,6 @@ impl Channels {
     }
 
     /// The 128 bits of a rocket's UUID (version 4).
-    #[must_use]
     pub fn id(&self, rocket: u32) -> u128 {
         // Two outputs further on for each rocket: SplitMix64 steps by a
         // constant, and its first million outputs are all different.
@@ -38,7 +36,6 @@ impl Channels {
     }
 
     /// The UUID as it is sent: lower case, with hyphens.
-    #[must_use]
     pub fn text(&self, rocket: u32) -> [u8; 36] {
         hyphenated(self.id(rocket))
     }
@@ -71,7 +68,6 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    #[must_use]
     pub fn new(channels: Channels, offset: UtcOffset) -> Self {
         let (hours, minutes, _) = offset.as_hms();
         let sign = if offset.is_negative() { '-' } else { '+' };
@@ -84,7 +80,6 @@ impl Encoder {
         }
     }
 
-    #[must_use]
     pub fn channels(&self) -> Channels {
         self.channels
     }
@@ -146,7 +141,6 @@ impl Encoder {
 }
 
 /// The message type as it is sent.
-#[must_use]
 pub fn name(event: &Event) -> &'static str {
     match event {
         Event::Launched { .. } => "RocketLaunched",
@@ -248,5 +242,19 @@ mod tests {
         assert_eq!((text[8], text[13], text[18], text[23]), (b'-', b'-', b'-', b'-'));
         assert_eq!(text[14], b'4');
         assert!(b"89ab".contains(&text[19]));
+    }
+
+    #[test]
+    fn a_seed_keeps_its_channels_between_versions() {
+        let cases = [
+            (444, 0, "87d82212-805d-4e57-99b9-4089bd2cbe51"),
+            (444, 19, "6bf6a637-7cb1-4fae-b75c-5db232c552e8"),
+            (0, 1, "631a9154-fbab-4717-a80a-ba8c86640906"),
+            (u64::MAX, 99_999_999, "990bc87e-f641-4212-b2b7-5d57c6d56fdb"),
+        ];
+        for (seed, rocket, text) in cases {
+            let found = Channels::new(seed).text(rocket);
+            assert_eq!(str::from_utf8(&found).unwrap(), text, "{seed} {rocket}");
+        }
     }
 }

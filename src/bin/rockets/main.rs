@@ -1,0 +1,56 @@
+//! `rockets`: the load generator and checker. Owns arguments in, exit code out.
+//! It reaches the service over HTTP and shares no code with it.
+//!
+//! # Layout
+//!
+//! A message's way, file by file:
+//!
+//! * [`config`] - the command line, typed and then valid
+//! * [`run`] - one run, from its parts to its report
+//! * [`generator`] - what the fleet says, in true order, from the seed
+//! * [`verify`] - the fold of that, and its comparison with the service's
+//! * [`schedule`] - shuffling and second copies
+//! * [`pace`] - when a request may be sent
+//! * [`dispatch`] - requests in flight, retries, the end of a run
+//! * [`retries`] - which of the failed requests goes next
+//! * [`message`] - the bytes on the wire
+//! * [`client`] - connections
+//! * [`listing`] - reading `GET /rockets`, for [`verify`]
+//! * [`tally`] - what is counted on the way
+//! * [`report`] - progress, the report, the exit code
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod config;
+mod dispatch;
+mod generator;
+mod listing;
+mod message;
+mod pace;
+mod report;
+mod retries;
+mod run;
+mod schedule;
+mod tally;
+mod verify;
+
+use std::process::ExitCode;
+
+use config::Parsed;
+
+fn main() -> ExitCode {
+    let config = match config::parse_arguments(std::env::args_os()) {
+        Parsed::Launch(config) => config,
+        Parsed::Done => return ExitCode::SUCCESS,
+        Parsed::Usage => return ExitCode::from(2),
+    };
+    tracing_subscriber::fmt().with_max_level(config.log_level).with_writer(std::io::stderr).init();
+    match run::run(&config) {
+        Ok(report) => report.print(),
+        Err(error) => {
+            eprintln!("rockets: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
