@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::client::Target;
+use crate::pace::Pacing;
 
 /// What the command line asked for.
 pub enum Parsed {
@@ -44,17 +45,6 @@ pub struct Config {
     /// The longest time without an acknowledgement; none for ever.
     pub give_up_after: Option<Duration>,
     pub log_level: LevelFilter,
-}
-
-/// When requests are sent.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pacing {
-    /// As soon as a connection is free.
-    Unpaced,
-    /// At least this long after the one before.
-    Delay(Duration),
-    /// So many a second, whatever the service does.
-    Rate(f64),
 }
 
 #[derive(Parser)]

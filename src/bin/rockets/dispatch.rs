@@ -14,7 +14,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
 use tokio::sync::{Notify, Semaphore};
@@ -22,13 +22,14 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::client::{Client, Failure, Form, Rejected};
+use crate::clock;
 use crate::config::Config;
 use crate::message::{Encoder, name};
 use crate::pace::Pace;
-use crate::report::Progress;
+use crate::progress::Progress;
 use crate::retries::{Job, Retries};
 use crate::schedule::Schedule;
-use crate::tally::{EXAMPLES, Ending, Tally};
+use crate::tally::{EXAMPLES, Ending, RunTally};
 
 /// A message the server will not have is tried so often: the challenge's
 /// launcher would go on for ever.
@@ -46,7 +47,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Delivered {
     pub ending: Ending,
     pub elapsed: Duration,
-    pub tally: Tally,
+    pub tally: RunTally,
     pub schedule: Schedule,
 }
 
@@ -77,7 +78,7 @@ struct State {
     /// Most messages in a request.
     bulk: usize,
     last_progress: Instant,
-    tally: Tally,
+    tally: RunTally,
 }
 
 impl State {
@@ -124,7 +125,7 @@ impl State {
     fn take_new(&mut self, slot: usize) {
         let due = self.pace.due();
         while self.in_flight[slot].len() < self.bulk
-            && let Some(planned) = self.schedule.next(now())
+            && let Some(planned) = self.schedule.next(clock::now())
         {
             self.tally.copies += u64::from(planned.copy);
             self.in_flight[slot].push(Job { planned, due, tries: 0 });
@@ -250,12 +251,6 @@ impl State {
     }
 }
 
-/// Nanoseconds since 1970, until the year 2262.
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
-}
-
 /// What the connections share.
 struct Shared {
     state: RefCell<State>,
@@ -288,7 +283,7 @@ pub async fn deliver(
             flying: 0,
             bulk: config.bulk,
             last_progress: started,
-            tally: Tally::default(),
+            tally: RunTally::default(),
         }),
         changed: Notify::new(),
         refused: Notify::new(),

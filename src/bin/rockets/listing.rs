@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::client::{self, Failure, Target};
-use crate::verify::{Comparison, Outcome};
+use crate::verify::{Comparison, VerifyOutcome};
 
 /// The longest wait for the next piece of the listing, and for the first.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,7 +38,10 @@ pub enum ListingError {
 ///
 /// # Errors
 /// When the listing cannot be had or is not JSON.
-pub async fn compare(target: &Target, comparison: Comparison) -> Result<Outcome, ListingError> {
+pub async fn compare(
+    target: &Target,
+    comparison: Comparison,
+) -> Result<VerifyOutcome, ListingError> {
     let mut body = request(target).await?;
     let (pieces, received) = mpsc::channel(PIECES);
     // serde_json reads from a blocking reader, so it gets a thread.
@@ -86,7 +89,10 @@ async fn request(target: &Target) -> Result<hyper::body::Incoming, ListingError>
 
 type Piece = io::Result<Bytes>;
 
-fn parse(received: mpsc::Receiver<Piece>, comparison: Comparison) -> serde_json::Result<Outcome> {
+fn parse(
+    received: mpsc::Receiver<Piece>,
+    comparison: Comparison,
+) -> serde_json::Result<VerifyOutcome> {
     let reader = BufReader::new(Pieces { received, current: Bytes::new() });
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
     let comparison = deserializer.deserialize_seq(EachRocket(comparison))?;

@@ -10,6 +10,7 @@
 //! * [`generator`] - what the fleet says, in true order, from the seed
 //! * [`verify`] - the fold of that, and its comparison with the service's
 //! * [`schedule`] - shuffling and second copies
+//! * [`clock`] - the wall clock that stamps messages
 //! * [`pace`] - when a request may be sent
 //! * [`dispatch`] - requests in flight, retries, the end of a run
 //! * [`retries`] - which of the failed requests goes next
@@ -17,17 +18,20 @@
 //! * [`client`] - connections
 //! * [`listing`] - reading `GET /rockets`, for [`verify`]
 //! * [`tally`] - what is counted on the way
-//! * [`report`] - progress, the report, the exit code
+//! * [`progress`] - the bar while it runs
+//! * [`report`] - the report at the end, the exit code
 
 #![forbid(unsafe_code)]
 
 mod client;
+mod clock;
 mod config;
 mod dispatch;
 mod generator;
 mod listing;
 mod message;
 mod pace;
+mod progress;
 mod report;
 mod retries;
 mod run;

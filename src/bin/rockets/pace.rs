@@ -10,13 +10,22 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::config::Pacing;
-
 /// Sleeps shorter than this cost more than they bring: at high rates a few
 /// requests are released at a time, by no more than this early or late.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 /// How often the thread looks whether the run is over.
 const LONGEST_SLEEP: Duration = Duration::from_millis(200);
+
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pacing {
+    /// As soon as a connection is free.
+    Unpaced,
+    /// At least this long after the one before.
+    Delay(Duration),
+    /// So many a second, whatever the service does.
+    Rate(f64),
+}
 
 /// Hands out permits to send at the configured pace.
 pub struct Pace {

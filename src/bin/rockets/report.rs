@@ -1,55 +1,23 @@
-//! Owns what the user sees: the progress bar, the report, the exit code. Does
-//! not own the counting (`tally`) or the comparing (`verify`).
+//! Owns what the user is told at the end: the report and the exit code. Does not
+//! own the counting (`tally`), the comparing (`verify`) or what is shown on the
+//! way (`progress`).
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::config::{Config, Pacing};
+use crate::config::Config;
 use crate::dispatch::Delivered;
+use crate::pace::Pacing;
 use crate::tally::Ending;
-use crate::verify::Outcome;
-
-/// A bar on standard error when that is a terminal, nothing otherwise.
-pub struct Progress {
-    bar: ProgressBar,
-}
-
-impl Progress {
-    pub fn new(messages: u32) -> Self {
-        let target = ProgressDrawTarget::stderr();
-        let bar = ProgressBar::with_draw_target(Some(messages.into()), target);
-        let template = "{wide_bar} {human_pos}/{human_len} {per_sec} eta {eta}{msg}";
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        Self { bar }
-    }
-
-    pub fn update(&self, acknowledged: u64, waiting: usize) {
-        if self.bar.is_hidden() {
-            return;
-        }
-        self.bar.set_position(acknowledged);
-        self.bar.set_message(if waiting == 0 {
-            String::new()
-        } else {
-            format!(", {waiting} to be sent again")
-        });
-    }
-
-    pub fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-}
+use crate::verify::VerifyOutcome;
 
 /// A finished run, as it is reported. Serializes to what `--json` prints.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct RunReport {
     pub url: String,
     pub seed: u64,
     /// `complete`, `gave_up`, `interrupted` or `refused`.
@@ -81,7 +49,7 @@ pub struct Report {
     pub throughput_per_second: f64,
     pub latency: Option<Latency>,
     /// None unless asked for.
-    pub verify: Option<Outcome>,
+    pub verify: Option<VerifyOutcome>,
     #[serde(skip)]
     json: bool,
     #[serde(skip)]
@@ -100,8 +68,8 @@ pub struct Latency {
     pub max_us: u64,
 }
 
-impl Report {
-    pub fn new(config: &Config, delivered: Delivered, verify: Option<Outcome>) -> Self {
+impl RunReport {
+    pub fn new(config: &Config, delivered: Delivered, verify: Option<VerifyOutcome>) -> Self {
         let Delivered { ending, elapsed, tally, schedule } = delivered;
         let messages = u64::from(config.max_messages);
         let latency = &tally.latency;
@@ -210,7 +178,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "outcome       {}", self.outcome.replace('_', " "))?;
         writeln!(
@@ -248,7 +216,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl RunReport {
     fn fmt_lost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lost = self.not_acknowledged + self.duplicates_not_acknowledged;
         if lost == 0 {

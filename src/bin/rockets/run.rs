@@ -6,15 +6,17 @@ use std::io;
 use time::UtcOffset;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::clock;
 use crate::config::Config;
 use crate::dispatch::{self, Delivered};
 use crate::generator::Fleet;
 use crate::listing;
 use crate::message::{Channels, Encoder};
-use crate::report::{Progress, Report};
+use crate::progress::Progress;
+use crate::report::RunReport;
 use crate::schedule::Schedule;
 use crate::tally::Ending;
-use crate::verify::{Oracle, Outcome};
+use crate::verify::{Oracle, VerifyOutcome};
 
 /// Why a run could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +30,9 @@ pub enum RunError {
 /// Launches the fleet and returns what came of it.
 ///
 /// # Errors
-/// When the run cannot begin. A run that goes wrong is a [`Report`] that says
+/// When the run cannot begin. A run that goes wrong is a [`RunReport`] that says
 /// so.
-pub fn run(config: &Config) -> Result<Report, RunError> {
+pub fn run(config: &Config) -> Result<RunReport, RunError> {
     // Only safe to ask for while there is one thread; a service must cope with
     // any offset, so UTC does where it cannot be had.
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
@@ -43,7 +45,7 @@ pub fn run(config: &Config) -> Result<Report, RunError> {
     runtime.block_on(launch(config, offset))
 }
 
-async fn launch(config: &Config, offset: UtcOffset) -> Result<Report, RunError> {
+async fn launch(config: &Config, offset: UtcOffset) -> Result<RunReport, RunError> {
     let mut interrupts = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupted = async || {
@@ -58,7 +60,7 @@ async fn launch(config: &Config, offset: UtcOffset) -> Result<Report, RunError> 
     let schedule = Schedule::new(fleet, oracle, config.seed, config.shuffle, config.duplicates);
     let encoder = Encoder::new(channels, offset);
     let progress = Progress::new(config.max_messages);
-    let started = dispatch::now();
+    let started = clock::now();
     let mut delivered =
         dispatch::deliver(config, schedule, encoder, &progress, interrupted()).await;
     progress.finish();
@@ -66,11 +68,11 @@ async fn launch(config: &Config, offset: UtcOffset) -> Result<Report, RunError> 
         None => None,
         Some(oracle) if is_whole(config, &delivered) => Some(tokio::select! {
             outcome = compare(config, oracle, channels, started) => outcome,
-            () = interrupted() => Outcome::failed("interrupted".to_owned()),
+            () = interrupted() => VerifyOutcome::failed("interrupted".to_owned()),
         }),
-        Some(_) => Some(Outcome::failed("not everything was acknowledged".to_owned())),
+        Some(_) => Some(VerifyOutcome::failed("not everything was acknowledged".to_owned())),
     };
-    Ok(Report::new(config, delivered, verify))
+    Ok(RunReport::new(config, delivered, verify))
 }
 
 fn is_whole(config: &Config, delivered: &Delivered) -> bool {
@@ -78,11 +80,16 @@ fn is_whole(config: &Config, delivered: &Delivered) -> bool {
     delivered.ending == Ending::Complete && tally.acknowledged == u64::from(config.max_messages)
 }
 
-async fn compare(config: &Config, oracle: Oracle, channels: Channels, started: i64) -> Outcome {
+async fn compare(
+    config: &Config,
+    oracle: Oracle,
+    channels: Channels,
+    started: i64,
+) -> VerifyOutcome {
     let target = config.target.sibling("/rockets");
     let comparison = oracle.into_comparison(channels, started);
     match listing::compare(&target, comparison).await {
         Ok(outcome) => outcome,
-        Err(error) => Outcome::failed(error.to_string()),
+        Err(error) => VerifyOutcome::failed(error.to_string()),
     }
 }

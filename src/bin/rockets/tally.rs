@@ -24,7 +24,7 @@ pub enum Ending {
 
 /// What happened to the messages.
 #[derive(Debug)]
-pub struct Tally {
+pub struct RunTally {
     pub requests: u64,
     /// Messages in requests that repeated a failed one.
     pub retries: u64,
@@ -37,13 +37,13 @@ pub struct Tally {
     /// In microseconds, from when a message was due to its acknowledgement.
     pub latency: Histogram<u64>,
     pub last_failure: Option<String>,
-    /// Messages given up after [`TRIES_WHEN_REFUSED`](crate::dispatch::TRIES_WHEN_REFUSED).
+    /// Messages given up because the server kept refusing them.
     pub refused: u64,
     /// The first messages that were not acknowledged, described.
     pub examples: Vec<String>,
 }
 
-impl Default for Tally {
+impl Default for RunTally {
     fn default() -> Self {
         // 1 µs to an hour, three digits: bounds that are valid.
         let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3)

@@ -75,14 +75,14 @@ impl Oracle {
             index,
             started,
             previous: None,
-            outcome: Outcome::default(),
+            outcome: VerifyOutcome::default(),
         }
     }
 }
 
 /// What the comparison found.
 #[derive(Debug, Default, Serialize)]
-pub struct Outcome {
+pub struct VerifyOutcome {
     pub passed: bool,
     /// Rockets that were sent.
     pub compared: u64,
@@ -97,7 +97,7 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-impl Outcome {
+impl VerifyOutcome {
     /// No comparison took place.
     pub fn failed(error: String) -> Self {
         Self { error: Some(error), ..Self::default() }
@@ -111,7 +111,7 @@ pub struct Comparison {
     index: HashMap<u128, u32, ahash::RandomState>,
     started: i64,
     previous: Option<(i128, String)>,
-    outcome: Outcome,
+    outcome: VerifyOutcome,
 }
 
 impl Comparison {
@@ -150,7 +150,7 @@ impl Comparison {
     }
 
     /// After the last element: what was not listed, and the verdict.
-    pub fn finish(mut self) -> Outcome {
+    pub fn finish(mut self) -> VerifyOutcome {
         for rocket in 0..self.index.len() {
             if !self.expected[rocket].listed {
                 // As many as were launched, which is counted in a u32.
