@@ -1,5 +1,5 @@
 //! Owns connections: the target, opening, reuse, timeouts, what an answer
-//! means. Does not own what is sent again and when (`dispatch`).
+//! means. Does not own what is sent again and when (`outbox`).
 
 use std::fmt;
 use std::time::Duration;

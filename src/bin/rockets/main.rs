@@ -12,7 +12,8 @@
 //! * [`schedule`] - shuffling and second copies
 //! * [`clock`] - the wall clock that stamps messages
 //! * [`pace`] - when a request may be sent
-//! * [`dispatch`] - requests in flight, retries, the end of a run
+//! * [`dispatch`] - a task for each connection, and the end of a run
+//! * [`outbox`] - what is sent next, what is in flight, what came of it
 //! * [`retries`] - which of the failed requests goes next
 //! * [`message`] - the bytes on the wire
 //! * [`client`] - connections
@@ -30,6 +31,7 @@ mod dispatch;
 mod generator;
 mod listing;
 mod message;
+mod outbox;
 mod pace;
 mod progress;
 mod report;

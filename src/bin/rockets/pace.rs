@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, TryAcquireError};
 
 /// Sleeps shorter than this cost more than they bring: at high rates a few
 /// requests are released at a time, by no more than this early or late.
@@ -29,7 +29,7 @@ pub enum Pacing {
 
 /// Hands out permits to send at the configured pace.
 pub struct Pace {
-    permits: Option<Arc<Semaphore>>,
+    permits: Permits,
     /// With a rate: when the first request was due, and the time between two.
     schedule: Option<(Instant, f64)>,
     handed_out: u64,
@@ -44,7 +44,7 @@ impl Pace {
         let mut schedule = None;
         match pacing {
             Pacing::Unpaced => {
-                return Self { permits: None, schedule: None, handed_out: 0 };
+                return Self { permits: Permits(None), schedule: None, handed_out: 0 };
             }
             Pacing::Delay(delay) => {
                 thread::spawn(move || release_after_delay(&weak, delay));
@@ -54,11 +54,11 @@ impl Pace {
                 thread::spawn(move || release_at_rate(&weak, start, rate));
             }
         }
-        Self { permits: Some(permits), schedule, handed_out: 0 }
+        Self { permits: Permits(Some(permits)), schedule, handed_out: 0 }
     }
 
-    /// What to wait for before sending; none when nothing needs waiting for.
-    pub fn gate(&self) -> Option<Arc<Semaphore>> {
+    /// What to take one of before each new request.
+    pub fn permits(&self) -> Permits {
         self.permits.clone()
     }
 
@@ -75,6 +75,32 @@ impl Pace {
     }
 }
 
+/// One for each request that may be sent; without end when there is no pace.
+#[derive(Clone)]
+pub struct Permits(Option<Arc<Semaphore>>);
+
+impl Permits {
+    /// Takes one if there is one.
+    pub fn try_take(&self) -> bool {
+        let Some(permits) = &self.0 else { return true };
+        match permits.try_acquire() {
+            Ok(permit) => {
+                permit.forget();
+                true
+            }
+            Err(TryAcquireError::NoPermits) => false,
+            Err(TryAcquireError::Closed) => unreachable!("nobody closes the semaphore"),
+        }
+    }
+
+    /// Waits for one and takes it.
+    pub async fn take(&self) {
+        if let Some(permits) = &self.0 {
+            permits.acquire().await.expect("nobody closes the semaphore").forget();
+        }
+    }
+}
+
 /// Ends when the last user of the permits is gone.
 fn release_at_rate(permits: &Weak<Semaphore>, start: Instant, rate: f64) {
     let mut released = 0_u64;
@@ -86,7 +112,7 @@ fn release_at_rate(permits: &Weak<Semaphore>, start: Instant, rate: f64) {
         let due = (start.elapsed().as_secs_f64() * rate) as u64 + 1;
         // A bounded step, far below the semaphore's own limit.
         let step = due.saturating_sub(released).min(1 << 20);
-        strong.add_permits(usize::try_from(step).unwrap_or(0));
+        strong.add_permits(usize::try_from(step).expect("the step is bounded"));
         released += step;
         drop(strong);
         #[allow(clippy::cast_precision_loss)]

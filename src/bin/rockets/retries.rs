@@ -1,5 +1,5 @@
 //! Owns what waits to be sent again, and which of it goes first. Does not own
-//! whether something is sent again (`dispatch`).
+//! whether something is sent again (`outbox`).
 //!
 //! Each message waits for the same pause. Of those that have waited long
 //! enough, the one generated first goes first: a service with a full reorder

@@ -1,6 +1,6 @@
 //! Owns the order in which messages go out: the shuffle window and the second
 //! copies. Does not own when they go out (`pace`) or whether they arrive
-//! (`dispatch`).
+//! (`outbox`).
 //!
 //! Every message is given a place: its index in true order, plus, for one in
 //! two, up to `shuffle` at random. Messages leave in the order of their places, so none
