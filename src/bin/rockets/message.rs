@@ -6,6 +6,7 @@ use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
+use uuid::{Builder, Uuid};
 
 use crate::generator::{Event, Message};
 
@@ -22,38 +23,16 @@ impl Channels {
         Self { base }
     }
 
-    /// The 128 bits of a rocket's UUID (version 4).
-    pub fn id(&self, rocket: u32) -> u128 {
+    /// A rocket's ID (version 4), sent in lower case with hyphens.
+    pub fn id(&self, rocket: u32) -> Uuid {
         // Two outputs further on for each rocket: SplitMix64 steps by a
         // constant, and its first million outputs are all different.
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let skipped = STEP.wrapping_mul(2 * u64::from(rocket));
         let mut random = SplitMix64::seed_from_u64(self.base.wrapping_add(skipped));
         let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
-        let version = 0xf << 76;
-        let variant = 0b11 << 62;
-        (bits & !version & !variant) | (0x4 << 76) | (0b10 << 62)
+        Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
     }
-
-    /// The UUID as it is sent: lower case, with hyphens.
-    pub fn text(&self, rocket: u32) -> [u8; 36] {
-        hyphenated(self.id(rocket))
-    }
-}
-
-fn hyphenated(id: u128) -> [u8; 36] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'-'; 36];
-    let mut place = 0;
-    for (index, byte) in id.to_be_bytes().into_iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            place += 1;
-        }
-        text[place] = HEX[usize::from(byte >> 4)];
-        text[place + 1] = HEX[usize::from(byte & 15)];
-        place += 2;
-    }
-    text
 }
 
 /// Writes messages as compact JSON, in the key order of the challenge's
@@ -87,7 +66,8 @@ impl Encoder {
     /// Appends one message to `out`.
     pub fn write(&mut self, message: &Message, out: &mut BytesMut) {
         out.extend_from_slice(br#"{"metadata":{"channel":""#);
-        out.extend_from_slice(&self.channels.text(message.rocket));
+        let id = self.channels.id(message.rocket).hyphenated();
+        out.extend_from_slice(id.encode_lower(&mut Uuid::encode_buffer()).as_bytes());
         out.extend_from_slice(br#"","messageNumber":"#);
         push_number(out, message.number.into());
         out.extend_from_slice(br#","messageType":""#);
@@ -168,6 +148,8 @@ fn push_number(out: &mut BytesMut, number: u64) {
 mod tests {
     use std::collections::HashSet;
 
+    use uuid::Variant;
+
     use super::*;
 
     const AT: i64 = 1_743_578_510_458_989_221;
@@ -182,8 +164,7 @@ mod tests {
     }
 
     fn metadata(kind: &str) -> String {
-        let channel = Channels::new(444).text(0);
-        let channel = std::str::from_utf8(&channel).unwrap();
+        let channel = Channels::new(444).id(0);
         format!(
             r#"{{"metadata":{{"channel":"{channel}","messageNumber":12,"messageType":"{kind}","messageTime":"2025-04-02T09:21:50.458989221+02:00"}}"#
         )
@@ -234,14 +215,12 @@ mod tests {
     #[test]
     fn channels_are_distinct_version_4_uuids_that_follow_from_the_seed() {
         let channels = Channels::new(444);
-        let ids: HashSet<u128> = (0..100_000).map(|rocket| channels.id(rocket)).collect();
+        let ids: HashSet<Uuid> = (0..100_000).map(|rocket| channels.id(rocket)).collect();
         assert_eq!(ids.len(), 100_000);
         assert!(!ids.contains(&Channels::new(445).id(0)));
         assert_eq!(channels.id(5), Channels::new(444).id(5));
-        let text = channels.text(3);
-        assert_eq!((text[8], text[13], text[18], text[23]), (b'-', b'-', b'-', b'-'));
-        assert_eq!(text[14], b'4');
-        assert!(b"89ab".contains(&text[19]));
+        let id = channels.id(3);
+        assert_eq!((id.get_version_num(), id.get_variant()), (4, Variant::RFC4122));
     }
 
     #[test]
@@ -253,8 +232,7 @@ mod tests {
             (u64::MAX, 99_999_999, "990bc87e-f641-4212-b2b7-5d57c6d56fdb"),
         ];
         for (seed, rocket, text) in cases {
-            let found = Channels::new(seed).text(rocket);
-            assert_eq!(str::from_utf8(&found).unwrap(), text, "{seed} {rocket}");
+            assert_eq!(Channels::new(seed).id(rocket).to_string(), text, "{seed} {rocket}");
         }
     }
 }

@@ -213,10 +213,9 @@ impl Outbox {
     fn name_lost(&mut self, job: &Job) {
         if self.tally.examples.len() < EXAMPLES {
             let message = &job.planned.message;
-            let channel = self.encoder.channels().text(message.rocket);
             self.tally.examples.push(format!(
                 "{} #{} {}{}, sent {} times",
-                String::from_utf8_lossy(&channel),
+                self.encoder.channels().id(message.rocket),
                 message.number,
                 name(&message.event),
                 if job.planned.copy { " (copy)" } else { "" },

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 use crate::generator::{Event, Message};
 use crate::message::Channels;
@@ -108,7 +109,7 @@ impl VerifyOutcome {
 pub struct Comparison {
     expected: Vec<Expected>,
     channels: Channels,
-    index: HashMap<u128, u32, ahash::RandomState>,
+    index: HashMap<Uuid, u32, ahash::RandomState>,
     started: i64,
     previous: Option<(i128, String)>,
     outcome: VerifyOutcome,
@@ -151,15 +152,12 @@ impl Comparison {
 
     /// After the last element: what was not listed, and the verdict.
     pub fn finish(mut self) -> VerifyOutcome {
-        for rocket in 0..self.index.len() {
-            if !self.expected[rocket].listed {
-                // As many as were launched, which is counted in a u32.
-                let text = self.channels.text(u32::try_from(rocket).unwrap_or(u32::MAX));
-                let id = String::from_utf8_lossy(&text).into_owned();
-                self.differ(format_args!("{id} is not listed"));
+        self.outcome.compared = self.expected.len() as u64;
+        for (rocket, expected) in (0..).zip(std::mem::take(&mut self.expected)) {
+            if !expected.listed {
+                self.differ(format_args!("{} is not listed", self.channels.id(rocket)));
             }
         }
-        self.outcome.compared = self.expected.len() as u64;
         self.outcome.passed = self.outcome.differences == 0;
         self.outcome
     }
@@ -191,11 +189,10 @@ impl Comparison {
     }
 
     fn find(&self, id: &str) -> Option<u32> {
-        let digits = id.replace('-', "");
-        let number = u128::from_str_radix(&digits, 16).ok()?;
-        let rocket = *self.index.get(&number)?;
+        let parsed = Uuid::try_parse(id).ok()?;
+        let rocket = *self.index.get(&parsed)?;
         // Only the very text that was sent is that rocket.
-        (self.channels.text(rocket) == id.as_bytes()).then_some(rocket)
+        (parsed.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == id).then_some(rocket)
     }
 
     fn differ(&mut self, difference: fmt::Arguments<'_>) {
@@ -222,4 +219,25 @@ fn utc(at: i64) -> String {
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_else(|| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generator::Fleet;
+
+    #[test]
+    fn only_the_very_text_that_was_sent_is_that_rocket() {
+        let channels = Channels::new(444);
+        let id = channels.id(0);
+        let texts =
+            [id.to_string(), id.to_string().to_uppercase(), id.simple().to_string(), String::new()];
+        for (text, others) in texts.iter().zip([0, 1, 1, 1]) {
+            let mut oracle = Oracle::default();
+            oracle.fold(&Fleet::new(444, 1, 1).next(0).unwrap());
+            let mut comparison = oracle.into_comparison(channels, 0);
+            comparison.take(&serde_json::json!({ "id": text }));
+            assert_eq!(comparison.finish().others, others, "{text}");
+        }
+    }
 }
