@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use humantime::format_duration;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
@@ -116,7 +117,7 @@ pub enum Failure {
     /// closed an idle connection while the request was on its way.
     #[error("the connection closed before the answer")]
     Closed { reused: bool },
-    #[error("no answer within {0:?}")]
+    #[error("no answer within {}", format_duration(*.0))]
     TimedOut(Duration),
     /// One line of several.
     #[error("the server rejected a line: {detail}")]

@@ -68,7 +68,8 @@ struct LaunchArgs {
     #[arg(value_parser = Target::parse)]
     url: Target,
 
-    /// Pause between one request and the next, e.g. 500ms, 1s, 2m [default: none]
+    /// Pause between one request and the next, e.g. 500ms, 1s, 1m 30s
+    /// [default: none]
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "rate")]
     message_delay: Option<Duration>,
 
@@ -206,36 +207,15 @@ fn one_line(explanation: &str) -> String {
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
-/// `500ms`, `1.5s`, `1m30s`; units ns, us, ms, s, m, h. A bare 0 is none.
+/// Longer is a slip of the hand, and sums of such overflow.
+const LONGEST_DURATION: Duration = Duration::from_secs(366 * 86_400);
+
+/// As humantime has it; a bare 0 is none.
 fn duration(typed: &str) -> Result<Duration, String> {
-    const HINT: &str = "expected a duration such as 500ms, 1s or 2m";
-    if typed == "0" {
-        return Ok(Duration::ZERO);
+    match humantime::parse_duration(typed) {
+        Ok(duration) if duration <= LONGEST_DURATION => Ok(duration),
+        _ => Err("expected a duration such as 500ms, 1s or 2m".into()),
     }
-    let mut rest = typed;
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or(HINT)?;
-        let (number, after) = rest.split_at(digits);
-        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        let unit = match unit {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(HINT.into()),
-        };
-        total += number.parse::<f64>().map_err(|_| HINT)? * unit;
-        rest = after;
-    }
-    // Longer than a year is a slip of the hand, and sums of such overflow.
-    if typed.is_empty() || total > 366.0 * 86_400.0 {
-        return Err(HINT.into());
-    }
-    Duration::try_from_secs_f64(total).map_err(|_| HINT.into())
 }
 
 fn bound(typed: &str) -> Result<Bound, String> {
@@ -288,14 +268,19 @@ mod tests {
             ("1.5s", 1.5),
             ("1m30s", 90.0),
             ("1h", 3600.0),
+            ("1.5h", 5400.0),
             ("250us", 0.000_25),
+            ("1h 30m", 5400.0),
+            ("2 minutes", 120.0),
+            ("1day", 86_400.0),
+            ("366d", 31_622_400.0),
             ("0", 0.0),
             ("0s", 0.0),
         ];
         for (typed, seconds) in good {
             assert_eq!(duration(typed), Ok(Duration::from_secs_f64(seconds)), "{typed}");
         }
-        for typed in ["", "5", "s", "-1s", "1 s", "1x", "1.2.3s", "99999999999h", "ms5"] {
+        for typed in ["", "5", "s", "-1s", "1x", "1.2.3s", "367d", "99999999999h", "ms5"] {
             assert!(duration(typed).is_err(), "{typed}");
         }
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use humantime::format_duration;
 use serde::Serialize;
 
 use crate::config::Config;
@@ -163,7 +164,7 @@ impl RunReport {
         }
         let why = match self.ending {
             Ending::Complete => "refused again and again".to_owned(),
-            Ending::GaveUp(bound) => format!("no acknowledgement for {bound:?}"),
+            Ending::GaveUp(bound) => format!("no acknowledgement for {}", format_duration(bound)),
             Ending::Interrupted => "interrupted".to_owned(),
             Ending::Refused => "nothing was accepted".to_owned(),
         };
