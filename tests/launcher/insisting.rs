@@ -178,6 +178,19 @@ fn without_progress_it_gives_up_exits_1_and_names_what_is_left() {
 }
 
 #[test]
+fn a_single_message_left_does_not_keep_it_from_giving_up() {
+    let stub = Stub::answering(|n, _| match n {
+        // To end all the same, should it insist.
+        0..8 => Reply::Status(503, ""),
+        _ => Reply::Accept,
+    });
+    let run = stub.launch(&["--max-messages=1", "--give-up-after=1200ms", "--json"]);
+    assert_eq!(run.code, 1);
+    assert_eq!(run.json()["outcome"], "gave_up");
+    assert!(run.err.contains("no acknowledgement for 1s 200ms"), "{}", run.err);
+}
+
+#[test]
 fn messages_refused_for_good_end_the_run_with_what_the_server_said() {
     let stub = Stub::answering(|_, _| Reply::Status(404, r#"{"detail":"no such path"}"#));
     let run = stub.launch(&["--max-messages=100000", "--json"]);

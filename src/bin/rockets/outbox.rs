@@ -126,12 +126,13 @@ impl Outbox {
 
     /// Appends to `body` the request that a slot is about to send.
     pub fn take_off(&mut self, slot: usize, body: &mut BytesMut) {
-        if self.flying == 0 && self.waiting.is_empty() {
+        let jobs = &mut self.in_flight[slot];
+        assert!(!jobs.is_empty(), "a slot sends what it has been given");
+        let is_new = jobs.iter().all(|job| job.tries == 0);
+        if is_new && self.flying == 0 && self.waiting.is_empty() {
             // Nothing was outstanding, so nobody was keeping us waiting.
             self.last_progress = Instant::now();
         }
-        let jobs = &mut self.in_flight[slot];
-        assert!(!jobs.is_empty(), "a slot sends what it has been given");
         self.flying += jobs.len();
         self.tally.requests += 1;
         for job in jobs {
