@@ -1,4 +1,4 @@
-//! Owns connections: the target, opening, reuse, timeouts, what an answer
+//! Owns connections: the target, opening, reuse, time-outs, what an answer
 //! means. Does not own what is sent again and when (`outbox`).
 
 use std::fmt;
@@ -69,7 +69,7 @@ impl Target {
     /// Another path of the same origin.
     pub fn sibling(&self, path: &'static str) -> Self {
         Self {
-            typed: format!("http://{}{path}", self.authority.to_str().unwrap_or_default()),
+            typed: format!("http://{}{path}", self.authority.to_str().expect("made from a text")),
             path: Uri::from_static(path),
             ..self.clone()
         }
@@ -219,13 +219,13 @@ impl Failure {
 pub struct Client {
     target: Target,
     headers: HeaderMap,
-    patience: Duration,
+    time_out: Duration,
     form: Form,
     live: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
-    pub fn new(target: Target, patience: Duration, form: Form) -> Self {
+    pub fn new(target: Target, time_out: Duration, form: Form) -> Self {
         let mut headers = target.headers();
         // No `Accept`: the challenge's launcher sends none either.
         let media = match form {
@@ -233,7 +233,7 @@ impl Client {
             Form::Lines => "application/x-ndjson",
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-        Self { target, headers, patience, form, live: None }
+        Self { target, headers, time_out, form, live: None }
     }
 
     /// Posts one body. `Ok` means the server answered 2xx; of several lines some
@@ -245,9 +245,9 @@ impl Client {
         // A connection is put back only after a complete exchange, so one that
         // timed out is dropped here.
         let live = self.live.take();
-        let (live, result) = timeout(self.patience, self.exchange(live, body))
+        let (live, result) = timeout(self.time_out, self.exchange(live, body))
             .await
-            .unwrap_or((None, Err(Failure::TimedOut(self.patience))));
+            .unwrap_or((None, Err(Failure::TimedOut(self.time_out))));
         self.live = live;
         result
     }
@@ -298,12 +298,12 @@ impl Client {
     }
 }
 
-/// Opens a connection of its own for one `GET`, and waits up to `patience` for
+/// Opens a connection of its own for one `GET`, and waits up to `time_out` for
 /// the answer to begin.
 ///
 /// # Errors
 /// Anything but an answer of 2xx.
-pub async fn get(target: &Target, patience: Duration) -> Result<Incoming, Failure> {
+pub async fn get(target: &Target, time_out: Duration) -> Result<Incoming, Failure> {
     let exchange = async {
         let mut sender = target.connect().await?;
         let mut request = Request::new(Full::new(Bytes::new()));
@@ -318,12 +318,13 @@ pub async fn get(target: &Target, patience: Duration) -> Result<Incoming, Failur
             Err(refusal(response).await)
         }
     };
-    timeout(patience, exchange).await.unwrap_or(Err(Failure::TimedOut(patience)))
+    timeout(time_out, exchange).await.unwrap_or(Err(Failure::TimedOut(time_out)))
 }
 
 async fn refusal(response: Response<Incoming>) -> Failure {
     let status = response.status();
     let body = Limited::new(response.into_body(), LONGEST_ERROR).collect().await;
+    // The status counts; of a body that cannot be read there is nothing to say.
     let detail = body.map(|body| detail(&body.to_bytes())).unwrap_or_default();
     Failure::Answered { status, detail }
 }

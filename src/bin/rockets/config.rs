@@ -201,7 +201,8 @@ fn validated(typed: LaunchArgs) -> Config {
 
 /// clap explains at length; its first paragraph is the mistake itself.
 fn one_line(explanation: &str) -> String {
-    let paragraph = explanation.split("\n\n").next().unwrap_or_default();
+    let paragraph =
+        explanation.split("\n\n").next().expect("there is a first part, if an empty one");
     let words: Vec<&str> = paragraph.split_whitespace().collect();
     let line = words.join(" ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()

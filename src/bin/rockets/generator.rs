@@ -52,9 +52,9 @@ const DECREASES: u32 = 42;
 /// What a message says, with the numbers and texts that go on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    Launched { rocket_type: &'static str, speed: u64, mission: &'static str },
-    SpeedIncreased { by: u64 },
-    SpeedDecreased { by: u64 },
+    Launched { rocket_type: &'static str, speed: u32, mission: &'static str },
+    SpeedIncreased { by: u32 },
+    SpeedDecreased { by: u32 },
     MissionChanged { mission: &'static str },
     Exploded { reason: &'static str },
 }
@@ -97,12 +97,14 @@ pub struct Fleet {
 
 impl Fleet {
     /// A fleet of `rockets` that speaks `messages` times in all. When there are
-    /// fewer messages than rockets, just that many rockets launch.
+    /// fewer messages than rockets, just that many rockets launch. At least one
+    /// of each.
     pub fn new(seed: u64, rockets: u32, messages: u32) -> Self {
         let rockets = rockets.min(messages);
+        assert!(rockets > 0, "a fleet has a rocket and a message");
         // Doomed rockets stay below the mean share, so that about as many as
         // planned live long enough to explode.
-        let share = u64::from(messages) / u64::from(rockets.max(1)) * 9 / 10;
+        let share = u64::from(messages / rockets) * 9 / 10;
         Self {
             random: Xoshiro256PlusPlus::seed_from_u64(seed),
             rockets: Vec::with_capacity(rockets as usize),
@@ -110,9 +112,9 @@ impl Fleet {
             to_launch: rockets,
             // Six of twenty. Rounded down, so that at least one survives and
             // there is always a rocket left to speak.
-            to_explode: u32::try_from(u64::from(rockets) * 3 / 10).unwrap_or(u32::MAX),
+            to_explode: u32::try_from(u64::from(rockets) * 3 / 10).expect("a part of a u32"),
             remaining: messages,
-            latest_explosion: u32::try_from(share).unwrap_or(u32::MAX).max(2),
+            latest_explosion: u32::try_from(share).expect("a part of a u32").max(2),
             last_at: i64::MIN,
         }
     }
@@ -124,8 +126,7 @@ impl Fleet {
 
     /// Rockets launched so far.
     pub fn launched(&self) -> u32 {
-        // Never more than `rockets`, which is a u32.
-        u32::try_from(self.rockets.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.rockets.len()).expect("as many as asked for, which is a u32")
     }
 
     /// The next message, stamped with `now` (nanoseconds since 1970) or just
@@ -134,7 +135,8 @@ impl Fleet {
         if self.remaining == 0 {
             return None;
         }
-        let at = now.max(self.last_at.saturating_add(1));
+        let next = self.last_at.checked_add(1).expect("the time is before 2262");
+        let at = now.max(next);
         self.last_at = at;
         let (rocket, number, event) =
             if self.launch_is_next() { self.launch() } else { self.fly() };
@@ -171,7 +173,7 @@ impl Fleet {
             number: 1,
             speed,
             explodes_at,
-            mission: u8::try_from(mission).unwrap_or(0),
+            mission: u8::try_from(mission).expect("there are seven"),
         });
         self.flying.push(index);
         let event =
@@ -195,7 +197,7 @@ impl Fleet {
             let count = MISSIONS.len();
             let step = 1 + scale(size, 6) as usize;
             let mission = (usize::from(rocket.mission) + step) % count;
-            rocket.mission = u8::try_from(mission).unwrap_or(0);
+            rocket.mission = u8::try_from(mission).expect("there are seven");
             Event::MissionChanged { mission: MISSIONS[mission] }
         } else if draw < DECREASES && rocket.speed > 1 {
             // Never below one step, so never below 500.
@@ -204,7 +206,8 @@ impl Fleet {
             Event::SpeedDecreased { by: in_units(by) }
         } else {
             let by = 1 + scale(size, CHANGE_STEPS);
-            rocket.speed = rocket.speed.saturating_add(by);
+            // Up and down are equally likely, so 2^32 messages do not suffice.
+            rocket.speed = rocket.speed.checked_add(by).expect("speeds stay far below");
             Event::SpeedIncreased { by: in_units(by) }
         };
         (index, number, event)
@@ -215,7 +218,7 @@ impl Fleet {
     }
 
     fn index(&mut self, len: usize) -> usize {
-        self.below(u32::try_from(len).unwrap_or(u32::MAX)) as usize
+        self.below(u32::try_from(len).expect("no more than rockets, a u32")) as usize
     }
 }
 
@@ -226,8 +229,8 @@ pub(super) fn scale(bits: u32, bound: u32) -> u32 {
     ((u64::from(bits) * u64::from(bound)) >> 32) as u32
 }
 
-fn in_units(steps: u32) -> u64 {
-    u64::from(steps) * u64::from(SPEED_STEP)
+fn in_units(steps: u32) -> u32 {
+    steps * SPEED_STEP
 }
 
 #[cfg(test)]
@@ -288,9 +291,9 @@ mod tests {
             for message in all(seed, 20, 20_000) {
                 let speed = speeds.entry(message.rocket).or_default();
                 match message.event {
-                    Event::Launched { speed: first, .. } => *speed = i64::try_from(first).unwrap(),
-                    Event::SpeedIncreased { by } => *speed += i64::try_from(by).unwrap(),
-                    Event::SpeedDecreased { by } => *speed -= i64::try_from(by).unwrap(),
+                    Event::Launched { speed: first, .. } => *speed = i64::from(first),
+                    Event::SpeedIncreased { by } => *speed += i64::from(by),
+                    Event::SpeedDecreased { by } => *speed -= i64::from(by),
                     _ => {}
                 }
                 assert!(*speed >= 500);

@@ -18,8 +18,8 @@ use crate::verify::{Comparison, VerifyOutcome};
 /// The longest wait for the next piece of the listing, and for the first.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A busy or starting service is asked again for this long.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRIED_FOR: Duration = Duration::from_secs(10);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Pieces that may wait for the parser.
 const PIECES: usize = 64;
 
@@ -49,6 +49,7 @@ pub async fn compare(
     loop {
         let piece = match timeout(PIECE_TIMEOUT, body.frame()).await {
             Ok(None) => break,
+            // A frame of trailers has no data.
             Ok(Some(Ok(frame))) => Ok(frame.into_data().unwrap_or_default()),
             Ok(Some(Err(error))) => Err(io::Error::other(error)),
             Err(elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, elapsed)),
@@ -74,15 +75,15 @@ pub async fn compare(
 }
 
 async fn request(target: &Target) -> Result<hyper::body::Incoming, ListingError> {
-    let patience = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RETRIED_FOR;
     loop {
         match client::get(target, PIECE_TIMEOUT).await {
             Ok(body) => return Ok(body),
-            Err(failure) if failure.is_permanent() || Instant::now() > patience => {
+            Err(failure) if failure.is_permanent() || Instant::now() > deadline => {
                 let target = target.clone();
                 return Err(ListingError::Unavailable { target, failure });
             }
-            Err(_) => sleep(PAUSE).await,
+            Err(_) => sleep(RETRY_PAUSE).await,
         }
     }
 }

@@ -24,7 +24,7 @@ impl Channels {
     }
 
     /// A rocket's ID (version 4), sent in lower case with hyphens.
-    pub fn id(&self, rocket: u32) -> Uuid {
+    pub fn id(self, rocket: u32) -> Uuid {
         // Two outputs further on for each rocket: SplitMix64 steps by a
         // constant, and its first million outputs are all different.
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -69,9 +69,9 @@ impl Encoder {
         let id = self.channels.id(message.rocket).hyphenated();
         out.extend_from_slice(id.encode_lower(&mut Uuid::encode_buffer()).as_bytes());
         out.extend_from_slice(br#"","messageNumber":"#);
-        push_number(out, message.number.into());
+        push_number(out, message.number);
         out.extend_from_slice(br#","messageType":""#);
-        out.extend_from_slice(name(&message.event).as_bytes());
+        out.extend_from_slice(type_name(&message.event).as_bytes());
         out.extend_from_slice(br#"","messageTime":""#);
         self.push_time(out, message.at);
         out.extend_from_slice(br#""},"message":{"#);
@@ -96,16 +96,14 @@ impl Encoder {
     /// RFC 3339 with nine digits of fraction and a numeric offset.
     fn push_time(&mut self, out: &mut BytesMut, at: i64) {
         let second = at.div_euclid(1_000_000_000);
-        let mut fraction = at.rem_euclid(1_000_000_000);
+        let mut fraction = at.rem_euclid(1_000_000_000).unsigned_abs();
         if second != self.second || self.second_text.is_empty() {
             let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
-            // Nanoseconds in an i64 reach from 1677 to 2262, which `time` covers,
-            // and every component asked for is in the value.
             self.second_text = OffsetDateTime::from_unix_timestamp(second)
-                .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+                .expect("nanoseconds in an i64 reach from 1677 to 2262")
                 .to_offset(self.offset)
                 .format(format)
-                .unwrap_or_default();
+                .expect("a date and time has every component of the format");
             self.second = second;
         }
         out.extend_from_slice(self.second_text.as_bytes());
@@ -121,7 +119,7 @@ impl Encoder {
 }
 
 /// The message type as it is sent.
-pub fn name(event: &Event) -> &'static str {
+pub fn type_name(event: &Event) -> &'static str {
     match event {
         Event::Launched { .. } => "RocketLaunched",
         Event::SpeedIncreased { .. } => "RocketSpeedIncreased",
@@ -140,7 +138,7 @@ fn push_text(out: &mut BytesMut, key: &str, value: &str) {
     out.put_u8(b'"');
 }
 
-fn push_number(out: &mut BytesMut, number: u64) {
+fn push_number(out: &mut BytesMut, number: u32) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 

@@ -13,7 +13,7 @@ use bytes::{BufMut, BytesMut};
 use crate::client::{Failure, Rejected};
 use crate::clock;
 use crate::config::Config;
-use crate::message::{Encoder, name};
+use crate::message::{Encoder, type_name};
 use crate::pace::Pace;
 use crate::retries::{Job, Retries};
 use crate::schedule::Schedule;
@@ -27,7 +27,7 @@ const TRIES_WHEN_REFUSED: u32 = 10;
 /// before it takes the others may be that much further on.
 const MOST_WAITING: usize = 10_000;
 /// And with so many as long as nothing has been acknowledged at all: a service
-/// that is not there, or a wrong path, should not be showered.
+/// that is not there, or a wrong path, should not be flooded.
 const MOST_WAITING_AT_FIRST: usize = 100;
 
 /// What a free slot should do.
@@ -218,7 +218,7 @@ impl Outbox {
                 "{} #{} {}{}, sent {} times",
                 self.encoder.channels().id(message.rocket),
                 message.number,
-                name(&message.event),
+                type_name(&message.event),
                 if job.planned.copy { " (copy)" } else { "" },
                 job.tries,
             ));

@@ -111,7 +111,7 @@ fn release_at_rate(permits: &Weak<Semaphore>, start: Instant, rate: f64) {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let due = (start.elapsed().as_secs_f64() * rate) as u64 + 1;
         // A bounded step, far below the semaphore's own limit.
-        let step = due.saturating_sub(released).min(1 << 20);
+        let step = due.checked_sub(released).expect("time does not go back").min(1 << 20);
         strong.add_permits(usize::try_from(step).expect("the step is bounded"));
         released += step;
         drop(strong);

@@ -168,12 +168,12 @@ impl RunReport {
             Ending::Interrupted => "interrupted".to_owned(),
             Ending::Refused => "nothing was accepted".to_owned(),
         };
-        let last = match &self.last_failure {
-            Some(last) => format!("; last failure: {last}"),
+        let failure = match &self.last_failure {
+            Some(failure) => format!("; last failure: {failure}"),
             None => String::new(),
         };
         Some(format!(
-            "{} of {} messages were not acknowledged: {why}{last}",
+            "{} of {} messages were not acknowledged: {why}{failure}",
             self.not_acknowledged, self.messages
         ))
     }

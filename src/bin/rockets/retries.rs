@@ -43,10 +43,10 @@ impl Retries {
 
     /// The oldest message whose pause is over.
     pub fn pop(&mut self, now: Instant) -> Option<Job> {
-        while let Some((until, _)) = self.pausing.front()
-            && *until <= now
-            && let Some((_, job)) = self.pausing.pop_front()
+        while let Some(&(until, job)) = self.pausing.front()
+            && until <= now
         {
+            self.pausing.pop_front();
             self.due.push(Reverse(ByAge(job)));
         }
         self.due.pop().map(|Reverse(ByAge(job))| job)

@@ -41,10 +41,11 @@ impl Oracle {
     /// the order of their index, and say nothing before.
     pub fn fold(&mut self, message: &Message) {
         if let Event::Launched { rocket_type, speed, mission } = message.event {
+            assert_eq!(message.rocket as usize, self.rockets.len(), "rockets launch in order");
             self.rockets.push(Expected {
                 launched_at: message.at,
                 last_at: message.at,
-                speed: speed.cast_signed(),
+                speed: speed.into(),
                 number: message.number,
                 listed: false,
                 rocket_type,
@@ -55,9 +56,9 @@ impl Oracle {
         }
         let rocket = &mut self.rockets[message.rocket as usize];
         match message.event {
-            Event::Launched { .. } => {}
-            Event::SpeedIncreased { by } => rocket.speed += by.cast_signed(),
-            Event::SpeedDecreased { by } => rocket.speed -= by.cast_signed(),
+            Event::Launched { .. } => unreachable!("returned above"),
+            Event::SpeedIncreased { by } => rocket.speed += i64::from(by),
+            Event::SpeedDecreased { by } => rocket.speed -= i64::from(by),
             Event::MissionChanged { mission } => rocket.mission = mission,
             Event::Exploded { reason } => rocket.reason = Some(reason),
         }
@@ -68,8 +69,9 @@ impl Oracle {
     /// Starts a comparison. `started` is when the run began, in nanoseconds
     /// since 1970.
     pub fn into_comparison(self, channels: Channels, started: i64) -> Comparison {
-        let index =
+        let index: HashMap<_, _, _> =
             (0..).zip(&self.rockets).map(|(rocket, _)| (channels.id(rocket), rocket)).collect();
+        assert_eq!(index.len(), self.rockets.len(), "no two rockets share a channel");
         Comparison {
             expected: self.rockets,
             channels,
@@ -216,9 +218,9 @@ fn shown(listed: &Value, field: &str) -> String {
 
 fn utc(at: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(at.into())
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_else(|| at.to_string())
+        .expect("nanoseconds in an i64 reach from 1677 to 2262")
+        .format(&Rfc3339)
+        .expect("the year has four digits")
 }
 
 #[cfg(test)]
