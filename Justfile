@@ -49,4 +49,4 @@ ci: lint test
 
 # Kill the release service under load so many times, and check that nothing acknowledged is lost
 crash rounds="200":
-    DOWNLINK_CRASH_ROUNDS={{rounds}} cargo test --release --test acked_messages_survive_kill -- --nocapture
+    DOWNLINK_CRASH_ROUNDS={{rounds}} cargo test --release --test it -- --nocapture acked_messages_survive_kill

@@ -1,11 +1,9 @@
 //! What is no message is refused with the right status and a text that names
 //! what is wrong, and changes nothing.
 
-mod support;
-
+use crate::support::messages::{launch, speed_up};
+use crate::support::{Request, Service, problem};
 use serde_json::Value;
-use support::messages::{launch, speed_up};
-use support::{Request, Service, problem};
 
 const LAUNCH: &str = r#"{"metadata":{"channel":"bad","messageNumber":1,"messageType":"RocketLaunched","messageTime":"2022-02-02T18:39:05Z"},"message":{"type":"Falcon-9","launchSpeed":500,"mission":"ARTEMIS"}}"#;
 

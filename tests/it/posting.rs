@@ -1,12 +1,10 @@
 //! `POST /messages`: what each outcome is, and which clients are told.
 
-mod support;
-
-use serde_json::{Value, json};
-use support::messages::{
+use crate::support::messages::{
     at, change_mission, explode, launch, launch_as, message, slow_down, speed_up,
 };
-use support::{Request, Service, problem};
+use crate::support::{Request, Service, problem};
+use serde_json::{Value, json};
 
 #[test]
 fn each_outcome_is_told_to_whoever_asks_for_json() {

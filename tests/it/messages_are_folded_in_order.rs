@@ -5,14 +5,15 @@
 //! service. The streams hold strange messages too: none before a launch may be
 //! lost, and none after an explosion may leave a gap.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::support::fleet::{TestFleet, channel, deadline, name, parse, shape};
+use crate::support::journal::{HeldJournal, Key};
+use crate::support::{Request, Service, messages, oracle};
 use downlink::fleet::handle::SubmitError;
 use downlink::fleet::outcome::Outcome;
 use downlink::fleet::view::Lookup;
@@ -21,9 +22,6 @@ use downlink::journal::Journal;
 use downlink::journal::memory::MemoryJournal;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::fleet::{TestFleet, channel, deadline, name, parse, shape};
-use support::journal::{HeldJournal, Key};
-use support::{Request, Service, messages, oracle};
 
 /// What arrives, and how.
 #[derive(Clone, Debug)]

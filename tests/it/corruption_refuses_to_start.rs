@@ -1,19 +1,17 @@
 //! Damage to what was kept: found out, named, and never passed over.
 
-mod support;
-
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use crate::support::process::{downlink, run};
+use crate::support::{Service, eventually, messages};
 use downlink::config::Durability;
 use downlink::journal::Recovered;
 use downlink::journal::sqlite::{self, OpenError, Sync};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rusqlite::Connection;
-use support::process::{downlink, run};
-use support::{Service, eventually, messages};
 
 /// A data directory with stored rockets and with a journal.
 fn filled() -> tempfile::TempDir {

@@ -1,20 +1,18 @@
 //! Append first, apply second, acknowledge third: while a commit is under way
 //! nobody sees or is told anything of it, and when one fails nobody ever is.
 
-mod support;
-
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use crate::support::fleet::{TestFleet, channel, deadline, parse, shape};
+use crate::support::journal::HeldJournal;
+use crate::support::messages::{launch, speed_up};
+use crate::support::{Request, Service, eventually, passing_problem, problem};
 use downlink::fleet::handle::SubmitError;
 use downlink::fleet::outcome::{Outcome, Refusal};
 use downlink::fleet::view::Lookup;
 use downlink::fleet::workers::Shape;
 use serde_json::{Value, json};
-use support::fleet::{TestFleet, channel, deadline, parse, shape};
-use support::journal::HeldJournal;
-use support::messages::{launch, speed_up};
-use support::{Request, Service, eventually, passing_problem, problem};
 
 type Answer = Result<Outcome, SubmitError>;
 

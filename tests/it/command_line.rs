@@ -1,14 +1,12 @@
 //! The binary's arguments, its environment, and how it ends when they are bad.
 
-mod support;
-
 use std::net::TcpListener;
 
+use crate::support::Request;
+use crate::support::http::send;
+use crate::support::messages::{launch, speed_up};
+use crate::support::process::{Process, downlink, run};
 use serde_json::json;
-use support::Request;
-use support::http::send;
-use support::messages::{launch, speed_up};
-use support::process::{Process, downlink, run};
 
 /// Every flag with its variable and the default that `--help` must show.
 const FLAGS: [(&str, &str, &str); 17] = [

@@ -1,13 +1,11 @@
 //! Over real sockets: clients that come once, that stay, that are in a hurry,
 //! that are slow, and that vanish.
 
-mod support;
-
 use std::net::SocketAddr;
 
+use crate::support::messages::{launch, launch_as, speed_up};
+use crate::support::{Connection, Request, Service, problem};
 use serde_json::{Value, json};
-use support::messages::{launch, launch_as, speed_up};
-use support::{Connection, Request, Service, problem};
 
 /// Launches and `count - 1` speed changes of one rocket.
 fn flight(channel: &str, count: u64) -> Vec<Value> {

@@ -1,18 +1,18 @@
 //! `ETag` and `If-None-Match`: a client that has what there is gets 304, and
 //! one that does not never does.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::fleet::{Last, TestFleet, deadline, parse, shape};
+use crate::support::journal::HeldJournal;
+use crate::support::messages::{change_mission, launch, speed_up};
+use crate::support::{
+    Connection, Request, Response, Service, eventually, passing_problem, problem,
+};
 use downlink::fleet::workers::Shape;
 use downlink::journal::memory::MemoryJournal;
 use downlink::journal::sqlite::OpenError;
 use serde_json::Value;
-use support::fleet::{Last, TestFleet, deadline, parse, shape};
-use support::journal::HeldJournal;
-use support::messages::{change_mission, launch, speed_up};
-use support::{Connection, Request, Response, Service, eventually, passing_problem, problem};
 
 /// Every path that gives tags, of a fleet with the rocket `a` on ARTEMIS.
 const PATHS: [&str; 4] = ["/rockets", "/rockets/a", "/missions", "/missions/artemis"];

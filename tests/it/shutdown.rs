@@ -1,16 +1,14 @@
 //! The ordered stop: what is in flight is finished, nothing that was
 //! acknowledged is lost before the end, and the process says how it ended.
 
-mod support;
-
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::journal::HeldJournal;
+use crate::support::messages::{launch, speed_up};
+use crate::support::process::Process;
+use crate::support::{self, Connection, Request, Service, eventually};
 use serde_json::Value;
-use support::journal::HeldJournal;
-use support::messages::{launch, speed_up};
-use support::process::Process;
-use support::{Connection, Request, Service, eventually};
 
 /// Sends all but the end of a message's request, which is returned. The service
 /// works on it by then: it asked for the body.

@@ -5,20 +5,18 @@
 //! Ten rounds by default; `DOWNLINK_CRASH_ROUNDS` sets another number (`just
 //! crash 200`).
 
-mod support;
-
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::process::{Process, downlink};
+use crate::support::{self, Connection, Request, eventually, messages, oracle};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
-use support::process::{Process, downlink};
-use support::{Connection, Request, eventually, messages, oracle};
 
 const CLIENTS: usize = 16;
 const ROCKETS: usize = 40;

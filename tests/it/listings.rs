@@ -1,15 +1,13 @@
 //! `GET /rockets`: order, filters, pages, and what is not allowed.
 
-mod support;
-
 use std::cmp::Ordering;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::support::http::encode;
+use crate::support::messages::{at, change_mission, explode, launch_as, slow_down, speed_up, time};
+use crate::support::{Request, Response, Service, problem};
 use serde_json::{Value, json};
-use support::http::encode;
-use support::messages::{at, change_mission, explode, launch_as, slow_down, speed_up, time};
-use support::{Request, Response, Service, problem};
 
 const FIELDS: [&str; 10] = [
     "id",

@@ -1,10 +1,8 @@
 //! What is unusual and still a message: each of these counts.
 
-mod support;
-
-use support::http::encode;
-use support::messages::{launch_as, speed_up};
-use support::{Request, Service};
+use crate::support::http::encode;
+use crate::support::messages::{launch_as, speed_up};
+use crate::support::{self, Request, Service};
 
 const TIME: &str = "2022-02-02T18:39:05Z";
 

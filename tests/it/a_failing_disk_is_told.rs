@@ -1,15 +1,13 @@
 //! What clients see when the disk fails, stalls or is slow, and what is there
 //! after the restart.
 
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::faults::{Fault, Faults};
+use crate::support::process::{Process, downlink};
+use crate::support::{self, Connection, Request, Service, eventually, messages, passing_problem};
 use serde_json::Value;
-use support::faults::{Fault, Faults};
-use support::process::{Process, downlink};
-use support::{Connection, Request, Service, eventually, messages, passing_problem};
 
 const A: &str = "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5";
 

@@ -1,11 +1,11 @@
 //! `POST /messages` with one message a line.
 
-mod support;
-
+use crate::support::fleet::Last;
+use crate::support::journal::HeldJournal;
+use crate::support::{
+    self, Request, Response, Service, messages, oracle, passing_problem, problem,
+};
 use serde_json::{Value, json};
-use support::fleet::Last;
-use support::journal::HeldJournal;
-use support::{Request, Response, Service, messages, oracle, passing_problem, problem};
 
 fn bulk(lines: &[String]) -> Request {
     Request::post(lines.join("\n")).header("Content-Type", "application/x-ndjson")

@@ -1,17 +1,15 @@
 //! One rocket, missions, readiness, and every path and method that leads
 //! nowhere.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::http::encode;
+use crate::support::messages::{at, change_mission, explode, launch, launch_as, speed_up};
+use crate::support::{Request, Service, passing_problem, problem};
 use downlink::app::Recovery;
 use downlink::fleet::roster::Roster;
 use downlink::journal::memory::MemoryJournal;
 use serde_json::json;
-use support::http::encode;
-use support::messages::{at, change_mission, explode, launch, launch_as, speed_up};
-use support::{Request, Service, passing_problem, problem};
 
 #[test]
 fn a_rocket_is_shown_with_every_field() {

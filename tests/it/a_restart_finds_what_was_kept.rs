@@ -1,17 +1,15 @@
 //! What a restart finds, with another number of workers too; how it tells that
 //! it is not done yet; and who may not start.
 
-mod support;
-
 use std::path::Path;
 use std::sync::mpsc;
 
+use crate::support::process::{downlink, run};
+use crate::support::{self, Request, Service, eventually, messages, passing_problem, problem};
 use downlink::app;
 use downlink::config::Durability;
 use downlink::journal::sqlite::{self, Sync};
 use serde_json::{Value, json};
-use support::process::{downlink, run};
-use support::{Request, Service, eventually, messages, passing_problem, problem};
 
 fn start(directory: &Path, workers: usize) -> Service {
     let service = Service::start_with(|config| {

@@ -4,9 +4,6 @@
 //! Nothing waits for a fixed time. [`PATIENCE`] only turns a hang into a
 //! failure, so it is far longer than anything here takes.
 
-// Each test binary uses its own part of this.
-#![allow(dead_code, unused_imports)]
-
 pub mod faults;
 pub mod fleet;
 pub mod http;

@@ -1,19 +1,17 @@
 //! Every bound holds when it is reached: the refusal has its status, says when
 //! to try again, and leaves what was accepted as it is.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::fleet::Last;
+use crate::support::journal::HeldJournal;
+use crate::support::messages::{launch, speed_up};
+use crate::support::service::wide;
+use crate::support::{self, Connection, Request, Response, Service, passing_problem, problem};
 use downlink::fleet::limits::Limits;
 use downlink::http::bulk;
 use downlink::journal::memory::MemoryJournal;
 use serde_json::Value;
-use support::fleet::Last;
-use support::journal::HeldJournal;
-use support::messages::{launch, speed_up};
-use support::service::wide;
-use support::{Connection, Request, Response, Service, passing_problem, problem};
 
 /// Short enough to wait for. Nothing but reaching it depends on it.
 const SOON: Duration = Duration::from_secs(1);

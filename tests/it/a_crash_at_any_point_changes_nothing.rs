@@ -4,11 +4,12 @@
 //! The journal is a model that makes things durable one step at a time, so
 //! every interleaving of messages, commits, checkpoints and crashes can occur.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::fleet::{TestFleet, deadline, parse, shape};
+use crate::support::model::{Disk, ModelJournal};
+use crate::support::{messages, oracle};
 use downlink::fleet::checkpoint::{Checkpointer, Interval};
 use downlink::fleet::health::{Health, Phase};
 use downlink::fleet::limits::Limits;
@@ -18,9 +19,6 @@ use downlink::fleet::workers::{IdleWorkers, Shape};
 use downlink::journal::Journal;
 use proptest::prelude::*;
 use serde_json::Value;
-use support::fleet::{TestFleet, deadline, parse, shape};
-use support::model::{Disk, ModelJournal};
-use support::{messages, oracle};
 use tokio::task::JoinHandle;
 
 /// One thing that happens.

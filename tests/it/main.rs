@@ -1,0 +1,51 @@
+//! Everything that is claimed of the service, in one test binary: what the
+//! tests share is compiled and linked once. Each module is named after its
+//! claim.
+//!
+//! Nothing here needs a process of its own. What would, runs in one that the
+//! test starts: signals, `kill -9`, the limit on the size of files, the
+//! environment, the binary's allocator. What a process shares all the same is
+//! its open files, with every child between its fork and its exec; `support`
+//! waits for that where it matters. The `rockets` binary has a test binary of
+//! its own, `tests/launcher`: it shares no code with the service, and its tests
+//! none with these.
+
+/// A crash at any point of any interleaving leaves the fleet that the messages make.
+mod a_crash_at_any_point_changes_nothing;
+/// A disk that fails, stalls or is full is told to clients, and loses nothing acknowledged.
+mod a_failing_disk_is_told;
+/// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
+mod a_restart_finds_what_was_kept;
+/// `kill -9` under load, again and again, loses nothing acknowledged (`just crash`).
+mod acked_messages_survive_kill;
+/// What is no message is refused with the right status and a text, and changes nothing.
+mod bad_input_is_refused;
+/// Flags, variables, `--help` and exit codes are those of the contract.
+mod command_line;
+/// Clients that come once, stay, hurry, dawdle or vanish hold nobody up.
+mod connections;
+/// Damage to what was kept is found and named, and never passed over.
+mod corruption_refuses_to_start;
+/// Every bound holds when it is reached, and its refusal says when to try again.
+mod every_bound_is_reached;
+/// `GET /rockets` orders, filters and pages, and refuses what is not allowed.
+mod listings;
+/// Many messages, one a line, have the effect and the answer of each alone.
+mod many_messages_in_one_request;
+/// The fleet is the ordered fold of what was accepted, each message once.
+mod messages_are_folded_in_order;
+/// 304 goes to who has what there is, and never to anyone else.
+mod not_modified;
+/// Nobody sees or is told anything before it is kept.
+mod nothing_shows_before_it_is_kept;
+/// What is unusual and still a message counts.
+mod odd_input_is_accepted;
+/// One rocket, missions, readiness; every other path and method leads nowhere.
+mod paths_and_methods;
+/// Each outcome of `POST /messages` is told to those who read it.
+mod posting;
+/// The stop finishes what is in flight, in order and in time, and says how it ended.
+mod shutdown;
+
+/// What the tests share.
+mod support;
