@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::support::process::{downlink, run};
-use crate::support::{Service, eventually, messages};
+use crate::support::{Service, eventually, messages, wait_until_free};
 use downlink::config::Durability;
 use downlink::journal::Recovered;
 use downlink::journal::sqlite::{self, OpenError, Sync};
@@ -53,15 +53,8 @@ fn read(directory: &Path) -> Result<Vec<String>, OpenError> {
 
 fn read_as(directory: &Path, sync: Sync) -> Result<Vec<String>, OpenError> {
     let mut all = Vec::new();
-    // A process that another test starts has the lock too, for a moment between
-    // its fork and its exec.
-    let opened = loop {
-        match sqlite::open(directory, sync) {
-            Err(OpenError::InUse { .. }) => std::thread::yield_now(),
-            opened => break opened?,
-        }
-    };
-    opened.recover(|item: Recovered| {
+    wait_until_free(directory);
+    sqlite::open(directory, sync)?.recover(|item: Recovered| {
         all.push(format!("{item:?}"));
         ControlFlow::Continue(())
     })?;

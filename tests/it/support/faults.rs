@@ -7,6 +7,8 @@ use downlink::app::{self, Recovery, RecoveryContext};
 use downlink::journal::sqlite::database::{Database, Storage, StorageError, Transaction};
 use downlink::journal::sqlite::{self, OpenError, Sync};
 
+use super::wait_until_free;
+
 /// What the disk does with the next transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
@@ -44,6 +46,7 @@ impl Faults {
     ) -> impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static {
         let (faults, directory) = (self.clone(), directory.to_owned());
         move |context: &RecoveryContext| {
+            wait_until_free(&directory);
             let opened = sqlite::open(&directory, Sync::Device)?;
             app::recover(opened, context, |opened| {
                 opened.start_with(|database| FaultyDisk { database, faults })

@@ -14,6 +14,8 @@ pub mod oracle;
 pub mod process;
 pub mod service;
 
+use std::fs::File;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use http::{Connection, Request, Response};
@@ -30,6 +32,20 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Waits until nobody has the data directory that a service of this process
+/// had. A child that another test starts has it too, for a moment between its
+/// fork and its exec.
+pub fn wait_until_free(directory: &Path) {
+    eventually("the data directory is free", || {
+        // One that was never used is.
+        let Ok(file) = File::open(directory.join("lock")) else { return true };
+        let free = file.try_lock().is_ok();
+        // Closing it would not do: such a child may have this one as well.
+        file.unlock().unwrap();
+        free
+    });
 }
 
 /// Asserts that an answer is an error as the contract has it, and returns its

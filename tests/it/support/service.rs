@@ -19,9 +19,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::eventually;
 use super::fleet::{Last, TestFleet};
 use super::http::{Connection, Request, Response, send};
+use super::{eventually, wait_until_free};
 
 /// A running service. Must end well once it is told to, which it is at the
 /// latest when this is dropped.
@@ -186,6 +186,9 @@ fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::for_tests();
     config.durability = Durability::Memory;
     change(&mut config);
+    if config.durability != Durability::Memory {
+        wait_until_free(&config.data_dir);
+    }
     config
 }
 
