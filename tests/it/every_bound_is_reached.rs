@@ -342,15 +342,16 @@ fn more_requests_of_many_messages_than_are_read_at_a_time_wait_and_are_refused()
     // A wait for half of it ends well before those that stall give up.
     let service = Service::start_with(|config| config.http.request_timeout = 3 * SOON);
     let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\n\
-                Content-Type: application/x-ndjson\r\nContent-Length: 100\r\n\r\n";
+                Content-Type: application/x-ndjson\r\nContent-Length: 100\r\n\
+                Expect: 100-continue\r\n\r\n";
+    // Each is asked for its body, so all of them are being read.
     let stalled = |_| {
         let mut client = service.connect();
         client.send(head.as_bytes());
+        assert_eq!(client.receive_head().unwrap().status, 100);
         client
     };
     let mut clients: Vec<_> = (0..bulk::MAX_READ).map(stalled).collect();
-    // Once all of them are being read: none is told anything before its deadline.
-    std::thread::sleep(SOON / 5);
     let one = Request::post(launch("a").to_string()).header("Content-Type", "application/x-ndjson");
     passing_problem(&service.send(&one), 503);
     for client in &mut clients {

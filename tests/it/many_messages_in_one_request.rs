@@ -202,7 +202,7 @@ fn a_refused_sender_that_sends_all_before_it_reads_hears_why() {
 #[test]
 fn lines_that_take_too_long_to_keep_are_503_with_what_was_taken() {
     let journal = HeldJournal::new();
-    let service = Service::over(journal.clone(), |config| {
+    let mut service = Service::over(journal.clone(), |config| {
         config.workers = 1;
         config.http.request_timeout = std::time::Duration::from_millis(500);
     });
@@ -212,14 +212,18 @@ fn lines_that_take_too_long_to_keep_are_503_with_what_was_taken() {
     assert!(detail.starts_with("not all lines were taken in time"), "{detail}");
     let body = answer.json();
     assert_eq!((&body["applied"], &body["errors"][0]["retry"]), (&json!(0), &json!(true)));
-    // And the lines behind those that were late were not handed over: nobody
-    // would have waited for them.
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    let handed_over: usize = std::iter::from_fn(|| journal.settle()).map(|keys| keys.len()).sum();
+    // And the lines behind those that were late were never handed over: nobody
+    // would have waited for them. A stop finishes whatever was.
+    service.begin_stop();
+    let mut handed_over = 0;
+    support::eventually("the service has ended", || {
+        let batches = std::iter::from_fn(|| journal.settle());
+        handed_over += batches.map(|keys| keys.len()).sum::<usize>();
+        service.has_ended()
+    });
     let refused = body["rejected"].as_u64().unwrap();
     assert!(handed_over > 0 && (handed_over as u64) < refused, "{handed_over} of {refused}");
     assert!(refused < 20_000, "{refused}");
-    journal.release();
 }
 
 /// However few lines of it each partition gets.

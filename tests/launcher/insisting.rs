@@ -1,13 +1,14 @@
 //! What happens when a service refuses, hangs, closes, or is not there.
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::stub::{Reply, Stub, rockets};
+use super::stub::{Reply, Stub};
 
 /// Every message was accepted in the end.
 fn assert_all_arrived(stub: &Stub, messages: usize) {
@@ -145,15 +146,25 @@ fn a_refused_connection_is_tried_again_until_the_service_is_there() {
     let address = held.local_addr().unwrap();
     drop(held);
     let url = format!("http://{address}/messages");
-    let late = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(700));
-        Stub::accepting_at(address)
-    });
-    let run = rockets(&["launch", &url, "--max-messages=10", "--json"]);
-    let stub = late.join().unwrap();
-    assert_eq!(run.code, 0, "{}", run.err);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rockets"))
+        .args(["launch", &url, "--max-messages=10", "--json", "--log-level=info"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It says so when it was refused for the first time.
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("cannot connect") {
+        assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+    }
+    let stub = Stub::accepting_at(address);
+    log.read_to_string(&mut said).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
     assert_all_arrived(&stub, 10);
-    assert!(run.json()["failed_requests"]["connection refused"].as_u64() >= Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["failed_requests"]["connection refused"].as_u64() >= Some(1));
 }
 
 #[test]

@@ -162,6 +162,11 @@ impl Service {
         }
     }
 
+    /// Whether it is stopped, and everything that was accepted finished.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// Stops the service and returns how it ended.
     pub fn stop(mut self) -> Result<(), String> {
         self.begin_stop();
