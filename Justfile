@@ -10,6 +10,10 @@ run *arguments:
 test *arguments:
     cargo test {{arguments}}
 
+# Run the tests with so many serving threads in every service in process (by default: one or three, by the test's name)
+test-on threads *arguments:
+    DOWNLINK_TEST_THREADS={{threads}} cargo test --test it -- {{arguments}}
+
 # Check the format, clippy's warnings and the documentation's links
 lint:
     cargo fmt --check

@@ -197,36 +197,6 @@ impl Config {
     ) -> Result<Self, clap::Error> {
         Arguments::try_parse_from(line)?.validate()
     }
-
-    /// A configuration for tests: in memory, on a free port of this machine.
-    #[must_use]
-    pub fn for_tests() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            workers: 2,
-            threads: 2,
-            blocking_threads: 2,
-            data_dir: PathBuf::from("./data"),
-            durability: Durability::Memory,
-            checkpoints: Interval { records: 1_000_000, time: Duration::from_secs(60) },
-            inbox_capacity: 65_536,
-            limits: Limits {
-                buffered_per_rocket: 10_000,
-                buffered: 10_000_000,
-                rockets: 10_000_000,
-            },
-            http: HttpConfig {
-                max_connections: 1024,
-                max_body: 64 * 1024,
-                max_bulk_body: 16 << 20,
-                request_timeout: Duration::from_secs(5),
-                idle_timeout: Duration::from_secs(60),
-            },
-            shutdown_timeout: Duration::from_secs(10),
-            log_format: LogFormat::Text,
-            log: "info".to_owned(),
-        }
-    }
 }
 
 impl Arguments {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::support::messages::{launch, launch_as, speed_up};
-use crate::support::{Connection, Request, Service, problem};
+use crate::support::{Connection, Request, Service, on_one_thread_and_on_several, problem};
 use serde_json::{Value, json};
 
 /// Launches and `count - 1` speed changes of one rocket.
@@ -15,7 +15,11 @@ fn flight(channel: &str, count: u64) -> Vec<Value> {
 
 #[test]
 fn many_clients_with_a_new_connection_for_every_message_lose_nothing() {
-    let service = Service::start();
+    on_one_thread_and_on_several(new_connections);
+}
+
+fn new_connections(threads: usize) {
+    let service = Service::start_with(|config| config.threads = threads);
     std::thread::scope(|scope| {
         for client in 0..8 {
             let service = &service;

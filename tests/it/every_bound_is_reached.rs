@@ -7,7 +7,10 @@ use crate::support::fleet::Last;
 use crate::support::journal::HeldJournal;
 use crate::support::messages::{launch, speed_up};
 use crate::support::service::wide;
-use crate::support::{self, Connection, Request, Response, Service, passing_problem, problem};
+use crate::support::{
+    self, Connection, Request, Response, Service, on_one_thread_and_on_several, passing_problem,
+    problem,
+};
 use downlink::fleet::limits::Limits;
 use downlink::http::bulk;
 use downlink::journal::memory::MemoryJournal;
@@ -32,8 +35,13 @@ fn refused(connection: &mut Connection, message: &Value, status: u16) -> String 
 
 #[test]
 fn a_full_inbox_refuses_messages_until_it_drains() {
+    on_one_thread_and_on_several(full_inbox);
+}
+
+fn full_inbox(threads: usize) {
     let journal = HeldJournal::new();
     let service = Service::over(journal.clone(), |config| {
+        config.threads = threads;
         config.workers = 1;
         config.inbox_capacity = 2;
     });

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::support::http::encode;
 use crate::support::messages::{at, change_mission, explode, launch_as, slow_down, speed_up, time};
-use crate::support::{Request, Response, Service, problem};
+use crate::support::{Request, Response, Service, on_one_thread_and_on_several, problem};
 use serde_json::{Value, json};
 
 const FIELDS: [&str; 10] = [
@@ -325,7 +325,11 @@ fn a_large_fleet_is_listed_whole_in_every_order() {
 /// rockets.
 #[test]
 fn a_mission_that_its_last_rocket_leaves_is_unknown_and_never_empty() {
-    let service = Service::start_with(|config| config.workers = 2);
+    on_one_thread_and_on_several(mission_that_empties);
+}
+
+fn mission_that_empties(threads: usize) {
+    let service = Service::start_with(|config| config.threads = threads);
     service.post(&[launch_as("a", "Falcon-9", 500, "A")]);
     let done = AtomicBool::new(false);
     let unknown = std::thread::scope(|scope| {

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use crate::support::fleet::{TestFleet, channel, deadline, name, parse, shape};
 use crate::support::journal::{HeldJournal, Key};
-use crate::support::{Request, Service, messages, oracle};
+use crate::support::{Request, Service, messages, on_one_thread_and_on_several, oracle};
 use downlink::fleet::handle::SubmitError;
 use downlink::fleet::outcome::Outcome;
 use downlink::fleet::view::Lookup;
@@ -287,18 +287,23 @@ proptest! {
     /// With clients that race each other over real connections.
     #[test]
     fn the_service_shows_the_ordered_fold(scenario in scenario(true), clients in 1..5usize) {
-        let service = Service::start_with(|config| config.workers = scenario.workers);
-        std::thread::scope(|scope| {
-            for client in 0..clients {
-                let (service, arrivals) = (&service, &scenario.arrivals);
-                scope.spawn(move || {
-                    let mut connection = service.connect();
-                    for message in arrivals.iter().skip(client).step_by(clients) {
-                        connection.request(&Request::message(message)).outcome();
-                    }
-                });
-            }
+        on_one_thread_and_on_several(|threads| {
+            let service = Service::start_with(|config| {
+                config.threads = threads;
+                config.workers = scenario.workers;
+            });
+            std::thread::scope(|scope| {
+                for client in 0..clients {
+                    let (service, arrivals) = (&service, &scenario.arrivals);
+                    scope.spawn(move || {
+                        let mut connection = service.connect();
+                        for message in arrivals.iter().skip(client).step_by(clients) {
+                            connection.request(&Request::message(message)).outcome();
+                        }
+                    });
+                }
+            });
+            assert_eq!(service.read("/rockets"), Value::from(oracle::rockets(&scenario.arrivals)));
         });
-        prop_assert_eq!(service.read("/rockets"), Value::from(oracle::rockets(&scenario.arrivals)));
     }
 }

@@ -7,7 +7,8 @@ use crate::support::fleet::{Last, TestFleet, deadline, parse, shape};
 use crate::support::journal::HeldJournal;
 use crate::support::messages::{change_mission, launch, speed_up};
 use crate::support::{
-    Connection, Request, Response, Service, eventually, passing_problem, problem,
+    Connection, Request, Response, Service, eventually, on_one_thread_and_on_several,
+    passing_problem, problem,
 };
 use downlink::fleet::workers::Shape;
 use downlink::journal::memory::MemoryJournal;
@@ -280,9 +281,16 @@ fn a_streamed_listing_has_a_tag_too() {
 /// whatever others send meanwhile.
 #[test]
 fn who_was_acknowledged_is_never_told_that_nothing_changed() {
+    on_one_thread_and_on_several(readers_of_their_writes);
+}
+
+fn readers_of_their_writes(threads: usize) {
     const WRITERS: usize = 8;
     const MESSAGES: u64 = 60;
-    let service = Service::start_with(|config| config.workers = 3);
+    let service = Service::start_with(|config| {
+        config.threads = threads;
+        config.workers = 3;
+    });
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             let service = &service;
@@ -346,9 +354,16 @@ fn a_message_is_counted_before_the_rest_of_its_batch_is_applied() {
 /// there is, however the reading and the writing fell together.
 #[test]
 fn an_answer_that_is_still_good_is_what_there_is() {
+    on_one_thread_and_on_several(reads_during_a_write);
+}
+
+fn reads_during_a_write(threads: usize) {
     const ROUNDS: u32 = 400;
     for path in ["/rockets", "/missions", "/missions/artemis"] {
-        let service = Service::start_with(|config| config.workers = 3);
+        let service = Service::start_with(|config| {
+            config.threads = threads;
+            config.workers = 3;
+        });
         let fleet: Vec<_> = (0..50).map(|n| launch(&n.to_string())).collect();
         service.post(&fleet);
         let (mut reader, mut writer) = (service.connect(), service.connect());

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::support::journal::HeldJournal;
 use crate::support::messages::{launch, speed_up};
 use crate::support::process::Process;
-use crate::support::{self, Connection, Request, Service, eventually};
+use crate::support::{
+    self, Connection, Request, Service, eventually, on_one_thread_and_on_several,
+};
 use serde_json::Value;
 
 /// Sends all but the end of a message's request, which is returned. The service
@@ -54,8 +56,12 @@ fn connections_at_rest_do_not_hold_up_the_stop() {
 
 #[test]
 fn what_waits_for_its_commit_is_acknowledged_before_the_end() {
+    on_one_thread_and_on_several(stop_during_a_commit);
+}
+
+fn stop_during_a_commit(threads: usize) {
     let journal = HeldJournal::new();
-    let mut service = Service::over(journal.clone(), |_| {});
+    let mut service = Service::over(journal.clone(), |config| config.threads = threads);
     let address = service.address;
     let mut connection = service.connect();
     connection.send(&Request::message(&launch("a")).to_bytes());
@@ -135,7 +141,14 @@ fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) {
 
 #[test]
 fn a_stop_under_load_loses_nothing_that_was_acknowledged() {
-    let mut service = Service::start_with(|config| config.workers = 4);
+    on_one_thread_and_on_several(stop_of_a_service_under_load);
+}
+
+fn stop_of_a_service_under_load(threads: usize) {
+    let mut service = Service::start_with(|config| {
+        config.threads = threads;
+        config.workers = 4;
+    });
     stop_under_load(service.address, || service.begin_stop());
     assert_eq!(service.stop(), Ok(()));
 }

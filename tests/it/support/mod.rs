@@ -19,7 +19,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use http::{Connection, Request, Response};
-pub use service::Service;
+pub use service::{Service, on_one_thread_and_on_several};
 
 /// After so long something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);

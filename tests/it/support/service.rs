@@ -1,4 +1,13 @@
 //! The service in this process, on a port of its own.
+//!
+//! It runs on the runtime that the binary would build for `--threads`. One
+//! thread and several are different schedulers with different faults, so both
+//! are tested: a test gets one or the other by its name, always the same, half
+//! of them each, for twice the time would buy little. A test in which clients
+//! race each other or the stop goes through both
+//! ([`on_one_thread_and_on_several`]). `DOWNLINK_TEST_THREADS` sets the number
+//! for all the others, so that `just test-on 1` and `just test-on 3` are both
+//! halves of the whole.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,8 +46,7 @@ impl Service {
     }
 
     pub fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let config = config(change);
-        let service = Self::spawn(async move |listener, stopped| {
+        let service = Self::spawn(config(change), async move |config, listener, stopped| {
             app::run(config, listener, stopped).await.map_err(|error| error.to_string())
         });
         service.wait_until_ready();
@@ -59,8 +67,7 @@ impl Service {
 
     /// As [`Service::over`], but the last worker may be out of order.
     pub fn wired(journal: Arc<dyn Journal>, last: Last, change: impl FnOnce(&mut Config)) -> Self {
-        let config = config(change);
-        Self::spawn(async move |listener, stopped| {
+        Self::spawn(config(change), async move |config, listener, stopped| {
             let Config { workers, inbox_capacity, limits, .. } = config;
             let threading = Threading::of(config.threads);
             let shape = Shape { workers, inbox_capacity, limits, threading };
@@ -87,30 +94,27 @@ impl Service {
         change: impl FnOnce(&mut Config),
         open: impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static,
     ) -> Self {
-        let config = config(change);
-        Self::spawn(async move |listener, stopped| {
+        Self::spawn(config(change), async move |config, listener, stopped| {
             app::run_with(config, listener, stopped, open).await.map_err(|error| error.to_string())
         })
     }
 
-    fn spawn<F>(run: F) -> Self
+    fn spawn<F>(config: Config, run: F) -> Self
     where
-        F: AsyncFnOnce(TcpListener, Stop) -> Result<(), String> + Send + 'static,
+        F: AsyncFnOnce(Config, TcpListener, Stop) -> Result<(), String> + Send + 'static,
     {
+        let Config { threads, blocking_threads, .. } = config;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .unwrap();
+            let mut runtime = app::runtime(threads);
+            let runtime = runtime.max_blocking_threads(blocking_threads).build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
                 let stopped: Stop = Box::pin(async move { drop(stopped.await) });
-                run(listener, stopped).await
+                run(config, listener, stopped).await
             })
         });
         Self { address, stop: Some(stop), thread: Some(thread) }
@@ -187,14 +191,56 @@ impl Drop for Service {
     }
 }
 
+/// What is typed for a service in a test, and then changed by it. What is not
+/// given here is the default.
 fn config(change: impl FnOnce(&mut Config)) -> Config {
-    let mut config = Config::for_tests();
-    config.durability = Durability::Memory;
+    assert_no_variables();
+    let threads = threads().to_string();
+    let line = ["downlink", "--listen", "127.0.0.1:0", "--durability", "memory", "--workers", "2"];
+    let mut config = Config::parse(line.into_iter().chain(["--threads", &threads])).unwrap();
     change(&mut config);
     if config.durability != Durability::Memory {
         wait_until_free(&config.data_dir);
     }
     config
+}
+
+/// Flags are read from the environment too, which would make another test of
+/// nearly any, and cannot be changed safely while other threads run.
+fn assert_no_variables() {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        let is_flag = name.starts_with("DOWNLINK_") && !OF_THE_TESTS.contains(&&*name);
+        assert!(!is_flag, "{name} is set; tests need an environment without it");
+    }
+}
+
+/// What is meant for the tests and not for the service.
+const OF_THE_TESTS: [&str; 2] = ["DOWNLINK_CRASH_ROUNDS", "DOWNLINK_TEST_THREADS"];
+
+const ONE: usize = 1;
+
+/// An odd number, more than the workers of most tests and than the cores of a
+/// small machine, so that they have to share.
+const SEVERAL: usize = 3;
+
+/// The serving threads for the service of the current test.
+fn threads() -> usize {
+    if let Ok(threads) = std::env::var("DOWNLINK_TEST_THREADS") {
+        return threads.parse().expect("DOWNLINK_TEST_THREADS is a number");
+    }
+    // Each test runs on a thread of its name.
+    let thread = std::thread::current();
+    let sum: usize = thread.name().unwrap_or_default().bytes().map(usize::from).sum();
+    if sum.is_multiple_of(2) { ONE } else { SEVERAL }
+}
+
+/// Runs a test twice; it sets `config.threads` to what it is given.
+pub fn on_one_thread_and_on_several(test: impl Fn(usize)) {
+    for threads in [ONE, SEVERAL] {
+        println!("with {threads} serving threads");
+        test(threads);
+    }
 }
 
 /// Limits that nothing in a test reaches, to change one of.
