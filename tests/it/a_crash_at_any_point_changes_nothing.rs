@@ -190,7 +190,7 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn the_fleet_is_that_of_its_messages(arrivals in arrivals(), steps in steps()) {

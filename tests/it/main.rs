@@ -9,6 +9,10 @@
 //! waits for that where it matters. The `rockets` binary has a test binary of
 //! its own, `tests/launcher`: it shares no code with the service, and its tests
 //! none with these.
+//!
+//! A property that fails writes the case to `tests/proptest-regressions/` (for
+//! unit tests to `proptest-regressions/`). It is to be checked in, and is tried
+//! first from then on.
 
 /// A crash at any point of any interleaving leaves the fleet that the messages make.
 mod a_crash_at_any_point_changes_nothing;

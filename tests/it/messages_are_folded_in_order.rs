@@ -264,9 +264,7 @@ fn one_thread() -> tokio::runtime::Runtime {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 192, failure_persistence: None, ..ProptestConfig::default()
-    })]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
     fn the_fleet_is_the_ordered_fold(scenario in scenario(false)) {
@@ -280,9 +278,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 12, failure_persistence: None, ..ProptestConfig::default()
-    })]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     /// With clients that race each other over real connections.
     #[test]
