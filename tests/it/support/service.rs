@@ -109,7 +109,7 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let mut runtime = app::runtime(threads);
+            let mut runtime = Threading::of(threads).runtime();
             let runtime = runtime.max_blocking_threads(blocking_threads).build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
