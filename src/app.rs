@@ -27,7 +27,8 @@ use crate::fleet::roster::Roster;
 use crate::fleet::routing::Router;
 use crate::fleet::threading::Threading;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
-use crate::http::routes::{Service, routes};
+use crate::http::context::Context;
+use crate::http::dispatch;
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::Journal;
 use crate::journal::memory::MemoryJournal;
@@ -235,7 +236,7 @@ impl Server {
         };
         let (quit, told) = oneshot::channel();
         let told = async { told.await.unwrap_or_else(|_| Instant::now()) };
-        let routes = routes(Service::new(fleet, config.http.clone()));
+        let routes = dispatch::filter(Context::new(fleet, config.http.clone()));
         Self { quit, task: tokio::spawn(server::serve(listener, routes, limits, told)) }
     }
 

@@ -15,6 +15,7 @@ use tracing_subscriber::filter::EnvFilter;
 
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::Limits;
+use crate::http::context::HttpConfig;
 
 /// Receives telemetry from a fleet of rockets and serves the fleet's state.
 ///
@@ -169,21 +170,6 @@ pub struct Config {
     pub log_format: LogFormat,
     /// In the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,
-}
-
-/// What the HTTP side allows a client.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// Connections served at once.
-    pub max_connections: usize,
-    /// Bytes of the body of one message.
-    pub max_body: usize,
-    /// Bytes of the body of many messages.
-    pub max_bulk_body: usize,
-    /// From the head of a request to its answer.
-    pub request_timeout: Duration,
-    /// For a head to arrive, and for a reader to take more.
-    pub idle_timeout: Duration,
 }
 
 impl Config {

@@ -7,13 +7,12 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::health::{Health, Unavailable};
+use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
-use super::outcome::{Outcome, Refusal, Verdict};
+use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
 use super::query::{Page, Part, Query, Selection};
 use super::routing::Router;
 use super::version::Version;
@@ -31,7 +30,7 @@ pub struct Fleet {
 
 /// Many messages on their way to their worker.
 #[derive(Debug)]
-pub struct HandedOver {
+pub(super) struct HandedOver {
     count: usize,
     /// How many of them there was room for.
     taken: Result<usize, SubmitError>,
@@ -41,13 +40,14 @@ pub struct HandedOver {
 impl HandedOver {
     /// Waits until all of them are kept, and returns what became of each, in
     /// order.
-    pub async fn settled(self, deadline: Instant) -> Vec<Result<Outcome, SubmitError>> {
+    pub async fn outcomes(self, deadline: Instant) -> Vec<Submitted> {
         let taken = match self.taken {
             Ok(taken) => taken,
             Err(error) => return vec![Err(error); self.count],
         };
         let mut results = match timeout_at(deadline, self.verdicts).await {
             Ok(Ok(verdicts)) => {
+                assert_eq!(verdicts.len(), taken, "every message gets one verdict");
                 verdicts.into_iter().map(|verdict| verdict.map_err(Into::into)).collect()
             }
             Ok(Err(_)) => vec![Err(SubmitError::Lost); taken],
@@ -56,43 +56,6 @@ impl HandedOver {
         results.resize(self.count, Err(SubmitError::Busy));
         results
     }
-}
-
-/// Why a message was not accepted, or is not known to be.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum SubmitError {
-    /// Nobody took it.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-    /// Nobody took it: too many messages wait for the rocket's worker.
-    #[error("too many messages wait to be taken in")]
-    Busy,
-    /// The worker refused it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It was handed over, and no answer came in time. It may be accepted yet.
-    #[error("the message was not acknowledged in time, and may be accepted yet; send it again")]
-    TimedOut,
-    /// It was handed over, and its worker ended.
-    #[error("the worker of this rocket ended without an answer; send the message again")]
-    Lost,
-}
-
-/// Why a query has no answer.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum QueryError {
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-    #[error("too many large listings are under way")]
-    TooManyCollected,
-    #[error("too many queries wait for partition {0}")]
-    Busy(usize),
-    #[error("partition {0} did not answer in time")]
-    TimedOut(usize),
-    #[error("partition {0} does not run any more")]
-    Stopped(usize),
-    #[error("the service is stopping")]
-    Stopping,
 }
 
 impl From<Undelivered> for SubmitError {
@@ -124,11 +87,7 @@ impl Fleet {
     }
 
     /// Hands a message to its rocket's worker and waits until it is kept.
-    pub async fn submit(
-        &self,
-        message: Message,
-        deadline: Instant,
-    ) -> Result<Outcome, SubmitError> {
+    pub async fn submit(&self, message: Message, deadline: Instant) -> Submitted {
         self.health.can_write()?;
         let mailbox = &self.mailboxes[self.router.route(&message.channel)];
         let (reply, verdict) = oneshot::channel();
@@ -141,21 +100,18 @@ impl Fleet {
     }
 
     /// The partition that a message goes to, below [`Fleet::partitions`].
-    #[must_use]
-    pub fn partition_of(&self, message: &Message) -> usize {
+    pub(super) fn partition_of(&self, message: &Message) -> usize {
         self.router.route(&message.channel)
     }
 
     /// The number of partitions.
-    #[must_use]
-    pub fn partitions(&self) -> usize {
+    pub(super) fn partitions(&self) -> usize {
         self.mailboxes.len()
     }
 
     /// Hands messages over that all belong to `partition`. Where there is no
     /// room for all, the last ones are refused.
-    #[must_use]
-    pub fn hand_over(&self, partition: usize, messages: Vec<Message>) -> HandedOver {
+    pub(super) fn hand_over(&self, partition: usize, messages: Vec<Message>) -> HandedOver {
         let count = messages.len();
         let (reply, verdicts) = oneshot::channel();
         let taken = self.health.can_write().map_err(SubmitError::from).and_then(|()| {

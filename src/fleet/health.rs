@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use thiserror::Error;
+
+use super::outcome::Unavailable;
 
 /// What the fleet can do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +20,6 @@ pub enum Phase {
     /// Going down: what is in flight is finished.
     Stopping,
 }
-
-/// The fleet cannot do what was asked; the text says why.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct Unavailable(pub String);
 
 /// The phase, shared by whoever sets it and whoever must know it. Nobody waits
 /// for anybody: it is asked for every message.

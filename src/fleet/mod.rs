@@ -3,6 +3,7 @@
 //!
 //! * [`handle`]: what the HTTP side holds; routes messages, gathers queries.
 //! * [`outcome`]: what becomes of a message or a question, and why not.
+//! * [`intake`]: many messages from one sender to their partitions, in chunks.
 //! * [`query`], [`view`]: what can be asked, partial results and their merge; a
 //!   rocket as a reader sees it.
 //! * [`routing`]: which partition a channel belongs to.
@@ -23,6 +24,7 @@
 pub mod checkpoint;
 pub mod handle;
 pub mod health;
+pub mod intake;
 pub mod limits;
 pub mod mailbox;
 pub mod observer;

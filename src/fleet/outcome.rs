@@ -1,9 +1,8 @@
-//! What becomes of a message, and why not.
+//! What became of a message or a query: plain types, for the workers that
+//! decide it and for the HTTP side that tells it. Owns no way between the two, and
+//! knows no channel.
 
 use thiserror::Error;
-
-/// What became of a message.
-pub type Verdict = Result<Outcome, Refusal>;
 
 /// What accepting a message did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,4 +31,52 @@ pub enum Refusal {
     /// Also said of what was accepted for the moment, but not kept.
     #[error("messages are not accepted any more: {0}")]
     NotKept(String),
+}
+
+/// What a worker made of a message that reached it.
+pub type Verdict = Result<Outcome, Refusal>;
+
+/// The fleet cannot do what was asked; the text says why.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// Why a message was not accepted, or is not known to be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SubmitError {
+    /// Nobody took it.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Nobody took it: too many messages wait for the rocket's worker.
+    #[error("too many messages wait to be taken in")]
+    Busy,
+    /// The worker refused it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It was handed over, and no answer came in time. It may be accepted yet.
+    #[error("the message was not acknowledged in time, and may be accepted yet; send it again")]
+    TimedOut,
+    /// It was handed over, and its worker ended.
+    #[error("the worker of this rocket ended without an answer; send the message again")]
+    Lost,
+}
+
+/// What its sender hears of a message.
+pub type Submitted = Result<Outcome, SubmitError>;
+
+/// Why a query has no answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum QueryError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error("too many large listings are under way")]
+    TooManyCollected,
+    #[error("too many queries wait for partition {0}")]
+    Busy(usize),
+    #[error("partition {0} did not answer in time")]
+    TimedOut(usize),
+    #[error("partition {0} does not run any more")]
+    Stopped(usize),
+    #[error("the service is stopping")]
+    Stopping,
 }

@@ -1,4 +1,5 @@
-//! Reads a request's body within bounds of size and time.
+//! Reads a request's body within bounds of size and time. Does not own what is in
+//! it, nor the lines of a body that is taken apart as it comes in (`bulk`).
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,7 +10,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::head::Head;
+use super::post_headers::PostHeaders;
 use super::problem::Problem;
 
 /// How much of a body that is refused is read and thrown away, and for how
@@ -22,13 +23,13 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// # Errors
 /// 413 above `limit`, 408 at `deadline`, 400 when the client stops halfway.
 pub async fn read(
-    head: Head,
+    headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     limit: usize,
     deadline: Instant,
 ) -> Result<Bytes, Problem> {
     let mut body = pin!(body);
-    let read = if head.announced_length > limit as u64 {
+    let read = if headers.announced_length > limit as u64 {
         Err(Failure::TooLarge)
     } else {
         let mut reading = pin!(read_all(&mut body, limit));
@@ -43,7 +44,7 @@ pub async fn read(
         Err(Failure::TooSlow) => Err(Problem::body_too_slow()),
         Err(Failure::Broken(error)) => Err(Problem::body_broken(error)),
         Err(Failure::TooLarge) => {
-            discard_unless_asked(head, &mut body).await;
+            discard_unless_asked(headers, &mut body).await;
             Err(Problem::body_too_large(limit))
         }
     }
@@ -85,10 +86,10 @@ async fn read_all(
 /// Reads some of a body that is refused, unless the client asked first: that one
 /// sends nothing before it is told to.
 pub async fn discard_unless_asked(
-    head: Head,
+    headers: PostHeaders,
     body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
 ) {
-    if head.asks_first {
+    if headers.asks_first {
         return;
     }
     let discard = async {

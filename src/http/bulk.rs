@@ -1,11 +1,14 @@
 //! `POST /messages` with many messages, one a line (NDJSON).
 //!
+//! Owns the lines and the tally of what became of them. Does not own how their
+//! messages get to the fleet, nor how many of them are held on the way
+//! ([`crate::fleet::intake`]).
+//!
 //! Lines are independent of each other. The body is read line by line as it
-//! comes in and is never held as a whole: what a request holds is a bounded
-//! number of messages that were not handed over yet, and as many that are on
-//! their way. A request within that is one hand-over for each partition.
+//! comes in and is never held as a whole.
 
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
@@ -15,27 +18,16 @@ use tokio::time::{Instant, timeout_at};
 use warp::reply::Response;
 
 use super::body::discard_unless_asked;
-use super::head::Head;
+use super::context::Context;
+use super::post_headers::PostHeaders;
 use super::problem::Problem;
-use super::routes::{Context, json};
-use crate::fleet::Fleet;
-use crate::fleet::handle::{HandedOver, SubmitError};
-use crate::fleet::outcome::Outcome;
+use super::respond::json;
+use crate::fleet::intake::Intake;
+use crate::fleet::outcome::{Outcome, SubmitError, Submitted};
 use crate::telemetry::{Message, wire};
 
 /// Most errors shown in an answer: those of the first lines.
 const MAX_ERRORS: usize = 100;
-
-/// Messages of a partition from which on they are handed over: some 1 ms of its
-/// work. What a piece of the body holds comes on top.
-const CHUNK: usize = 4096;
-
-/// Messages of all partitions from which on all of them are handed over.
-const MAX_HELD: usize = 2 * CHUNK;
-
-/// Requests of many messages that are read at a time; beyond it they wait. Each
-/// holds some 3 MB at most.
-pub const MAX_READ: usize = 64;
 
 /// Bytes from which on a piece of a body is taken apart on a thread of its own,
 /// so that the runtime's threads are there for others: some 20 µs of work.
@@ -81,49 +73,51 @@ struct Answer {
 
 /// Takes many messages in.
 pub async fn post(
-    context: Context,
-    head: Head,
+    context: Arc<Context>,
+    headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
     let mut body = std::pin::pin!(body);
-    let answer = take_in(context, head, &mut body).await;
+    let answer = take_in(context, headers, &mut body).await;
     if answer.is_err() {
-        discard_unless_asked(head, &mut body).await;
+        discard_unless_asked(headers, &mut body).await;
     }
     answer
 }
 
 async fn take_in(
-    context: Context,
-    head: Head,
+    context: Arc<Context>,
+    headers: PostHeaders,
     body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
     // Else every line would be refused for the same reason.
     context.fleet.health().can_write()?;
     let limit = context.config.max_bulk_body;
-    if head.announced_length > limit as u64 {
+    if headers.announced_length > limit as u64 {
         return Err(Problem::body_too_large(limit));
     }
-    // Half of the time, so that the other half is left for the body. The
-    // semaphore is never closed.
-    let turn = context.bulk_turns.clone().acquire_owned();
-    let turn = timeout_at(deadline - context.config.request_timeout / 2, turn).await;
-    let _turn = turn.map_err(|_| Problem::too_many_bulk_requests())?.ok();
-    let mut intake = Intake::new(context, deadline);
+    // Half of the time, so that the other half is left for the body.
+    let permit = context.bulk_requests.acquire();
+    let permit = timeout_at(deadline - context.config.request_timeout / 2, permit).await;
+    let _permit = permit
+        .map_err(|_| Problem::too_many_bulk_requests())?
+        .expect("the semaphore is never closed");
+    let intake = Intake::new(context.fleet.clone(), deadline);
+    let mut reading = Reading::new(Lines::new(context.config.max_body, intake));
     let mut length = 0;
     while let Some(piece) = next_piece(body, deadline).await? {
         length += piece.len();
         if length > limit {
             return Err(Problem::body_too_large(limit));
         }
-        intake = intake.read(piece).await?;
+        reading = reading.read(piece).await?;
         if Instant::now() >= deadline {
             // Not for the client's sake: it is the lines so far that took so long.
-            return Err(Problem::lines_left(&intake.settled().await.shown()));
+            return Err(Problem::lines_left(&reading.break_off().await.shown()));
         }
     }
-    answer(intake.finish().await)
+    answer(reading.finish().await)
 }
 
 async fn next_piece(
@@ -152,18 +146,13 @@ fn answer(tally: Tally) -> Result<Response, Problem> {
 }
 
 /// What a request has in hand.
-struct Intake {
-    context: Context,
-    deadline: Instant,
+struct Reading {
     lines: Lines,
-    /// What was handed over last to each partition, and the lines of it.
-    under_way: Vec<Option<(Vec<u64>, HandedOver)>>,
     tally: Tally,
 }
 
 /// Takes a body apart. Synchronous, so that it can be done elsewhere.
 struct Lines {
-    fleet: Fleet,
     /// Most bytes in a line.
     limit: usize,
     /// The line that the last piece of the body broke off.
@@ -171,30 +160,15 @@ struct Lines {
     /// Whether `partial` was given up for its length.
     too_long: bool,
     line: u64,
-    /// What was read and not handed over yet, for each partition.
-    filling: Vec<Chunk>,
+    /// Messages on their way to the fleet, by the lines that they stood in.
+    intake: Intake<u64>,
     /// Lines that are no message, and why not.
     rejected: Vec<(u64, String)>,
 }
 
-/// Messages of one partition, and the lines that they stood in.
-#[derive(Default)]
-struct Chunk {
-    messages: Vec<Message>,
-    lines: Vec<u64>,
-}
-
 impl Lines {
-    fn new(context: &Context) -> Self {
-        Self {
-            fleet: context.fleet.clone(),
-            limit: context.config.max_body,
-            partial: Vec::new(),
-            too_long: false,
-            line: 0,
-            filling: (0..context.fleet.partitions()).map(|_| Chunk::default()).collect(),
-            rejected: Vec::new(),
-        }
+    fn new(limit: usize, intake: Intake<u64>) -> Self {
+        Self { limit, partial: Vec::new(), too_long: false, line: 0, intake, rejected: Vec::new() }
     }
 
     /// Takes in all lines that end in this piece of the body.
@@ -233,11 +207,7 @@ impl Lines {
         self.too_long = false;
         match message {
             Ok(None) => {}
-            Ok(Some(message)) => {
-                let chunk = &mut self.filling[self.fleet.partition_of(&message)];
-                chunk.messages.push(message);
-                chunk.lines.push(self.line);
-            }
+            Ok(Some(message)) => self.intake.push(self.line, message),
             Err(error) => self.rejected.push((self.line, error)),
         }
     }
@@ -250,15 +220,13 @@ impl Lines {
     }
 }
 
-impl Intake {
-    fn new(context: Context, deadline: Instant) -> Self {
-        let lines = Lines::new(&context);
-        let under_way = lines.filling.iter().map(|_| None).collect();
-        Self { context, deadline, lines, under_way, tally: Tally::default() }
+impl Reading {
+    fn new(lines: Lines) -> Self {
+        Self { lines, tally: Tally::default() }
     }
 
     /// Takes in all lines that end in this piece of the body, and hands over
-    /// the chunks that are full.
+    /// what there is enough of.
     async fn read(mut self, piece: Bytes) -> Result<Self, SubmitError> {
         if piece.len() < WORTH_A_THREAD {
             self.lines.read(&piece);
@@ -271,63 +239,31 @@ impl Intake {
             // Fails when the runtime is on its way out.
             self.lines = read.await.map_err(|_| SubmitError::Lost)?;
         }
-        self.note_rejected();
-        let held: usize = self.lines.filling.iter().map(|chunk| chunk.messages.len()).sum();
-        for partition in 0..self.lines.filling.len() {
-            if held >= MAX_HELD || self.lines.filling[partition].messages.len() >= CHUNK {
-                self.hand_over(partition).await;
-            }
-        }
+        self.count_rejected();
+        self.lines.intake.hand_over_full(&mut |line, told| self.tally.count(line, told)).await;
         Ok(self)
     }
 
-    fn note_rejected(&mut self) {
+    fn count_rejected(&mut self) {
         for (line, error) in self.lines.rejected.drain(..) {
             self.tally.reject(line, error, false);
         }
     }
 
-    /// Hands a partition's chunk over, once the one before is answered: the
-    /// partition works while the next lines are read.
-    async fn hand_over(&mut self, partition: usize) {
-        let Chunk { messages, lines } = std::mem::take(&mut self.lines.filling[partition]);
-        if messages.is_empty() {
-            return;
-        }
-        self.settle(partition).await;
-        if Instant::now() >= self.deadline {
-            // Nobody would wait for it, and so nothing would hold the next back.
-            let verdicts = vec![Err(SubmitError::Busy); lines.len()];
-            self.tally.count(lines, verdicts);
-            return;
-        }
-        self.under_way[partition] =
-            Some((lines, self.context.fleet.hand_over(partition, messages)));
-    }
-
-    /// Waits for what a partition was handed last.
-    async fn settle(&mut self, partition: usize) {
-        if let Some((lines, handed_over)) = self.under_way[partition].take() {
-            self.tally.count(lines, handed_over.settled(self.deadline).await);
-        }
-    }
-
-    /// Takes in the last line and waits for all verdicts.
+    /// Takes in the last line, and waits for what became of all of them.
     async fn finish(mut self) -> Tally {
         self.lines.finish();
-        self.note_rejected();
-        for partition in 0..self.lines.filling.len() {
-            self.hand_over(partition).await;
-        }
-        self.settled().await
+        self.count_rejected();
+        let Self { lines, mut tally } = self;
+        lines.intake.finish(&mut |line, told| tally.count(line, told)).await;
+        tally
     }
 
-    /// Waits for all verdicts on what was handed over.
-    async fn settled(mut self) -> Tally {
-        for partition in 0..self.under_way.len() {
-            self.settle(partition).await;
-        }
-        self.tally
+    /// Takes in no more, and waits for what became of the lines so far.
+    async fn break_off(self) -> Tally {
+        let Self { lines, mut tally } = self;
+        lines.intake.break_off(&mut |line, told| tally.count(line, told)).await;
+        tally
     }
 }
 
@@ -340,14 +276,12 @@ fn parse(line: &[u8]) -> Result<Option<Message>, String> {
 }
 
 impl Tally {
-    fn count(&mut self, lines: Vec<u64>, verdicts: Vec<Result<Outcome, SubmitError>>) {
-        for (line, verdict) in lines.into_iter().zip(verdicts) {
-            match verdict {
-                Ok(Outcome::Applied) => self.applied += 1,
-                Ok(Outcome::Buffered) => self.buffered += 1,
-                Ok(Outcome::Duplicate) => self.duplicate += 1,
-                Err(error) => self.reject(line, error.to_string(), true),
-            }
+    fn count(&mut self, line: u64, told: Submitted) {
+        match told {
+            Ok(Outcome::Applied) => self.applied += 1,
+            Ok(Outcome::Buffered) => self.buffered += 1,
+            Ok(Outcome::Duplicate) => self.duplicate += 1,
+            Err(error) => self.reject(line, error.to_string(), true),
         }
     }
 

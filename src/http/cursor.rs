@@ -1,5 +1,6 @@
 //! The opaque position at which the next page of a listing starts: where in
-//! the listing's order the page before ended, as base64 of JSON.
+//! the listing's order the page before ended, as base64 of JSON. Does not own the
+//! orders, nor what a position means in them (`fleet/query.rs`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,12 +13,13 @@ use crate::telemetry::{Channel, Timestamp};
 struct Cursor {
     sort: String,
     descending: bool,
-    key: Key,
+    key: CursorKey,
     id: String,
 }
 
+/// As [`SortKey`], in what can be written.
 #[derive(Serialize, Deserialize)]
-enum Key {
+enum CursorKey {
     Nothing,
     Time(i64, u32),
     Number(i64),
@@ -25,26 +27,25 @@ enum Key {
 }
 
 fn name(field: Field) -> &'static str {
-    // Cannot fail: every field has a name.
-    Field::NAMES.iter().find(|&&(_, named)| named == field).map_or("", |(name, _)| name)
+    let found = Field::NAMES.iter().find(|&&(_, named)| named == field);
+    found.expect("every field has a name").0
 }
 
 /// The cursor for what comes after `position` in the order `sort`.
 #[must_use]
 pub fn encode(sort: Sort, position: &Position) -> String {
     let key = match &position.key {
-        SortKey::Nothing => Key::Nothing,
+        SortKey::Nothing => CursorKey::Nothing,
         SortKey::Time(time) => {
             let (seconds, nanoseconds) = time.to_unix();
-            Key::Time(seconds, nanoseconds)
+            CursorKey::Time(seconds, nanoseconds)
         }
-        SortKey::Number(number) => Key::Number(*number),
-        SortKey::Text(text) => Key::Text(text.to_string()),
+        SortKey::Number(number) => CursorKey::Number(*number),
+        SortKey::Text(text) => CursorKey::Text(text.to_string()),
     };
     let id = position.id.to_string();
     let cursor = Cursor { sort: name(sort.field).to_owned(), descending: sort.descending, key, id };
-    // Cannot fail: texts and numbers always serialise.
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).expect("texts and numbers always serialise"))
 }
 
 /// The position that a cursor stands for; `None` if it is no cursor, or one of
@@ -57,12 +58,12 @@ pub fn decode(sort: Sort, text: &str) -> Option<Position> {
         return None;
     }
     let key = match cursor.key {
-        Key::Nothing => SortKey::Nothing,
-        Key::Time(seconds, nanoseconds) => {
+        CursorKey::Nothing => SortKey::Nothing,
+        CursorKey::Time(seconds, nanoseconds) => {
             SortKey::Time(Timestamp::from_unix(seconds, nanoseconds)?)
         }
-        Key::Number(number) => SortKey::Number(number),
-        Key::Text(text) => SortKey::Text(text.into()),
+        CursorKey::Number(number) => SortKey::Number(number),
+        CursorKey::Text(text) => SortKey::Text(text.into()),
     };
     sort.field.holds(&key).then_some(())?;
     Some(Position { key, id: Channel::parse(&cursor.id).ok()? })

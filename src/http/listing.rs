@@ -1,4 +1,5 @@
-//! Query parameters, pages and streams of the endpoints that list rockets.
+//! Query parameters, pages and streams of the endpoints that list rockets. Does
+//! not own what matches and in which order (`fleet/query.rs`).
 //!
 //! A listing with a `limit` is one page. A listing without one is the whole
 //! fleet, and is streamed: the reader's pace decides when the next rockets are
@@ -7,13 +8,12 @@
 //! order has to be collected first, and only a few such collections may exist
 //! at a time.
 
-use std::fmt::Write as _;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context as TaskContext, Poll};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+use sync_wrapper::SyncStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -21,10 +21,10 @@ use warp::http::header::{CONTENT_TYPE, LINK};
 use warp::http::{HeaderName, HeaderValue};
 use warp::reply::{Reply, Response};
 
+use super::context::Context;
 use super::cursor;
 use super::problem::Problem;
-use super::routes::Context;
-use crate::fleet::handle::QueryError;
+use crate::fleet::outcome::QueryError;
 use crate::fleet::query::{Field, Page, Selection, Sort};
 use crate::fleet::view::{RocketView, Status};
 
@@ -37,9 +37,6 @@ const STREAMED: usize = 256;
 /// Rockets from which on they are written as JSON on a thread of its own: some
 /// 20 µs of work.
 const WORTH_A_THREAD: usize = 64;
-
-/// Collected listings that may exist at a time; beyond it they wait.
-pub const MAX_COLLECTED: usize = 2;
 
 /// Below so many rockets a collected listing is too small to be counted.
 const SMALL: usize = 10_000;
@@ -141,7 +138,9 @@ impl Listing {
             .extend_pairs(&self.parameters)
             .append_pair("cursor", &cursor::encode(sort, &sort.position(last)))
             .finish();
-        format!("<{}?{query}>; rel=\"next\"", self.path)
+        // The path is as it came, perhaps with letters that are not of ASCII.
+        let path = utf8_percent_encode(&self.path, CONTROLS);
+        format!("<{path}?{query}>; rel=\"next\"")
     }
 }
 
@@ -175,10 +174,10 @@ pub async fn first_page(context: &Context, listing: &Listing) -> Result<First, P
         if selection.is_indexed() {
             selection.limit = Some(STREAMED);
         } else {
-            let permits = context.collections.clone();
+            let permits = context.collected_listings.clone();
             let acquired = timeout_at(deadline, permits.acquire_owned()).await;
-            // The semaphore is never closed.
-            permit = acquired.map_err(|_| QueryError::TooManyCollected)?.ok();
+            let acquired = acquired.map_err(|_| QueryError::TooManyCollected)?;
+            permit = Some(acquired.expect("the semaphore is never closed"));
         }
     }
     let page = context.fleet.rockets(Arc::new(selection), deadline).await?;
@@ -190,7 +189,7 @@ pub async fn first_page(context: &Context, listing: &Listing) -> Result<First, P
 /// # Errors
 /// 503 when the service is on its way out.
 pub async fn respond(
-    context: Context,
+    context: Arc<Context>,
     listing: Listing,
     first: First,
     envelope: Envelope,
@@ -207,17 +206,17 @@ pub async fn respond(
     } else if page.more {
         let sort = listing.selection.sort;
         let pages = Pages { context, selection: listing.selection, sort };
-        warp::reply::stream(Unshared(Mutex::new(Box::pin(pages.stream(page, envelope)))))
-            .into_response()
+        warp::reply::stream(SyncStream::new(pages.stream(page, envelope))).into_response()
     } else {
         let chunks = collected(page.rockets, permit, envelope);
-        warp::reply::stream(Unshared(Mutex::new(Box::pin(chunks)))).into_response()
+        warp::reply::stream(SyncStream::new(chunks)).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(TOTAL_COUNT, HeaderValue::from(total));
-    // Cannot fail: everything in a link is percent-encoded or base64.
-    if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
+    if let Some(link) = link {
+        let link = HeaderValue::from_str(&link)
+            .expect("all that may not be in a header is percent-encoded");
         headers.insert(LINK, link);
     }
     Ok(response)
@@ -249,8 +248,7 @@ fn write_rockets(json: &mut String, rockets: &[RocketView], first: bool) {
         if at > 0 || !first {
             json.push(',');
         }
-        // Cannot fail: a rocket always serialises, and a `String` takes all.
-        let _ = write!(json, "{}", serde_json::to_string(rocket).unwrap_or_default());
+        json.push_str(&serde_json::to_string(rocket).expect("a rocket always serialises"));
     }
 }
 
@@ -258,7 +256,7 @@ type Chunk = Result<Bytes, QueryError>;
 
 /// The rest of a listing in launch order, fetched page by page.
 struct Pages {
-    context: Context,
+    context: Arc<Context>,
     selection: Selection,
     sort: Sort,
 }
@@ -306,16 +304,4 @@ fn collected(
         // The permit is held until the end.
         Ok(json.map(|json| (Bytes::from(json), (rockets, prefix, suffix, permit))))
     })
-}
-
-/// Lets a stream that only one task may poll be part of a response, which warp
-/// wants to be `Sync`. The lock is never taken: polling has `&mut`.
-struct Unshared<S>(Mutex<Pin<Box<S>>>);
-
-impl<S: Stream> Stream for Unshared<S> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<S::Item>> {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll_next(cx)
-    }
 }

@@ -1,5 +1,7 @@
-//! `POST /messages`: one message in, its outcome out. Many of them at a time,
-//! one a line, are for [`super::bulk`].
+//! `POST /messages`: one message in, its outcome out. Does not own how a body is
+//! read ([`super::body`]), nor many messages at a time ([`super::bulk`]).
+
+use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -8,34 +10,34 @@ use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
-use super::head::Head;
+use super::context::Context;
+use super::post_headers::PostHeaders;
 use super::problem::Problem;
-use super::routes::Context;
 use super::{body, bulk};
 use crate::fleet::outcome::Outcome;
 use crate::telemetry::wire;
 
 /// Takes one message in, or many.
 pub async fn post(
-    context: Context,
-    head: Head,
+    context: Arc<Context>,
+    headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
-    if head.is_ndjson {
+    if headers.is_ndjson {
         // Apart, so that what it needs is not made room for in every request.
-        return Box::pin(bulk::post(context, head, body)).await;
+        return Box::pin(bulk::post(context, headers, body)).await;
     }
     let deadline = Instant::now() + context.config.request_timeout;
-    let bytes = body::read(head, body, context.config.max_body, deadline).await?;
+    let bytes = body::read(headers, body, context.config.max_body, deadline).await?;
     let message = wire::parse(&bytes)?;
     drop(bytes);
     let outcome = context.fleet.submit(message, deadline).await?;
-    Ok(success(head, outcome))
+    Ok(success(headers, outcome))
 }
 
 /// The answer to an accepted message.
-fn success(head: Head, outcome: Outcome) -> Response {
-    if !head.accepts_json {
+fn success(headers: PostHeaders, outcome: Outcome) -> Response {
+    if !headers.accepts_json {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;
         return response;

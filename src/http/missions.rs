@@ -7,9 +7,10 @@ use tokio::time::Instant;
 use warp::http::HeaderMap;
 use warp::reply::Response;
 
+use super::context::Context;
 use super::listing::{self, Envelope, Listing};
 use super::problem::Problem;
-use super::routes::{Context, decode_segment, json, no_parameters};
+use super::respond::{decode_segment, json, no_parameters};
 use crate::fleet::query::same_text;
 
 #[derive(Serialize)]
@@ -19,7 +20,7 @@ struct Missions {
 
 /// Every mission that a launched rocket is on.
 pub async fn list(
-    context: Context,
+    context: Arc<Context>,
     headers: HeaderMap,
     parameters: &str,
 ) -> Result<Response, Problem> {
@@ -36,12 +37,12 @@ pub async fn list(
 /// The rockets on one mission, matched whatever its case. The answer shows the
 /// mission as the rockets spell it; of several spellings the first in order.
 pub async fn get(
-    context: Context,
-    segment: String,
+    context: Arc<Context>,
+    segment: &str,
     headers: HeaderMap,
     parameters: String,
 ) -> Result<Response, Problem> {
-    let wanted = decode_segment(&segment)?;
+    let wanted = decode_segment(segment)?;
     let mut listing = Listing::parse(&format!("/missions/{segment}"), &parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let deadline = Instant::now() + context.config.request_timeout;

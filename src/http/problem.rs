@@ -1,15 +1,14 @@
 //! Every error that a client can get, as `application/problem+json`.
 //!
-//! This file holds the one table from errors to status codes.
+//! Owns the one table from errors to status codes, and not the errors of the
+//! fleet and of the wire, which say themselves what they are.
 
 use serde::Serialize;
 use warp::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use warp::http::{HeaderValue, StatusCode};
+use warp::http::{HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
-use crate::fleet::handle::{QueryError, SubmitError};
-use crate::fleet::health::Unavailable;
-use crate::fleet::outcome::Refusal;
+use crate::fleet::outcome::{QueryError, Refusal, SubmitError, Unavailable};
 use crate::telemetry::wire::WireError;
 
 /// Seconds after which a refused client may try again: the time in which an
@@ -23,7 +22,7 @@ pub struct Problem {
     detail: String,
     /// Members of the body beyond those of every problem.
     extension: Option<Box<serde_json::Value>>,
-    header: Option<(warp::http::HeaderName, HeaderValue)>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Serialize)]
@@ -50,7 +49,13 @@ impl Problem {
 
     /// With further members of the body.
     fn with(self, members: &impl Serialize) -> Self {
-        Self { extension: serde_json::to_value(members).ok().map(Box::new), ..self }
+        let members = serde_json::to_value(members).expect("texts and numbers always serialise");
+        Self { extension: Some(Box::new(members)), ..self }
+    }
+
+    /// The request's target names a host, and nothing there.
+    pub fn no_path() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "the target of the request has no path")
     }
 
     /// A query parameter that is unknown or has a bad value.
@@ -62,12 +67,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    pub fn method_not_allowed(allowed: &'static str) -> Self {
+    pub fn method_not_allowed(allowed: &[&Method]) -> Self {
+        let allowed: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
+        let allowed = allowed.join(", ");
         let detail = format!("this path allows only {allowed}");
-        Self {
-            header: Some((ALLOW, HeaderValue::from_static(allowed))),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-        }
+        let allow = HeaderValue::from_str(&allowed).expect("methods are tokens");
+        Self { header: Some((ALLOW, allow)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
     pub fn body_too_large(limit: usize) -> Self {
@@ -110,14 +115,13 @@ impl Problem {
     pub fn into_response(self) -> Response {
         let body = Body {
             r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
+            title: self.status.canonical_reason().expect("each status here has a name"),
             status: self.status.as_u16(),
             detail: &self.detail,
             error: &self.detail,
             extension: self.extension,
         };
-        // Cannot fail: texts and a number always serialise.
-        let json = serde_json::to_string(&body).unwrap_or_default();
+        let json = serde_json::to_string(&body).expect("texts and numbers always serialise");
         let mut response = Response::new(json.into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -1,18 +1,21 @@
 //! `GET /rockets` and `GET /rockets/{id}`.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use warp::http::HeaderMap;
 use warp::reply::Response;
 
+use super::context::Context;
 use super::listing::{self, Envelope, Listing};
 use super::problem::Problem;
-use super::routes::{Context, decode_segment, json, no_parameters};
+use super::respond::{decode_segment, json, no_parameters};
 use crate::fleet::view::Lookup;
 use crate::telemetry::Channel;
 
 /// All launched rockets, or a page of them.
 pub async fn list(
-    context: Context,
+    context: Arc<Context>,
     headers: HeaderMap,
     parameters: String,
 ) -> Result<Response, Problem> {
@@ -27,13 +30,13 @@ pub async fn list(
 
 /// One launched rocket.
 pub async fn get(
-    context: Context,
-    segment: String,
+    context: Arc<Context>,
+    segment: &str,
     headers: HeaderMap,
     parameters: &str,
 ) -> Result<Response, Problem> {
     no_parameters(parameters)?;
-    let id = decode_segment(&segment)?;
+    let id = decode_segment(segment)?;
     let unknown = || Problem::not_found(format!("no rocket with the ID {id:?} is known"));
     // What cannot be a channel has sent no message.
     let channel = Channel::parse(&id).map_err(|_| unknown())?;

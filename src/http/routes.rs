@@ -1,191 +1,158 @@
-//! Which path leads where. The hot route comes first, and every request finds
-//! an answer here, so no rejection of warp's reaches a client.
+//! The one table of what the service can be asked: which path, by which
+//! methods, leads to which endpoint. Finding a request's endpoint, 404 and 405
+//! follow from it. Does not own what an endpoint does (`dispatch` and the files
+//! of the handlers).
 
-use std::sync::Arc;
+use warp::http::Method;
 
-use percent_encoding::percent_decode_str;
-use serde::Serialize;
-use tokio::sync::Semaphore;
-use warp::http::header::CONTENT_TYPE;
-use warp::http::{HeaderMap, HeaderValue};
-use warp::path::FullPath;
-use warp::reply::Response;
-use warp::{Filter, Rejection};
-
-use super::etag::Epoch;
-use super::head::Head;
-use super::problem::Problem;
-use super::{bulk, listing, messages, missions, rockets};
-use crate::config::HttpConfig;
-use crate::fleet::Fleet;
-
-/// What handlers work with. Shared by all of them: one count to keep for each
-/// request.
-pub type Context = Arc<Service>;
-
-/// See [`Context`].
-pub struct Service {
-    pub fleet: Fleet,
-    pub config: HttpConfig,
-    /// One permit for each large listing that may be held in memory.
-    pub collections: Arc<Semaphore>,
-    /// One permit for each request of many messages that is being read.
-    pub bulk_turns: Arc<Semaphore>,
-    pub epoch: Epoch,
+/// What a route leads to: each has one handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    PostMessages,
+    ListRockets,
+    GetRocket,
+    ListMissions,
+    GetMission,
+    GetReadiness,
 }
 
-impl Service {
-    #[must_use]
-    pub fn new(fleet: Fleet, config: HttpConfig) -> Context {
-        let collections = Arc::new(Semaphore::new(listing::MAX_COLLECTED));
-        let bulk_turns = Arc::new(Semaphore::new(bulk::MAX_READ));
-        Arc::new(Self { fleet, config, collections, bulk_turns, epoch: Epoch::random() })
-    }
+/// A line of the table.
+#[derive(Debug)]
+pub struct Route {
+    /// With a name in braces for a segment that may be any but the empty one;
+    /// at most one of them.
+    pub path: &'static str,
+    pub methods: &'static [Method],
+    pub endpoint: Endpoint,
 }
 
-/// Every route of the service.
-pub fn routes(
-    context: Context,
-) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    let service = context.clone();
-    let context = warp::any().map(move || context.clone());
-    let read = warp::get().or(warp::head()).unify();
-    let parameters = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let headers = warp::header::headers_cloned();
-    let end = warp::path::end;
+const READ: &[Method] = &[Method::GET, Method::HEAD];
 
-    let post_message = warp::path("messages")
-        .and(end())
-        .and(warp::post())
-        .and(headers.map(|headers: HeaderMap| Head::of(&headers)))
-        .and(warp::body::stream())
-        .then(move |head, body| {
-            let context = service.clone();
-            async move { answer(messages::post(context, head, body).await) }
-        });
-    let list_rockets = warp::path("rockets")
-        .and(end())
-        .and(read)
-        .and(context.clone())
-        .and(headers)
-        .and(parameters)
-        .then(|context, headers, parameters| async {
-            answer(rockets::list(context, headers, parameters).await)
-        })
-        .boxed();
-    let get_rocket = warp::path!("rockets" / String)
-        .and(read)
-        .and(context.clone())
-        .and(headers)
-        .and(parameters)
-        .then(|id, context, headers, parameters: String| async move {
-            answer(rockets::get(context, id, headers, &parameters).await)
-        })
-        .boxed();
-    let list_missions = warp::path("missions")
-        .and(end())
-        .and(read)
-        .and(context.clone())
-        .and(headers)
-        .and(parameters)
-        .then(|context, headers, parameters: String| async move {
-            answer(missions::list(context, headers, &parameters).await)
-        })
-        .boxed();
-    let get_mission = warp::path!("missions" / String)
-        .and(read)
-        .and(context.clone())
-        .and(headers)
-        .and(parameters)
-        .then(|mission, context, headers, parameters| async {
-            answer(missions::get(context, mission, headers, parameters).await)
-        })
-        .boxed();
-    let readyz = warp::path("readyz")
-        .and(end())
-        .and(read)
-        .and(context)
-        .then(|context| async move { answer(readiness(&context)) })
-        .boxed();
-    let nothing = warp::path::full().then(|path| async { no_route(path).into_response() }).boxed();
+/// Every route; no request has two.
+pub const ROUTES: &[Route] = &[
+    Route { path: "/messages", methods: &[Method::POST], endpoint: Endpoint::PostMessages },
+    Route { path: "/rockets", methods: READ, endpoint: Endpoint::ListRockets },
+    Route { path: "/rockets/{id}", methods: READ, endpoint: Endpoint::GetRocket },
+    Route { path: "/missions", methods: READ, endpoint: Endpoint::ListMissions },
+    Route { path: "/missions/{mission}", methods: READ, endpoint: Endpoint::GetMission },
+    Route { path: "/readyz", methods: READ, endpoint: Endpoint::GetReadiness },
+];
 
-    // Boxed as one: a request for the hot route pays for one other, not for each.
-    let others = list_rockets
-        .or(get_rocket)
-        .unify()
-        .or(list_missions)
-        .unify()
-        .or(get_mission)
-        .unify()
-        .or(readyz)
-        .unify()
-        .or(nothing)
-        .unify()
-        .boxed();
-    post_message.or(others).unify()
+/// Where a request leads.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    pub endpoint: Endpoint,
+    /// The segment that stands for the name in braces, as it came; empty if the
+    /// route has none.
+    pub segment: &'a str,
 }
 
-fn answer(result: Result<Response, Problem>) -> Response {
-    result.unwrap_or_else(Problem::into_response)
+/// Why a request leads nowhere.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoRoute {
+    UnknownPath,
+    /// Something is there, and allows only these methods.
+    WrongMethod(Vec<&'static Method>),
 }
 
-/// Whether the service can do all of its work, and if not, why.
-fn readiness(context: &Context) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Ready {
-        status: &'static str,
-    }
-    context.fleet.health().ready()?;
-    Ok(json(&Ready { status: "ready" }))
-}
-
-/// Why no route took a request: the path, or else the method.
-fn no_route(path: FullPath) -> Problem {
-    let path = path.as_str();
-    // As warp does: one slash in front belongs to no segment, nor does one at
-    // the end.
-    let inner = path.strip_prefix('/').unwrap_or(path);
-    let mut segments = inner.strip_suffix('/').unwrap_or(inner).split('/');
-    match (segments.next(), segments.next(), segments.next()) {
-        (Some("messages"), None, _) => Problem::method_not_allowed("POST"),
-        (Some("rockets" | "missions"), second, None) if second != Some("") => {
-            Problem::method_not_allowed("GET, HEAD")
+/// Finds what a request is for.
+///
+/// # Errors
+/// When no route has this path, or none that has it this method.
+pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, NoRoute> {
+    let mut allowed = Vec::new();
+    for Route { path: pattern, methods, endpoint } in ROUTES {
+        let Some(segment) = matched(pattern, path) else { continue };
+        if methods.contains(method) {
+            return Ok(Found { endpoint: *endpoint, segment });
         }
-        (Some("readyz"), None, _) => Problem::method_not_allowed("GET, HEAD"),
-        _ => Problem::not_found(format!("there is nothing at {path:?}")),
+        allowed.extend(*methods);
     }
+    Err(if allowed.is_empty() { NoRoute::UnknownPath } else { NoRoute::WrongMethod(allowed) })
 }
 
-/// Refuses query parameters where there are none.
-///
-/// # Errors
-/// 400, naming the first one.
-pub fn no_parameters(query: &str) -> Result<(), Problem> {
-    match form_urlencoded::parse(query.as_bytes()).next() {
-        None => Ok(()),
-        Some((name, _)) => Err(Problem::bad_parameter(format!(
-            "{name}: unknown parameter; none is allowed on this path"
-        ))),
+/// What `path` has in place of the name in braces, empty if `pattern` has none;
+/// `None` if it is not of this pattern.
+fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let mut given = segments(path);
+    let mut named = "";
+    for expected in segments(pattern) {
+        let segment = given.next()?;
+        if is_name(expected) && !segment.is_empty() {
+            named = segment;
+        } else if expected != segment {
+            return None;
+        }
     }
+    given.next().is_none().then_some(named)
 }
 
-/// A successful answer with a JSON body.
-#[must_use]
-pub fn json(body: &impl Serialize) -> Response {
-    // Cannot fail: the bodies are plain structs of texts, numbers and times.
-    let json = serde_json::to_string(body).unwrap_or_default();
-    let mut response = Response::new(json.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+/// One slash in front belongs to no segment, nor does one at the end: as warp
+/// has it, which finds the hot route.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    inner.strip_suffix('/').unwrap_or(inner).split('/')
 }
 
-/// The text of a path segment; warp hands segments over as they came.
-///
-/// # Errors
-/// 404 when it is not UTF-8, since nothing has such a name.
-pub fn decode_segment(segment: &str) -> Result<String, Problem> {
-    percent_decode_str(segment)
-        .decode_utf8()
-        .map(Into::into)
-        .map_err(|_| Problem::not_found("the path is not UTF-8 once it is percent-decoded"))
+fn is_name(segment: &str) -> bool {
+    segment.starts_with('{')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path of the route, and what stands for the name in it.
+    fn example(route: &Route) -> (String, &'static str) {
+        match route.path.split_once('{') {
+            Some((before, name)) => {
+                let (_, after) = name.split_once('}').expect("a closing brace");
+                (format!("{before}x%2Fy{after}"), "x%2Fy")
+            }
+            None => (route.path.to_owned(), ""),
+        }
+    }
+
+    fn overlap(one: &Route, other: &Route) -> bool {
+        let (ones, others): (Vec<_>, Vec<_>) =
+            (segments(one.path).collect(), segments(other.path).collect());
+        let same = |(one, other): (&&str, &&str)| one == other || is_name(one) || is_name(other);
+        ones.len() == others.len()
+            && ones.iter().zip(&others).all(same)
+            && one.methods.iter().any(|method| other.methods.contains(method))
+    }
+
+    #[test]
+    fn no_request_has_two_routes_and_no_path_two_names() {
+        for (at, one) in ROUTES.iter().enumerate() {
+            assert!(one.path.matches('{').count() <= 1, "{one:?}");
+            for other in &ROUTES[at + 1..] {
+                assert!(!overlap(one, other), "{one:?} and {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_route_is_found_by_its_methods_and_names_them_to_others() {
+        let brew = Method::from_bytes(b"BREW").unwrap();
+        for route in ROUTES {
+            let (path, segment) = example(route);
+            for path in [path.clone(), format!("{path}/")] {
+                for method in route.methods {
+                    let found = Found { endpoint: route.endpoint, segment };
+                    assert_eq!(find(method, &path), Ok(found), "{method} {path}");
+                }
+                let at_path = ROUTES.iter().filter(|other| other.path == route.path);
+                let allowed = at_path.flat_map(|route| route.methods).collect();
+                assert_eq!(find(&brew, &path), Err(NoRoute::WrongMethod(allowed)), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn slashes_are_not_taken_lightly() {
+        for path in ["/", "//", "", "*", "//rockets", "/rockets//", "/rockets//a", "/rockets/a//"] {
+            assert_eq!(find(&Method::GET, path), Err(NoRoute::UnknownPath), "{path}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! The accept loop: limits, timeouts, and the ordered stop.
+//! The accept loop: limits, timeouts, and the ordered stop. Owns connections,
+//! and not what is answered on them, but for a request that warp cannot take.
 //!
 //! warp's own server has no bound on connections and no time limit on a
 //! request's head, so its routes are served from here, over hyper.
@@ -11,13 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_io_timeout::TimeoutStream;
@@ -25,6 +28,8 @@ use tower_service::Service;
 use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
+
+use super::problem::Problem;
 
 /// Most bytes of a request's head, and of what is read of a body at a time.
 const MAX_READ_BUFFER: usize = 64 * 1024;
@@ -66,13 +71,13 @@ where
 {
     let service = warp::service(routes);
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     let deadline = loop {
         let accepted = tokio::select! {
             deadline = &mut shutdown => break deadline,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
             // Joined as they end, so that the set holds only live ones.
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
@@ -82,9 +87,10 @@ where
             }
         };
         match accepted {
-            Ok((stream, slot)) => {
+            Ok((stream, permit)) => {
                 let watcher = graceful.watcher();
-                connections.spawn(serve_connection(stream, service.clone(), limits, watcher, slot));
+                let service = service.clone();
+                connections.spawn(serve_connection(stream, service, limits, watcher, permit));
             }
             Err(error) => {
                 warn!(%error, "could not accept a connection");
@@ -98,32 +104,41 @@ where
     finished.map_or(Stopped::CutOff, |()| Stopped::Finished)
 }
 
-type Slot = tokio::sync::OwnedSemaphorePermit;
+type ConnectionPermit = OwnedSemaphorePermit;
 
-/// Waits for a free slot, and then for a client to take it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, Slot)> {
-    let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+/// Waits for a permit, and then for a client to use it.
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, ConnectionPermit)> {
+    let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
     let (stream, _) = listener.accept().await?;
     // Answers are small, and must not wait for more to send.
     stream.set_nodelay(true)?;
-    Ok((stream, slot))
+    Ok((stream, permit))
 }
 
-/// Serves one connection to its end, and gives its slot back then.
+/// Serves one connection to its end, and gives its permit back then.
 fn serve_connection<S>(
     stream: TcpStream,
     service: S,
     limits: ServerLimits,
     watcher: Watcher,
-    slot: Slot,
+    permit: ConnectionPermit,
 ) -> impl Future<Output = ()>
 where
-    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
 {
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
-    let service = service_fn(move |request| service.borrow_mut().call(request));
+    let service = service_fn(move |request: Request<Incoming>| {
+        // As in `CONNECT x:80` or `GET localhost`; warp panics on it.
+        if request.uri().path_and_query().is_none() {
+            return Either::Left(ready(Ok(Problem::no_path().into_response())));
+        }
+        Either::Right(service.borrow_mut().call(request))
+    });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.idle_timeout));
     let connection = http1::Builder::new()
@@ -141,7 +156,7 @@ where
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
     watcher.watch(connection).map(move |served| {
-        drop(slot);
+        drop(permit);
         if let Err(error) = served {
             // Clients come and go as they like.
             debug!(%error, "a connection ended early");

@@ -12,7 +12,7 @@ use crate::support::{
     problem,
 };
 use downlink::fleet::limits::Limits;
-use downlink::http::bulk;
+use downlink::http::context::MAX_BULK_REQUESTS;
 use downlink::journal::memory::MemoryJournal;
 use serde_json::Value;
 
@@ -359,7 +359,7 @@ fn more_requests_of_many_messages_than_are_read_at_a_time_wait_and_are_refused()
         assert_eq!(client.receive_head().unwrap().status, 100);
         client
     };
-    let mut clients: Vec<_> = (0..bulk::MAX_READ).map(stalled).collect();
+    let mut clients: Vec<_> = (0..MAX_BULK_REQUESTS).map(stalled).collect();
     let one = Request::post(launch("a").to_string()).header("Content-Type", "application/x-ndjson");
     passing_problem(&service.send(&one), 503);
     for client in &mut clients {

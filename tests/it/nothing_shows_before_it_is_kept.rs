@@ -8,7 +8,7 @@ use crate::support::fleet::{TestFleet, channel, deadline, parse, shape};
 use crate::support::journal::HeldJournal;
 use crate::support::messages::{launch, speed_up};
 use crate::support::{Request, Service, eventually, passing_problem, problem};
-use downlink::fleet::handle::SubmitError;
+use downlink::fleet::outcome::SubmitError;
 use downlink::fleet::outcome::{Outcome, Refusal};
 use downlink::fleet::view::Lookup;
 use downlink::fleet::workers::Shape;

@@ -103,7 +103,7 @@ fn a_mission_is_found_whatever_its_case_with_its_rockets_by_launch_time() {
         at(launch_as("a", "T", 1, "ares"), "2022-01-01T02:00:00Z"),
         at(launch_as("0", "T", 1, "ares"), "2022-01-01T02:00:00Z"),
         at(launch_as("x", "T", 1, "ARES 2"), "2022-01-01T00:00:00Z"),
-        at(launch_as("y", "T", 1, "Ärger/ß 🚀"), "2022-01-01T00:00:00Z"),
+        at(launch_as("y", "T", 1, "Ärger/ß 🚀"), "2021-01-01T00:00:00Z"),
     ]);
     let ids = |target: &str| -> Vec<String> {
         let body = service.read(target);
@@ -128,6 +128,11 @@ fn a_mission_is_found_whatever_its_case_with_its_rockets_by_launch_time() {
     let next = link[1..].split_once('>').unwrap().0;
     assert_eq!(ids(next), ["c"]);
     assert_eq!(service.get(next).header("link"), None);
+    // A link is a URI, also if what was asked for was none.
+    service.post(&[launch_as("z", "T", 1, "Ärger/ß 🚀")]);
+    let link = service.get("/missions/Ärger%2Fß%20🚀?limit=1").header("link").unwrap().to_owned();
+    assert!(link.starts_with("</missions/%C3%84rger%2F%C3%9F%20%F0%9F%9A%80?"), "{link}");
+    assert_eq!(ids(link[1..].split_once('>').unwrap().0), ["z"]);
     let detail = problem(&service.get("/missions/ares?colour=red"), 400);
     assert!(detail.contains("colour"), "{detail}");
 
@@ -255,6 +260,28 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
         }
     }
     assert_eq!(service.read("/rockets").as_array().unwrap().len(), 1);
+}
+
+/// warp's `path::full` panics on such a target.
+#[test]
+fn a_target_without_a_path_is_400() {
+    let service = Service::start();
+    for (method, target) in [
+        ("CONNECT", "x:80"),
+        ("GET", "localhost"),
+        ("POST", "x:80"),
+        ("GET", "mailto:a"),
+        ("DELETE", "[::1]:80"),
+    ] {
+        let answer = service.send(&Request::new(method, target));
+        let detail = problem(&answer, 400);
+        assert!(detail.contains("no path"), "{method} {target}: {detail}");
+    }
+    // These have one, if only a short one.
+    for (method, target) in [("GET", "http://localhost"), ("OPTIONS", "*")] {
+        problem(&service.send(&Request::new(method, target)), 404);
+    }
+    assert_eq!(service.read("http://localhost/rockets"), json!([]));
 }
 
 #[test]

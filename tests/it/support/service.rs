@@ -19,7 +19,8 @@ use downlink::fleet::limits::Limits;
 use downlink::fleet::roster::Roster;
 use downlink::fleet::threading::Threading;
 use downlink::fleet::workers::Shape;
-use downlink::http::routes::{self as http, routes};
+use downlink::http::context::Context;
+use downlink::http::dispatch;
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::journal::Journal;
 use downlink::journal::sqlite::OpenError;
@@ -81,7 +82,7 @@ impl Service {
                 stopped.await;
                 Instant::now() + timeout
             };
-            let routes = routes(http::Service::new(fleet.fleet.clone(), config.http));
+            let routes = dispatch::filter(Context::new(fleet.fleet.clone(), config.http));
             let ended = server::serve(listener, routes, limits, stopped).await;
             fleet.stop().await;
             if ended == Stopped::Finished { Ok(()) } else { Err("cut off".to_owned()) }

@@ -1,4 +1,5 @@
-//! What the head of a `POST /messages` says, as far as it matters.
+//! What the headers of a `POST /messages` say, as far as it matters. Owns how
+//! they are read, and not what follows from them.
 
 use warp::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use warp::http::{HeaderMap, HeaderValue};
@@ -8,41 +9,41 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// Read once, so that a request need not hold its headers while it waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct PostHeaders {
     /// The body holds many messages, one a line.
     pub is_ndjson: bool,
     /// An answer may be `application/json`. Without an `Accept` header it may not:
     /// the challenge's launcher sends none and does not read bodies, and an unread
     /// body keeps its HTTP client from using the connection again.
     pub accepts_json: bool,
-    /// The length of the body in bytes; 0 if the head does not state it.
+    /// The length of the body in bytes; 0 if no header states it.
     pub announced_length: u64,
     /// The client asks before it sends the body (`Expect: 100-continue`).
     pub asks_first: bool,
 }
 
-impl Head {
+impl PostHeaders {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         // Of several content types the first counts.
         let is_ndjson = headers.get(CONTENT_TYPE).is_some_and(is_ndjson);
-        let mut head = Self { is_ndjson, ..Self::default() };
+        let mut read = Self { is_ndjson, ..Self::default() };
         // One pass is less work than a search for each of the rest.
         for (name, value) in headers {
             if name == CONTENT_LENGTH {
-                head.announced_length = length(value);
+                read.announced_length = length(value);
             } else if name == ACCEPT {
-                head.accepts_json |= admits_json(value);
+                read.accepts_json |= admits_json(value);
             } else if name == EXPECT {
-                head.asks_first = true;
+                read.asks_first = true;
             }
         }
-        head
+        read
     }
 }
 
 fn is_ndjson(media: &HeaderValue) -> bool {
-    let media = media.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+    let media = media.as_bytes().split(|&byte| byte == b';').next().expect("a split has a part");
     media.trim_ascii().eq_ignore_ascii_case(NDJSON.as_bytes())
 }
 
@@ -56,7 +57,7 @@ fn admits_json(accept: &HeaderValue) -> bool {
 
 fn range_admits_json(range: &str) -> bool {
     let mut parts = range.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default();
+    let media = parts.next().expect("a split has a part");
     let named = ["application/json", "application/*", "*/*"]
         .iter()
         .any(|admitted| media.eq_ignore_ascii_case(admitted));
@@ -72,17 +73,17 @@ fn range_admits_json(range: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn head(lines: &[(&'static str, &'static str)]) -> Head {
+    fn read(lines: &[(&'static str, &'static str)]) -> PostHeaders {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        Head::of(&headers)
+        PostHeaders::of(&headers)
     }
 
     #[test]
-    fn a_head_that_says_nothing_means_one_message_and_no_json() {
-        assert_eq!(head(&[("host", "localhost"), ("x-unknown", "1")]), Head::default());
+    fn headers_that_say_nothing_mean_one_message_and_no_json() {
+        assert_eq!(read(&[("host", "localhost"), ("x-unknown", "1")]), PostHeaders::default());
     }
 
     #[test]
@@ -98,14 +99,14 @@ mod tests {
             ("application/json; q=0.000, text/html", false),
             ("", false),
         ] {
-            assert_eq!(head(&[("accept", accept)]).accepts_json, admitted, "{accept}");
+            assert_eq!(read(&[("accept", accept)]).accepts_json, admitted, "{accept}");
         }
     }
 
     #[test]
     fn of_several_accept_headers_one_is_enough() {
         for accepts in [["text/html", "*/*"], ["*/*", "text/html"]] {
-            assert!(head(&accepts.map(|accept| ("accept", accept))).accepts_json);
+            assert!(read(&accepts.map(|accept| ("accept", accept))).accepts_json);
         }
     }
 
@@ -117,11 +118,13 @@ mod tests {
             ("application/json", false),
             ("application/x-ndjson-seq", false),
         ] {
-            assert_eq!(head(&[("content-type", media)]).is_ndjson, many, "{media}");
+            assert_eq!(read(&[("content-type", media)]).is_ndjson, many, "{media}");
         }
         let two = [("content-type", "application/x-ndjson"), ("content-type", "text/plain")];
-        assert!(head(&two).is_ndjson, "the first one counts");
-        let all = head(&[("content-length", "42"), ("expect", "100-continue")]);
-        assert_eq!(all, Head { announced_length: 42, asks_first: true, ..Head::default() });
+        assert!(read(&two).is_ndjson, "the first one counts");
+        let all = read(&[("content-length", "42"), ("expect", "100-continue")]);
+        let expected =
+            PostHeaders { announced_length: 42, asks_first: true, ..PostHeaders::default() };
+        assert_eq!(all, expected);
     }
 }

@@ -1,0 +1,77 @@
+//! From a request to its handler. The hot route comes first; all others go
+//! through the table (`routes`). Every request finds an answer here, so no
+//! rejection of warp's reaches a client.
+
+use std::sync::Arc;
+
+use bytes::Buf;
+use futures_util::Stream;
+use warp::http::{HeaderMap, Method};
+use warp::path::FullPath;
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use super::context::Context;
+use super::post_headers::PostHeaders;
+use super::problem::Problem;
+use super::respond::answer;
+use super::routes::{self, Endpoint, Found, NoRoute};
+use super::{messages, missions, readiness, rockets};
+
+/// The whole service, as warp serves it.
+pub fn filter(
+    context: Arc<Context>,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    let headers = warp::header::headers_cloned();
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+
+    let hot = context.clone();
+    // A short cut, which makes room for nothing that other handlers need.
+    let post_message = warp::path("messages")
+        .and(warp::path::end())
+        .and(warp::post())
+        .and(headers.map(|headers: HeaderMap| PostHeaders::of(&headers)))
+        .and(warp::body::stream())
+        .then(move |headers, body| {
+            let context = hot.clone();
+            async move { answer(messages::post(context, headers, body).await) }
+        });
+    let by_table =
+        warp::method()
+            .and(warp::path::full())
+            .and(headers)
+            .and(query)
+            .and(warp::body::stream())
+            .then(move |method, path: FullPath, headers, query, body| {
+                let context = context.clone();
+                async move {
+                    answer(dispatch(context, &method, path.as_str(), headers, query, body).await)
+                }
+            })
+            .boxed();
+    post_message.or(by_table).unify()
+}
+
+/// Has a request answered by the handler that the table says.
+async fn dispatch(
+    context: Arc<Context>,
+    method: &Method,
+    path: &str,
+    headers: HeaderMap,
+    query: String,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Result<Response, Problem> {
+    let Found { endpoint, segment } =
+        routes::find(method, path).map_err(|no_route| match no_route {
+            NoRoute::UnknownPath => Problem::not_found(format!("there is nothing at {path:?}")),
+            NoRoute::WrongMethod(allowed) => Problem::method_not_allowed(&allowed),
+        })?;
+    match endpoint {
+        Endpoint::PostMessages => messages::post(context, PostHeaders::of(&headers), body).await,
+        Endpoint::ListRockets => rockets::list(context, headers, query).await,
+        Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
+        Endpoint::ListMissions => missions::list(context, headers, &query).await,
+        Endpoint::GetMission => missions::get(context, segment, headers, query).await,
+        Endpoint::GetReadiness => readiness::get(&context),
+    }
+}
