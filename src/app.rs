@@ -1,10 +1,10 @@
-//! Wires everything: the only place that knows both ends of each channel.
+//! The service from its start to its stop: opens the journal, serves, and stops
+//! in order. Knows what there is and when; not how any of it works.
 //!
 //! Start: the port answers at once, and says that the fleet is not ready; then
 //! the journal is opened and read, and the workers start. Stop, in order: no
 //! more connections, requests in flight, a last checkpoint, workers, journal.
 
-use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,33 +13,23 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, Durability};
 use crate::fleet::Fleet;
 use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
-use crate::fleet::limits::Quotas;
-use crate::fleet::restore::{Restored, restore};
-use crate::fleet::roster::Roster;
-use crate::fleet::routing::Router;
+use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::threading::Threading;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::context::Context;
 use crate::http::dispatch;
 use crate::http::server::{self, ServerLimits, Stopped};
-use crate::journal::Journal;
 use crate::journal::memory::MemoryJournal;
-use crate::journal::sqlite::committer::Committer;
-use crate::journal::sqlite::{self, CommitterThread, OpenError, Opened, Sync};
-
-/// How often a long recovery is logged.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How often to look whether a thread that cannot be awaited has ended.
-const THREAD_POLL: Duration = Duration::from_millis(2);
+use crate::journal::sqlite::{SqliteJournal, Synchronous};
+use crate::journal::{Ended, JournalSource, OpenError, RunningJournal};
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]
@@ -47,29 +37,9 @@ pub enum AppError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error("reading the journal failed: {0}")]
-    Recovery(String),
+    Recovery(JoinError),
     #[error("not everything that was accepted could be finished within {0:?}")]
     ShutdownTimedOut(Duration),
-}
-
-/// The journal of a fleet that was recovered, and the fleet's rockets.
-pub struct Recovery {
-    pub journal: Arc<dyn Journal>,
-    /// The thread behind the journal, to be joined once nobody uses it.
-    pub thread: Option<CommitterThread>,
-    /// One for each partition.
-    pub rosters: Vec<Roster>,
-    /// Whether records were replayed that no checkpoint covers.
-    pub backlog: bool,
-}
-
-/// What recovery works with.
-pub struct RecoveryContext {
-    pub router: Router,
-    pub quotas: Arc<Quotas>,
-    pub health: Arc<Health>,
-    /// Turns true when recovery is to be given up.
-    pub interrupt: Arc<AtomicBool>,
 }
 
 /// Runs the service on `listener` until `shutdown` is done and everything
@@ -82,21 +52,21 @@ pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
-    let (directory, durability) = (config.data_dir.clone(), config.durability);
-    let open = move |context: &RecoveryContext| {
-        let sync = match durability {
-            Durability::Memory => return Ok(in_memory(context)),
-            Durability::Fsync => Sync::Device,
-            Durability::Os => Sync::OperatingSystem,
-        };
-        let opened = sqlite::open(&directory, sync)?;
-        recover(opened, context, Opened::start)
-    };
-    run_with(config, listener, shutdown, open).await
+    let source = journal(&config);
+    run_with(config, listener, shutdown, source).await
 }
 
-/// As [`run`], with a journal of the caller's, which `open` opens and reads on
-/// a thread that may block.
+/// The journal that the configuration asks for.
+fn journal(config: &Config) -> Box<dyn JournalSource> {
+    let synchronous = match config.durability {
+        Durability::Memory => return Box::new(MemoryJournal::default()),
+        Durability::Fsync => Synchronous::Full,
+        Durability::Os => Synchronous::Normal,
+    };
+    Box::new(SqliteJournal::at(&config.data_dir, synchronous, config.commit_delay))
+}
+
+/// As [`run`], with a journal of the caller's.
 ///
 /// # Errors
 /// As [`run`].
@@ -104,7 +74,7 @@ pub async fn run_with(
     config: Config,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
-    open: impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static,
+    source: Box<dyn JournalSource>,
 ) -> Result<(), AppError> {
     let health = Arc::new(Health::new(Phase::Starting("the journal is being read".to_owned())));
     let shape = Shape {
@@ -114,18 +84,18 @@ pub async fn run_with(
         threading: Threading::of(config.threads),
     };
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
+    let server = Server::start(&config, listener, fleet);
+
+    let mut shutdown = pin!(shutdown);
+    let mut told_to_stop = false;
+    let interrupt = Arc::new(AtomicBool::new(false));
     let context = RecoveryContext {
         router: idle.router().clone(),
         quotas: idle.quotas().clone(),
         health: health.clone(),
-        interrupt: Arc::new(AtomicBool::new(false)),
+        interrupt: interrupt.clone(),
     };
-    let interrupt = context.interrupt.clone();
-    let server = Server::start(&config, listener, fleet);
-
-    let mut recovering = spawn_blocking(move || open(&context));
-    let mut shutdown = pin!(shutdown);
-    let mut told_to_stop = false;
+    let mut recovering = spawn_blocking(move || recover(source, &context));
     let recovered = tokio::select! {
         recovered = &mut recovering => recovered,
         () = &mut shutdown => {
@@ -134,21 +104,22 @@ pub async fn run_with(
             recovering.await
         }
     };
-    let recovery = match recovered {
-        Ok(Ok(recovery)) => recovery,
+    let recovered = match recovered.map_err(AppError::Recovery) {
+        Ok(Ok(recovered)) => recovered,
+        Ok(Err(OpenError::Interrupted)) => {
+            server.stop(Instant::now()).await;
+            return Ok(());
+        }
         Ok(Err(error)) => {
             server.stop(Instant::now()).await;
-            return match error {
-                OpenError::Interrupted => Ok(()),
-                error => Err(error.into()),
-            };
+            return Err(error.into());
         }
         Err(failure) => {
             server.stop(Instant::now()).await;
-            return Err(AppError::Recovery(failure.to_string()));
+            return Err(failure);
         }
     };
-    let fleet = RunningFleet::start(&config, recovery, idle);
+    let fleet = RunningFleet::start(&config, recovered, idle);
     health.set(Phase::Ready);
     info!(workers = config.workers, durability = ?config.durability, "ready");
 
@@ -163,63 +134,9 @@ pub async fn run_with(
     if server.stop(Instant::now() + timeout / 2).await == Stopped::CutOff {
         warn!("connections were cut before they were done");
     }
-    match timeout_at(deadline, fleet.stop()).await {
-        Ok(()) => {
-            info!("stopped");
-            Ok(())
-        }
-        Err(_) => Err(AppError::ShutdownTimedOut(timeout)),
-    }
-}
-
-/// A fleet that starts empty and is kept nowhere.
-fn in_memory(context: &RecoveryContext) -> Recovery {
-    let roster = |_| Roster::new(context.quotas.clone());
-    Recovery {
-        journal: Arc::new(MemoryJournal),
-        thread: None,
-        rosters: (0..context.router.partitions()).map(roster).collect(),
-        backlog: false,
-    }
-}
-
-/// Reads an opened journal back, and then has `start` start it.
-///
-/// # Errors
-/// When it is corrupt or cannot be read, or recovery was interrupted.
-pub fn recover(
-    opened: Opened,
-    context: &RecoveryContext,
-    start: impl FnOnce(Opened) -> Result<(Committer, CommitterThread), OpenError>,
-) -> Result<Recovery, OpenError> {
-    let begun = Instant::now();
-    let mut logged = begun;
-    let progress = |Restored { rockets, messages, .. }| {
-        if logged.elapsed() >= PROGRESS_INTERVAL {
-            logged = Instant::now();
-            info!(rockets, messages, "reading the journal");
-            let so_far = format!("{rockets} rockets and {messages} messages so far");
-            let reason = format!("the journal is being read: {so_far}");
-            context.health.set(Phase::Starting(reason));
-        }
-        if context.interrupt.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let RecoveryContext { router, quotas, .. } = context;
-    let read = |sink: &mut dyn FnMut(_) -> _| opened.recover(sink);
-    let (rosters, restored) = restore(router, quotas, read, progress)?;
-    let Restored { rockets, messages, rockets_took } = restored;
-    info!(rockets, messages, ?rockets_took, took = ?begun.elapsed(), "the journal is read");
-    let (committer, thread) = start(opened)?;
-    Ok(Recovery {
-        journal: Arc::new(committer),
-        thread: Some(thread),
-        rosters,
-        backlog: messages > 0,
-    })
+    timeout_at(deadline, fleet.stop()).await.map_err(|_| AppError::ShutdownTimedOut(timeout))?;
+    info!("stopped");
+    Ok(())
 }
 
 /// The accept loop, as a task.
@@ -256,34 +173,31 @@ struct RunningFleet {
     workers: Workers,
     stop_checkpoints: watch::Sender<bool>,
     checkpoints: JoinHandle<()>,
-    journal_thread: Option<CommitterThread>,
+    journal_ended: Ended,
 }
 
 impl RunningFleet {
-    fn start(config: &Config, recovery: Recovery, idle: IdleWorkers) -> Self {
-        let Recovery { journal, thread, rosters, backlog } = recovery;
+    fn start(config: &Config, recovered: Recovered, idle: IdleWorkers) -> Self {
+        let Recovered { journal: RunningJournal { journal, ended }, rosters, backlog } = recovered;
         let workers = idle.start(rosters, journal.clone());
         let (stop_checkpoints, stop) = watch::channel(false);
         let checkpointer =
             Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
         let checkpoints = tokio::spawn(checkpointer.run(backlog, stop));
-        Self { workers, stop_checkpoints, checkpoints, journal_thread: thread }
+        Self { workers, stop_checkpoints, checkpoints, journal_ended: ended }
     }
 
     /// Finishes everything that was accepted, and closes the journal.
-    async fn stop(self) {
+    async fn stop(mut self) {
         // What does not listen any more has ended, and is joined all the same.
         let _ = self.stop_checkpoints.send(true);
         if let Err(failure) = self.checkpoints.await {
             error!(%failure, "the checkpoints died");
         }
         self.workers.stop().await;
-        // Ends once the last handle on the journal is dropped, as they are now.
-        while self.journal_thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            sleep(THREAD_POLL).await;
-        }
-        if let Some(Err(_)) = self.journal_thread.map(CommitterThread::join) {
-            error!("the thread of the journal panicked");
+        // The last handle on the journal is dropped by now.
+        if let Err(failure) = self.journal_ended.wait().await {
+            error!(%failure, "the journal did not end as it should");
         }
     }
 }

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use tracing_subscriber::filter::EnvFilter;
 
@@ -51,6 +52,11 @@ pub struct Arguments {
     /// What an acknowledged message survives
     #[arg(long, env = "DOWNLINK_DURABILITY", value_enum, default_value_t = Durability::Fsync)]
     durability: Durability,
+
+    /// Longest time that a commit waits for more senders, so that they share it;
+    /// 0 turns that off
+    #[arg(long, env = "DOWNLINK_COMMIT_DELAY", value_name = "TIME", default_value = "500us", value_parser = parse_time_or_zero)]
+    commit_delay: Duration,
 
     /// Messages after which the fleet is stored and the journal trimmed; a restart
     /// replays no more than some two times as many
@@ -161,6 +167,8 @@ pub struct Config {
     pub blocking_threads: usize,
     pub data_dir: PathBuf,
     pub durability: Durability,
+    /// The longest that a commit waits for more senders; zero for not at all.
+    pub commit_delay: Duration,
     pub checkpoints: Interval,
     /// Messages, for each worker.
     pub inbox_capacity: usize,
@@ -200,6 +208,7 @@ impl Arguments {
             blocking_threads: cores().get(),
             data_dir: self.data_dir,
             durability: self.durability,
+            commit_delay: self.commit_delay,
             checkpoints: Interval {
                 records: self.checkpoint_messages.get() as u64,
                 time: self.checkpoint_interval,
@@ -238,28 +247,30 @@ pub fn default_threads() -> NonZeroUsize {
 
 /// Reads a number of bytes, such as `65536`, `64KiB` or `16MiB`.
 fn parse_size(text: &str) -> Result<usize, String> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
-    let number = units.iter().find_map(|&(unit, factor)| {
-        let digits = text.strip_suffix(unit)?;
-        digits.trim_end().parse::<usize>().ok()?.checked_mul(factor)
-    });
-    number.filter(|&bytes| bytes > 0).ok_or_else(|| {
-        "expected a number of bytes above 0, or one with the unit KiB, MiB or GiB".to_owned()
+    // What is too large for `u64` comes out as its end, and is refused with what
+    // no memory can hold.
+    let size = text.parse::<ByteSize>().ok().and_then(|size| isize::try_from(size.as_u64()).ok());
+    size.and_then(|bytes| usize::try_from(bytes).ok()).filter(|&bytes| bytes > 0).ok_or_else(|| {
+        "expected a number of bytes above 0, or one with a unit, such as 64KiB or 16MiB".to_owned()
     })
 }
 
 /// Reads a time, such as `500ms`, `10s` or `2m`.
 fn parse_time(text: &str) -> Result<Duration, String> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000)];
-    let millis = units.iter().find_map(|&(unit, factor)| {
-        let digits = text.strip_suffix(unit)?;
-        digits.trim_end().parse::<u64>().ok()?.checked_mul(factor)
-    });
+    time_from(Duration::from_millis(1), text)
+        .ok_or_else(|| "expected a time from 1ms to 1day, such as 500ms, 10s or 2m".to_owned())
+}
+
+/// As [`parse_time`], of a time that may be none.
+fn parse_time_or_zero(text: &str) -> Result<Duration, String> {
+    time_from(Duration::ZERO, text)
+        .ok_or_else(|| "expected 0 or a time up to 1day, such as 500us or 2ms".to_owned())
+}
+
+fn time_from(shortest: Duration, text: &str) -> Option<Duration> {
     // A day is beyond any use, and far from overflowing a deadline.
-    millis
-        .filter(|millis| (1..=86_400_000).contains(millis))
-        .map(Duration::from_millis)
-        .ok_or_else(|| "expected a time from 1ms to 1440m, with the unit ms, s or m".to_owned())
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    humantime::parse_duration(text).ok().filter(|time| (shortest..=DAY).contains(time))
 }
 
 #[cfg(test)]
@@ -279,6 +290,7 @@ mod tests {
         assert_eq!(config.threads, cores.max(2) - 1);
         assert_eq!(config.data_dir, PathBuf::from("./data"));
         assert_eq!(config.durability, Durability::Fsync);
+        assert_eq!(config.commit_delay, Duration::from_micros(500));
         assert_eq!(config.limits.buffered_per_rocket, 10_000);
         assert_eq!(config.http.max_body, 64 * 1024);
         assert_eq!(config.shutdown_timeout, Duration::from_secs(10));
@@ -291,11 +303,25 @@ mod tests {
         assert_eq!(parse_size("16MiB"), Ok(16 << 20));
         assert_eq!(parse_time("1500ms"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_time("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["", "0", "-1", "1KB", "KiB", "99999999999GiB", "x"] {
+        assert_eq!(parse_time("5 s"), Ok(Duration::from_secs(5)));
+        assert_eq!(parse_time("1m 30s"), Ok(Duration::from_secs(90)));
+        for day in ["1440m", "24h", "1day"] {
+            assert_eq!(parse_time(day), Ok(Duration::from_secs(86_400)));
+        }
+        assert_eq!(parse_size("64 KiB"), Ok(65_536));
+        assert_eq!(parse_size("1kB"), Ok(1000));
+        assert_eq!(parse_size("1.5GiB"), Ok(3 << 29));
+        let too_large = ["99999999999GiB", "18446744073709551615", "99999999999999999999999"];
+        for bad in ["", "0", "0KiB", "-1", "KiB", "1x", "x"].iter().chain(&too_large) {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
-        for bad in ["", "5", "0s", "-1s", "s", "1h", "9999999999999999m"] {
+        for bad in ["", "5", "-1s", "s", "25h", "86401s", "9999999999999999m"] {
             assert!(parse_time(bad).is_err(), "{bad}");
+            assert!(parse_time_or_zero(bad).is_err(), "{bad}");
+        }
+        for short in ["0", "0s", "999us"] {
+            assert!(parse_time(short).is_err(), "{short}");
+            assert!(parse_time_or_zero(short).is_ok(), "{short}");
         }
     }
 

@@ -46,14 +46,14 @@ pub struct Checkpointer {
     mailboxes: Arc<[Mailbox]>,
     journal: Arc<dyn Journal>,
     interval: Interval,
-    /// The journal's progress when the last checkpoint began.
-    last: Progress,
+    /// The journal's records when the last checkpoint began.
+    records_before: u64,
 }
 
 impl Checkpointer {
     #[must_use]
     pub fn new(mailboxes: Arc<[Mailbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
-        Self { mailboxes, journal, interval, last: Progress::default() }
+        Self { mailboxes, journal, interval, records_before: 0 }
     }
 
     /// Makes checkpoints until told to stop, and a last one then; one at once
@@ -71,7 +71,7 @@ impl Checkpointer {
                 match self.checkpoint().await {
                     Ok(progress) => {
                         let took = begun.elapsed();
-                        debug!(position = progress.position, ?took, "the checkpoint is complete");
+                        debug!(position = %progress.position, ?took, "the checkpoint is complete");
                     }
                     Err(error) => {
                         warn!(%error, "no checkpoint, and none from now on");
@@ -86,7 +86,7 @@ impl Checkpointer {
                 _ = stop.wait_for(|&stop| stop) => stopping = true,
                 () = sleep(LOOK) => {}
             }
-            let records = self.journal.progress().records - self.last.records;
+            let records = self.journal.progress().records - self.records_before;
             due = records >= self.interval.records
                 || (records > 0 && (stopping || begun.elapsed() >= self.interval.time));
         }
@@ -105,8 +105,8 @@ impl Checkpointer {
             Ok::<(), CheckpointError>(done.await.map_err(|_| gone())??)
         };
         try_join_all(self.mailboxes.iter().enumerate().map(order)).await?;
-        self.journal.trim(progress.position).settled().await?;
-        self.last = progress;
+        self.journal.trim(progress.position).durable().await?;
+        self.records_before = progress.records;
         Ok(progress)
     }
 }

@@ -2,12 +2,12 @@
 
 use tokio::sync::oneshot;
 
-use crate::journal::AppendError;
+use crate::journal::CommitResult;
 
 /// An order to one partition. Orders have a lane of their own, so that no crowd
 /// of readers can keep a checkpoint from happening.
 #[derive(Debug)]
 pub enum Order {
     /// Store everything that changed by now. Answered once that is durable.
-    Snapshot { reply: oneshot::Sender<Result<(), AppendError>> },
+    Snapshot { reply: oneshot::Sender<CommitResult> },
 }

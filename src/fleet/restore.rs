@@ -1,4 +1,4 @@
-//! Builds the rosters from what the journal kept.
+//! Recovery: opens a journal, and builds the rosters from what it kept.
 //!
 //! One thread reads; each partition's roster is built by a thread of its own,
 //! so that a restart with many rockets uses every core. The number of
@@ -6,14 +6,18 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tracing::info;
+
+use super::health::{Health, Phase};
 use super::limits::Quotas;
 use super::roster::Roster;
 use super::routing::Router;
-use crate::journal::Recovered;
+use crate::journal::{self, JournalSource, OpenError, RunningJournal};
 
 /// Items handed over to a building thread at a time.
 const BATCH: usize = 1024;
@@ -21,6 +25,58 @@ const BATCH: usize = 1024;
 /// Batches that may wait for a building thread, so that reading does not run
 /// ahead without bound.
 const QUEUE: usize = 4;
+
+/// How often a long recovery is logged.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What recovery works with.
+pub struct RecoveryContext {
+    pub router: Router,
+    pub quotas: Arc<Quotas>,
+    pub health: Arc<Health>,
+    /// Turns true when recovery is to be given up.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// A journal that runs, and the rockets that it kept.
+pub struct Recovered {
+    pub journal: RunningJournal,
+    /// One for each partition.
+    pub rosters: Vec<Roster>,
+    /// Whether records were replayed that no checkpoint covers.
+    pub backlog: bool,
+}
+
+/// Opens a journal, reads it back and starts it. Blocks.
+///
+/// # Errors
+/// When it is corrupt or cannot be read, or recovery was interrupted.
+pub fn recover(
+    source: Box<dyn JournalSource>,
+    context: &RecoveryContext,
+) -> Result<Recovered, OpenError> {
+    let RecoveryContext { router, quotas, health, interrupt } = context;
+    let begun = Instant::now();
+    let mut logged = begun;
+    let progress = |Restored { rockets, messages, .. }| {
+        if logged.elapsed() >= PROGRESS_INTERVAL {
+            logged = Instant::now();
+            info!(rockets, messages, "reading the journal");
+            let so_far = format!("{rockets} rockets and {messages} messages so far");
+            health.set(Phase::Starting(format!("the journal is being read: {so_far}")));
+        }
+        if interrupt.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let opened = source.open()?;
+    let (rosters, restored) = restore(router, quotas, |sink| opened.recover(sink), progress)?;
+    let Restored { rockets, messages, rockets_took } = restored;
+    info!(rockets, messages, ?rockets_took, took = ?begun.elapsed(), "the journal is read");
+    Ok(Recovered { journal: opened.start()?, rosters, backlog: messages > 0 })
+}
 
 /// How far a restart got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +99,7 @@ pub struct Restored {
 pub fn restore<E>(
     router: &Router,
     quotas: &Arc<Quotas>,
-    read: impl FnOnce(&mut dyn FnMut(Recovered) -> ControlFlow<()>) -> Result<(), E>,
+    read: impl FnOnce(&mut dyn FnMut(journal::Recovered) -> ControlFlow<()>) -> Result<(), E>,
     mut progress: impl FnMut(Restored) -> ControlFlow<()>,
 ) -> Result<(Vec<Roster>, Restored), E> {
     thread::scope(|scope| {
@@ -58,14 +114,14 @@ pub fn restore<E>(
         let mut restored = Restored::default();
         let result = read(&mut |item| {
             let channel = match &item {
-                Recovered::Rocket(rocket) => {
+                journal::Recovered::Rocket(rocket) => {
                     restored.rockets += 1;
                     // Here and not where the rosters are built: a roster gives
                     // row IDs to new channels while another still gets old rockets.
                     quotas.row_ids.reserve(rocket.row_id);
                     &rocket.channel
                 }
-                Recovered::Message(message) => {
+                journal::Recovered::Message(message) => {
                     if restored.messages == 0 {
                         restored.rockets_took = begun.elapsed();
                     }
@@ -90,13 +146,13 @@ pub fn restore<E>(
 
 /// The way to one building thread.
 struct Feed {
-    sender: SyncSender<Vec<Recovered>>,
-    batch: Vec<Recovered>,
+    sender: SyncSender<Vec<journal::Recovered>>,
+    batch: Vec<journal::Recovered>,
 }
 
 impl Feed {
     /// Adds one item; returns whether that completed a batch.
-    fn push(&mut self, item: Recovered) -> bool {
+    fn push(&mut self, item: journal::Recovered) -> bool {
         self.batch.push(item);
         let full = self.batch.len() == BATCH;
         if full {
@@ -112,11 +168,11 @@ impl Feed {
     }
 }
 
-fn build(mut roster: Roster, batches: Receiver<Vec<Recovered>>) -> Roster {
+fn build(mut roster: Roster, batches: Receiver<Vec<journal::Recovered>>) -> Roster {
     for item in batches.into_iter().flatten() {
         match item {
-            Recovered::Rocket(rocket) => roster.restore(rocket),
-            Recovered::Message(message) => roster.replay(message),
+            journal::Recovered::Rocket(rocket) => roster.restore(rocket),
+            journal::Recovered::Message(message) => roster.replay(message),
         }
     }
     roster

@@ -1,5 +1,9 @@
 //! The seam to what makes accepted messages durable.
 //!
+//! Owns the terms: what a journal is asked for from its opening to its end.
+//! Does not own what stands behind them, which is each journal's own: files,
+//! threads, libraries.
+//!
 //! A partition hands a batch of records over and gets a [`Commit`] back, which
 //! resolves once the batch is as durable as the journal makes it. It applies
 //! the batch after that, and acknowledges it last. From time to time it stores
@@ -7,24 +11,68 @@
 //! restart gets back what was stored and the records since, which may repeat
 //! what is part of the stored rockets already.
 //!
+//! A [`JournalSource`] is opened, the [`OpenedJournal`] is read back and
+//! started, and what comes out of that is a [`RunningJournal`]. It ends once
+//! nobody holds the [`Journal`] any more, which [`Ended`] tells.
+//!
+//! * [`error`]: why it cannot be opened or could not keep something.
+//! * [`position`]: places in a log.
+//! * [`ended`]: how its end is told.
 //! * [`record`]: records and buffered messages as bytes.
 //! * [`memory`]: keeps nothing.
 //! * [`sqlite`]: keeps everything in one SQLite database.
 
+pub mod ended;
+pub mod error;
 pub mod memory;
+pub mod position;
 pub mod record;
 pub mod sqlite;
 
-use thiserror::Error;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
+pub use self::ended::Ended;
+pub use self::error::{AppendError, OpenError};
+pub use self::position::{LogId, Position};
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Message, Report, Timestamp};
 
-/// Something accepted, as the journal is to keep it.
-#[derive(Clone, Copy, Debug)]
-pub enum Record<'a> {
-    Message(&'a Message),
+/// A journal that was not opened yet.
+pub trait JournalSource: Send + 'static {
+    /// Opens it, and creates it if there is none. May block.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    fn open(self: Box<Self>) -> Result<Box<dyn OpenedJournal>, OpenError>;
+}
+
+/// A journal that was opened and not started yet. All of it may block.
+pub trait OpenedJournal: Send {
+    /// Reads everything back into `sink`, until it breaks off: first all stored
+    /// rockets, then all records since, in the order in which they became
+    /// durable.
+    ///
+    /// # Errors
+    /// [`OpenError::Corrupt`] where anything is not as it was written;
+    /// [`OpenError::Interrupted`] when `sink` broke off.
+    fn recover(&self, sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>) -> Result<(), OpenError>;
+
+    /// Starts what works behind it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    fn start(self: Box<Self>) -> Result<RunningJournal, OpenError>;
+}
+
+/// A journal that takes records.
+pub struct RunningJournal {
+    /// It ends once the last handle on this is dropped.
+    pub journal: Arc<dyn Journal>,
+    /// Tells that it has ended.
+    pub ended: Ended,
 }
 
 /// Makes accepted records durable. Shared by every partition. Nothing here
@@ -41,56 +89,52 @@ pub trait Journal: Send + Sync + 'static {
     /// Where the journal stands.
     fn progress(&self) -> Progress;
 
-    /// Forgets the records up to `position`. Every rocket that they are about
-    /// must have been stored after they were applied.
-    fn trim(&self, position: u64) -> Commit;
+    /// Forgets the records up to `position`, which this journal gave. Every
+    /// rocket that they are about must have been stored after they were applied.
+    fn trim(&self, position: Position) -> Commit;
 }
 
 /// How far a journal got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Everything up to this position is durable.
-    pub position: u64,
+    pub position: Position,
     /// Records appended since the process started.
     pub records: u64,
 }
 
-/// The pending or settled fate of what was handed over.
-#[derive(Debug)]
-pub enum Commit {
-    /// As durable as it will get.
-    Settled,
-    /// Resolves once it is durable, or certain not to be acknowledged. A sender
-    /// that is dropped means the same as a failure.
-    Pending(CommitResult),
+/// Something accepted, as the journal is to keep it.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    Message(&'a Message),
 }
 
-/// Where the fate of what was handed over arrives.
-pub type CommitResult = oneshot::Receiver<Result<(), AppendError>>;
+/// How a commit ended.
+pub type CommitResult = Result<(), AppendError>;
 
-/// The journal could not make something durable, and will take nothing more.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the journal failed: {0}")]
-pub struct AppendError(pub String);
+/// Where the end of a commit is told.
+pub type PendingCommit = oneshot::Receiver<CommitResult>;
+
+/// What becomes of what was handed over.
+#[derive(Debug)]
+pub enum Commit {
+    /// It is as durable as it will get.
+    Durable,
+    /// Resolves once it is durable, or certain not to be acknowledged. A sender
+    /// that is dropped means the same as a failure.
+    Pending(PendingCommit),
+}
 
 impl Commit {
-    /// Waits for the fate.
+    /// Waits until it is durable.
     ///
     /// # Errors
     /// When the journal failed.
-    pub async fn settled(self) -> Result<(), AppendError> {
+    pub async fn durable(self) -> CommitResult {
         match self {
-            Self::Settled => Ok(()),
-            Self::Pending(fate) => fate.await.unwrap_or_else(|_| Err(AppendError::gone())),
+            Self::Durable => Ok(()),
+            Self::Pending(result) => result.await.unwrap_or_else(|_| Err(AppendError::gone())),
         }
-    }
-}
-
-impl AppendError {
-    /// The journal ended without telling a fate.
-    #[must_use]
-    pub fn gone() -> Self {
-        Self("it has ended".to_owned())
     }
 }
 
@@ -110,8 +154,7 @@ pub struct RocketSnapshot {
     pub buffered: Vec<Report>,
 }
 
-/// What a restart gets back: first all stored rockets, then all records since,
-/// in the order in which they became durable.
+/// Something that a restart gets back.
 #[derive(Debug)]
 pub enum Recovered {
     Rocket(RocketSnapshot),

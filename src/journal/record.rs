@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The *context* is the number of the row that the block belongs to, 8 bytes
-//! little-endian, so that a block in the wrong row is found out. It is not
+//! little-endian, so that a block in the wrong row is refused. It is not
 //! stored.
 //!
 //! Entries are in the wire format of postcard 1 (a published specification:
@@ -21,6 +21,8 @@
 //! fields may be added at the end of an enum, and nothing else may change
 //! without a new version. A speed change takes some 30 bytes.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -29,6 +31,9 @@ use crate::telemetry::{Channel, Event, Message, Report, Timestamp};
 
 const VERSION: u8 = 1;
 const HEADER: usize = 5;
+
+/// Of messages. The HTTP contract has the same, and SQLite can hold no more.
+const NUMBERS: RangeInclusive<u64> = 1..=i64::MAX as u64;
 
 /// Why a block cannot be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -83,6 +88,7 @@ enum EventV1<'a> {
 
 impl<'a> From<&'a Report> for ReportV1<'a> {
     fn from(report: &'a Report) -> Self {
+        assert!(NUMBERS.contains(&report.number), "no message has the number {}", report.number);
         let (seconds, nanoseconds) = report.time.to_unix();
         let event = match &report.event {
             Event::Launched { rocket_type, speed, mission } => {
@@ -99,6 +105,9 @@ impl<'a> From<&'a Report> for ReportV1<'a> {
 
 impl ReportV1<'_> {
     fn into_report(self) -> Result<Report, BlockError> {
+        if !NUMBERS.contains(&self.number) {
+            return Err(BlockError::Content("a message number is out of range".to_owned()));
+        }
         let time = Timestamp::from_unix(self.seconds, self.nanoseconds)
             .ok_or_else(|| BlockError::Content("a time is out of range".to_owned()))?;
         let event = match self.event {
@@ -263,6 +272,21 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_no_message_has_is_neither_written_nor_read() {
+        for number in [0, 1 << 63] {
+            let mut message = message("a", 1, Event::SpeedIncreased { by: 1 });
+            message.report.number = number;
+            let event = EventV1::SpeedIncreased { by: 1 };
+            let report = ReportV1 { number, seconds: 0, nanoseconds: 0, event };
+            let entry = Entry::Message(MessageV1 { channel: ChannelV1::Text("a"), report });
+            let refused = read(7, &block(7, &[&push(&entry, Vec::new())])).unwrap_err();
+            assert!(refused.to_string().contains("out of range"), "{refused}");
+            let written = std::panic::catch_unwind(|| written(7, &[message]));
+            assert!(written.is_err(), "{number}");
+        }
+    }
+
+    #[test]
     fn a_speed_change_is_compact() {
         let change = message(
             "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5",
@@ -273,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn any_flipped_bit_and_any_cut_is_found_out() {
+    fn any_flipped_bit_and_any_cut_is_refused() {
         let block = written(7, &messages());
         for byte in 0..block.len() {
             for bit in 0..8 {

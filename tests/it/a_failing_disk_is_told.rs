@@ -13,7 +13,7 @@ const A: &str = "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5";
 
 fn start(faults: &Faults, directory: &Path, timeout: Duration) -> Service {
     let service =
-        Service::opened(|config| config.http.request_timeout = timeout, faults.open(directory));
+        Service::opened(|config| config.http.request_timeout = timeout, faults.journal(directory));
     eventually("the service is ready", || service.get("/readyz").status == 200);
     service
 }
@@ -102,7 +102,7 @@ fn a_stalled_disk_refuses_at_the_deadline_and_takes_no_more_than_its_inbox() {
             config.workers = 1;
             config.inbox_capacity = 5;
         },
-        faults.open(directory.path()),
+        faults.journal(directory.path()),
     );
     eventually("the service is ready", || service.get("/readyz").status == 200);
     assert_eq!(service.post(&[messages::launch(A)]), "applied");

@@ -1,14 +1,16 @@
 //! What a restart finds, with another number of workers too; how it tells that
 //! it is not done yet; and who may not start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::time::Duration;
 
+use crate::support::journal::{EndlessJournal, Gated};
 use crate::support::process::{downlink, run};
 use crate::support::{self, Request, Service, eventually, messages, passing_problem, problem};
-use downlink::app;
 use downlink::config::Durability;
-use downlink::journal::sqlite::{self, Sync};
+use downlink::journal::JournalSource;
+use downlink::journal::sqlite::{self, SqliteJournal, Synchronous};
 use serde_json::{Value, json};
 
 fn start(directory: &Path, workers: usize) -> Service {
@@ -19,6 +21,10 @@ fn start(directory: &Path, workers: usize) -> Service {
     });
     eventually("the service is ready", || service.get("/readyz").status == 200);
     service
+}
+
+fn journal(directory: PathBuf) -> Box<dyn JournalSource> {
+    Box::new(SqliteJournal::at(directory, Synchronous::Full, Duration::ZERO))
 }
 
 /// Every state that a rocket can be stored in.
@@ -117,13 +123,7 @@ fn the_port_answers_from_the_start_and_tells_what_is_missing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_owned();
     let (go_on, told) = mpsc::channel();
-    let service = Service::opened(
-        |_| {},
-        move |context| {
-            told.recv().unwrap();
-            app::recover(sqlite::open(&path, Sync::Device)?, context, sqlite::Opened::start)
-        },
-    );
+    let service = Service::opened(|_| {}, Box::new(Gated(told, journal(path))));
     let launch = Request::message(&messages::launch("a"));
     for request in [Request::get("/readyz"), Request::get("/rockets"), launch.clone()] {
         let detail = passing_problem(&service.send(&request), 503);
@@ -136,17 +136,7 @@ fn the_port_answers_from_the_start_and_tells_what_is_missing() {
 
 #[test]
 fn a_stop_during_recovery_ends_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().to_owned();
-    let mut service = Service::opened(
-        |_| {},
-        move |context| {
-            while !context.interrupt.load(std::sync::atomic::Ordering::Relaxed) {
-                std::thread::yield_now();
-            }
-            app::recover(sqlite::open(&path, Sync::Device)?, context, sqlite::Opened::start)
-        },
-    );
+    let mut service = Service::opened(|_| {}, Box::new(EndlessJournal));
     service.begin_stop();
     assert_eq!(service.stop(), Ok(()));
 }
@@ -203,7 +193,7 @@ fn make_fixtures() {
     let directory = tempfile::tempdir().unwrap();
     let service = start(directory.path(), 2);
     service.post(&story());
-    // All in the journal yet: a copy as after a kill, its log folded in.
+    // All in the journal yet: a copy as after a kill, after a WAL checkpoint.
     let copy = tempfile::tempdir().unwrap();
     for suffix in ["", "-wal"] {
         let name = format!("{}{suffix}", sqlite::FILE);

@@ -9,11 +9,12 @@ use crate::support::process::{Process, downlink, run};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 17] = [
+const FLAGS: [(&str, &str, &str); 18] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
     ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),
     ("--durability", "DOWNLINK_DURABILITY", "fsync"),
+    ("--commit-delay", "DOWNLINK_COMMIT_DELAY", "500us"),
     ("--inbox-capacity", "DOWNLINK_INBOX_CAPACITY", "65536"),
     ("--max-buffered-per-rocket", "DOWNLINK_MAX_BUFFERED_PER_ROCKET", "10000"),
     ("--max-buffered", "DOWNLINK_MAX_BUFFERED", "10000000"),
@@ -30,20 +31,21 @@ const FLAGS: [(&str, &str, &str); 17] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 18] = [
+const BAD: [(&str, &[&str]); 19] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "host:80"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),
     ("--durability", &["", "eternal", "MEMORY"]),
+    ("--commit-delay", &["", "5", "-1us", "25h", "soon"]),
     ("--inbox-capacity", &["", "0", "-5", "1k"]),
     ("--max-buffered-per-rocket", &["", "0", "-1", "x"]),
     ("--max-buffered", &["", "0", "x"]),
     ("--max-rockets", &["", "0", "x"]),
     ("--max-connections", &["", "0", "x"]),
-    ("--max-body", &["", "0", "-1", "64KB", "big", "99999999999999GiB"]),
-    ("--max-bulk-body", &["", "0", "16 MB", "-1"]),
+    ("--max-body", &["", "0", "-1", "64XB", "big", "99999999999999GiB"]),
+    ("--max-bulk-body", &["", "0", "16 XB", "-1"]),
     ("--checkpoint-messages", &["", "0", "-1"]),
     ("--checkpoint-interval", &["", "0s", "never"]),
-    ("--request-timeout", &["", "0s", "5", "-5s", "1h", "99999999m"]),
+    ("--request-timeout", &["", "0s", "5", "-5s", "25h", "99999999m"]),
     ("--idle-timeout", &["", "0ms", "soon"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
     ("--log-format", &["", "xml"]),

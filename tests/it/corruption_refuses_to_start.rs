@@ -3,12 +3,13 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::support::process::{downlink, run};
 use crate::support::{Service, eventually, messages, wait_until_free};
 use downlink::config::Durability;
-use downlink::journal::Recovered;
-use downlink::journal::sqlite::{self, OpenError, Sync};
+use downlink::journal::sqlite::{self, SqliteJournal, Synchronous};
+use downlink::journal::{JournalSource, OpenError, Recovered};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rusqlite::Connection;
@@ -48,13 +49,14 @@ fn filled() -> tempfile::TempDir {
 
 /// Everything that is kept, in text.
 fn read(directory: &Path) -> Result<Vec<String>, OpenError> {
-    read_as(directory, Sync::Device)
+    read_as(directory, Synchronous::Full)
 }
 
-fn read_as(directory: &Path, sync: Sync) -> Result<Vec<String>, OpenError> {
+fn read_as(directory: &Path, synchronous: Synchronous) -> Result<Vec<String>, OpenError> {
     let mut all = Vec::new();
     wait_until_free(directory);
-    sqlite::open(directory, sync)?.recover(|item: Recovered| {
+    let journal = SqliteJournal::at(directory, synchronous, Duration::ZERO);
+    Box::new(journal).open()?.recover(&mut |item: Recovered| {
         all.push(format!("{item:?}"));
         ControlFlow::Continue(())
     })?;
@@ -154,6 +156,12 @@ fn the_file_and_the_row_are_named() {
             "checksum",
         ),
         ("UPDATE meta SET first_seq = -1", "meta", "first_seq"),
+        ("UPDATE meta SET first_seq = 1000000", "meta", "first_seq is 1000000"),
+        (
+            "UPDATE journal SET seq = 9223372036854775807 WHERE seq = (SELECT max(seq) FROM journal)",
+            "meta",
+            "ends with row 9223372036854775807",
+        ),
     ] {
         let error = refusal(change);
         assert!(error.contains(place) && error.contains(problem), "{change}: {error}");
@@ -251,7 +259,7 @@ fn a_damaged_log_that_was_not_synced_is_only_told() {
     fs::write(&log, &bytes).unwrap();
     let error = read(directory.path()).unwrap_err().to_string();
     assert!(error.contains("frame") && error.contains("--durability os"), "{error}");
-    let kept = read_as(directory.path(), Sync::OperatingSystem).unwrap();
+    let kept = read_as(directory.path(), Synchronous::Normal).unwrap();
     assert_eq!(kept.len(), 5);
 }
 
@@ -280,7 +288,7 @@ fn a_torn_last_page_of_the_log_is_no_corruption() {
         fs::write(copy.path().join(&log), torn).unwrap();
         let kept = read(copy.path()).unwrap();
         assert_eq!(kept.len(), 2, "torn at {cut} of {first} to {last}: {kept:?}");
-        // Opening folded the log in; the next round starts as the first did.
+        // Opening made a WAL checkpoint; the next round starts as the first did.
         fs::copy(directory.path().join(sqlite::FILE), copy.path().join(sqlite::FILE)).unwrap();
     }
 }

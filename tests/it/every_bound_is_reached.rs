@@ -217,10 +217,11 @@ fn a_message_that_is_not_kept_in_time_is_answered_503_and_counts_once() {
 #[test]
 fn a_query_that_one_partition_does_not_answer_fails_whole() {
     for last in [Last::Unread, Last::Gone] {
-        let service = Service::wired(std::sync::Arc::new(MemoryJournal), last, |config| {
-            config.workers = 3;
-            config.http.request_timeout = SOON;
-        });
+        let service =
+            Service::wired(std::sync::Arc::new(MemoryJournal::default()), last, |config| {
+                config.workers = 3;
+                config.http.request_timeout = SOON;
+            });
         // Enough that some belong to each partition. All at once, since some
         // have to wait.
         let channels: Vec<_> = (0..24).map(|n| n.to_string()).collect();

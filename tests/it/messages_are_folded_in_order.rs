@@ -171,7 +171,7 @@ async fn settle_down() {
 async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(), TestCaseError> {
     let journal: Arc<dyn Journal> = match &held {
         Some(held) => held.clone(),
-        None => Arc::new(MemoryJournal),
+        None => Arc::new(MemoryJournal::default()),
     };
     let fleet = TestFleet::start(Shape { workers: scenario.workers, ..shape() }, journal);
     let first_of: BTreeMap<Key, &Value> =

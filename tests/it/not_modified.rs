@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::fleet::{Last, TestFleet, deadline, parse, shape};
-use crate::support::journal::HeldJournal;
+use crate::support::journal::{Gated, HeldJournal};
 use crate::support::messages::{change_mission, launch, speed_up};
 use crate::support::{
     Connection, Request, Response, Service, eventually, on_one_thread_and_on_several,
@@ -13,7 +13,6 @@ use crate::support::{
 use downlink::fleet::intake::Intake;
 use downlink::fleet::workers::Shape;
 use downlink::journal::memory::MemoryJournal;
-use downlink::journal::sqlite::OpenError;
 use serde_json::Value;
 
 /// Every path that gives tags, of a fleet with the rocket `a` on ARTEMIS.
@@ -218,15 +217,12 @@ fn what_is_wrong_or_missing_stays_an_error() {
 #[test]
 fn nothing_is_unchanged_while_the_fleet_cannot_answer() {
     let (ready, wait) = std::sync::mpsc::channel::<()>();
-    let starting = Service::opened(
-        |_| {},
-        move |_| {
-            let _ = wait.recv();
-            Err(OpenError::Interrupted)
-        },
-    );
+    let starting =
+        Service::opened(|_| {}, Box::new(Gated(wait, Box::new(MemoryJournal::default()))));
     let incomplete =
-        Service::wired(std::sync::Arc::new(MemoryJournal), Last::Gone, |config| config.workers = 2);
+        Service::wired(std::sync::Arc::new(MemoryJournal::default()), Last::Gone, |config| {
+            config.workers = 2
+        });
     for service in [&starting, &incomplete] {
         for path in ["/rockets", "/missions", "/missions/artemis"] {
             let answer = service.send(&unless(path, "*"));
@@ -332,7 +328,7 @@ fn a_message_is_counted_before_the_rest_of_its_batch_is_applied() {
     let runtime = runtime.worker_threads(2).enable_time().build().unwrap();
     runtime.block_on(async {
         let shape = Shape { workers: 1, ..shape() };
-        let test = TestFleet::start(shape, std::sync::Arc::new(MemoryJournal));
+        let test = TestFleet::start(shape, std::sync::Arc::new(MemoryJournal::default()));
         let fleet = &test.fleet;
         for round in 0..ROUNDS {
             let numbers = (round * MANY + 1)..=(round * MANY + MANY);

@@ -1,13 +1,10 @@
 //! One rocket, missions, readiness, and every path and method that leads
 //! nowhere.
 
-use std::sync::Arc;
-
 use crate::support::http::encode;
+use crate::support::journal::Gated;
 use crate::support::messages::{at, change_mission, explode, launch, launch_as, speed_up};
 use crate::support::{Request, Service, passing_problem, problem};
-use downlink::app::Recovery;
-use downlink::fleet::roster::Roster;
 use downlink::journal::memory::MemoryJournal;
 use serde_json::json;
 
@@ -161,20 +158,8 @@ fn path_segments_are_percent_decoded() {
 #[test]
 fn readiness_is_told() {
     let (go_on, wait) = std::sync::mpsc::channel::<()>();
-    let service = Service::opened(
-        |_| {},
-        move |context| {
-            let _ = wait.recv();
-            Ok(Recovery {
-                journal: Arc::new(MemoryJournal),
-                thread: None,
-                rosters: (0..context.router.partitions())
-                    .map(|_| Roster::new(context.quotas.clone()))
-                    .collect(),
-                backlog: false,
-            })
-        },
-    );
+    let service =
+        Service::opened(|_| {}, Box::new(Gated(wait, Box::new(MemoryJournal::default()))));
     // Until what is kept has been read, nothing is shown and nothing taken.
     for path in
         ["/readyz", "/rockets", "/rockets?sort=id", "/rockets/a", "/missions", "/missions/a"]

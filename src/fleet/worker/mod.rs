@@ -45,7 +45,7 @@ use super::query::Query;
 use super::roster::{Admission, Roster};
 use super::threading::Threading;
 use super::version::Changes;
-use crate::journal::{AppendError, Commit, CommitResult, Journal, Record};
+use crate::journal::{AppendError, Commit, CommitResult, Journal, PendingCommit, Record};
 use crate::telemetry::Message;
 
 /// A batch takes no more submissions from so many messages on, so that queries
@@ -88,22 +88,22 @@ pub struct Worker {
 
 /// A batch that the journal has.
 struct InFlight {
-    commit: CommitResult,
+    commit: PendingCommit,
     batch: Batch,
 }
 
 /// The commit of the oldest batch in flight.
-fn oldest(in_flight: &mut VecDeque<InFlight>) -> Option<&mut CommitResult> {
+fn oldest(in_flight: &mut VecDeque<InFlight>) -> Option<&mut PendingCommit> {
     in_flight.front_mut().map(|oldest| &mut oldest.commit)
 }
 
 /// The slice of a checkpoint that is being stored.
-fn storing(snapshot: &mut Option<SnapshotWalk>) -> Option<&mut CommitResult> {
+fn storing(snapshot: &mut Option<SnapshotWalk>) -> Option<&mut PendingCommit> {
     snapshot.as_mut()?.storing()
 }
 
 /// Waits for a commit; for ever if there is none to wait for.
-async fn committed(commit: Option<&mut CommitResult>) -> Result<(), AppendError> {
+async fn committed(commit: Option<&mut PendingCommit>) -> CommitResult {
     match commit {
         Some(commit) => commit.await.unwrap_or_else(|_| Err(AppendError::gone())),
         None => std::future::pending().await,
@@ -242,7 +242,7 @@ impl Partition {
         }
         let records = &mut batch.pending.iter().map(|pending| Record::Message(&pending.message));
         match self.shared.journal.append(records) {
-            Commit::Settled => self.apply(batch),
+            Commit::Durable => self.apply(batch),
             Commit::Pending(commit) => {
                 if self.in_flight.is_empty() {
                     self.spin = Spin::from(Instant::now());
@@ -275,7 +275,7 @@ impl Partition {
     }
 
     /// Deals with the oldest batch in flight, whose commit ended with `result`.
-    fn finish(&mut self, result: Result<(), AppendError>) {
+    fn finish(&mut self, result: CommitResult) {
         let InFlight { batch, .. } =
             self.in_flight.pop_front().expect("a commit that ended was in flight");
         self.messages_in_flight -= batch.pending.len();
@@ -353,7 +353,7 @@ impl Partition {
     }
 
     /// The slice that was being stored is, or is not.
-    fn slice_stored(&mut self, result: Result<(), AppendError>) {
+    fn slice_stored(&mut self, result: CommitResult) {
         let mut walk = self.snapshot.take().expect("a slice is stored for a walk");
         match result {
             Ok(()) => {

@@ -5,9 +5,9 @@ use tokio::sync::oneshot;
 
 use crate::fleet::roster::Roster;
 use crate::fleet::roster::slot::Slot;
-use crate::journal::{AppendError, Commit, CommitResult, Journal};
+use crate::journal::{Commit, CommitResult, Journal, PendingCommit};
 
-type Reply = oneshot::Sender<Result<(), AppendError>>;
+type Reply = oneshot::Sender<CommitResult>;
 
 /// A walk in progress.
 pub(super) struct SnapshotWalk {
@@ -15,7 +15,7 @@ pub(super) struct SnapshotWalk {
     /// they change must be stored too.
     behind: usize,
     next: Slot,
-    storing: Option<CommitResult>,
+    storing: Option<PendingCommit>,
     reply: Reply,
 }
 
@@ -37,7 +37,7 @@ impl SnapshotWalk {
     }
 
     /// The slice that is being stored.
-    pub fn storing(&mut self) -> Option<&mut CommitResult> {
+    pub fn storing(&mut self) -> Option<&mut PendingCommit> {
         self.storing.as_mut()
     }
 
@@ -64,7 +64,7 @@ impl SnapshotWalk {
     }
 
     /// Ends the walk, wherever it is.
-    pub fn end(self, result: Result<(), AppendError>) {
+    pub fn end(self, result: CommitResult) {
         // Whoever ordered it may have given up waiting.
         let _ = self.reply.send(result);
     }

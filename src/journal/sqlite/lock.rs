@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
-use super::OpenError;
+use crate::journal::OpenError;
 
 /// Holds a data directory until it is dropped, or the process ends in whatever
 /// way: the operating system keeps the lock, not the file's content.

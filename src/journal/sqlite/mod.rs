@@ -10,13 +10,13 @@
 //!   seq      rises by 1 from row to row, without gaps
 //!   records  a block of records (see the format in `journal::record`)
 //! rockets  one row for each rocket, as it was at its last checkpoint
-//!   id       the rocket's key, given once, in order of appearance
+//!   id       the rocket's row ID, given once, in order of appearance
 //!   channel, last_message_number, last_update_time, launch_time, speed,
 //!   rocket_type, mission, explosion_reason
 //!            as the HTTP contract shows them; what only a launched rocket has
 //!            is NULL before its launch
 //!   buffered a block of the messages that wait, or NULL if none does
-//!   checksum CRC-32 of the row's key and its other columns
+//!   checksum CRC-32 of the row's ID and its other columns
 //! meta     one row
 //!   first_seq  the lowest seq that was not forgotten
 //! ```
@@ -31,100 +31,106 @@
 //! * Rows of the journal are deleted only once every rocket in them has been
 //!   stored after they were applied.
 //!
-//! * [`database`]: the tables, and writing one transaction.
-//! * [`committer`]: the thread that commits, for all partitions together.
-//! * [`log_check`]: finding damage that SQLite passes over.
-//! * [`recovery`]: reading everything back at a start.
-//! * [`lock`]: one process for each directory.
+//! * [`settings`]: what it is opened with.
+//! * [`database`]: opening it, and writing one transaction.
+//! * `rocket_row`: the table of rockets.
+//! * `group_commit`: the thread that commits, for all partitions together.
+//! * [`commit_delay`]: how long it waits for more.
+//! * `wal_check`: finding damage that SQLite passes over.
+//! * `recovery`: reading everything back at a start.
+//! * `lock`: one process for each directory.
 
-pub mod committer;
+pub mod commit_delay;
 pub mod database;
-pub mod lock;
-pub mod log_check;
-pub mod recovery;
+pub mod settings;
 
-use std::io;
+mod group_commit;
+mod lock;
+mod recovery;
+mod rocket_row;
+mod wal_check;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
-use thiserror::Error;
 use tracing::warn;
 
-use self::committer::Committer;
+use self::commit_delay::CommitDelay;
 use self::database::{Database, Storage};
 use self::lock::DirectoryLock;
-use self::log_check::Damage;
-use super::Recovered;
+pub use self::settings::{FILE, Synchronous};
+use self::wal_check::Damage;
+use super::{JournalSource, OpenError, OpenedJournal, Recovered, RunningJournal};
 
-/// The database's file in its directory.
-pub const FILE: &str = "downlink.db";
-
-/// What a commit waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// The device has it: it survives a power cut.
-    Device,
-    /// The operating system has it: it survives the end of the process, in
-    /// whatever way, but not that of the machine.
-    OperatingSystem,
+/// A journal in a data directory.
+pub struct SqliteJournal {
+    directory: PathBuf,
+    synchronous: Synchronous,
+    commit_delay: CommitDelay,
+    wrap: Box<dyn FnOnce(Database) -> Box<dyn Storage> + Send>,
 }
 
-/// Why a data directory cannot be used. Every text names what it is about.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    #[error("cannot use the data directory {}: {error}", path.display())]
-    Directory { path: PathBuf, error: io::Error },
-    #[error("the data directory {} is in use by {holder}", path.display())]
-    InUse { path: PathBuf, holder: String },
-    #[error("cannot open {}: {error}", file.display())]
-    Open { file: PathBuf, error: rusqlite::Error },
-    #[error("{} has format version {found}, and only version {known} is known", file.display())]
-    Version { file: PathBuf, found: i64, known: i64 },
-    #[error("{} is corrupt: {place}: {problem}", file.display())]
-    Corrupt { file: PathBuf, place: String, problem: String },
-    #[error("cannot start the thread that commits: {0}")]
-    Thread(io::Error),
-    #[error("the start was interrupted")]
-    Interrupted,
-}
-
-/// A journal that was opened and not read yet.
-pub struct Opened {
+/// The same, once it was opened.
+struct Opened {
     database: Database,
     lock: DirectoryLock,
+    commit_delay: CommitDelay,
+    wrap: Box<dyn FnOnce(Database) -> Box<dyn Storage> + Send>,
 }
 
-/// The thread that commits. It ends, and lets go of the directory, once every
-/// handle on the journal is dropped.
-pub type CommitterThread = JoinHandle<()>;
+impl SqliteJournal {
+    /// The journal in `directory`. Opening it creates both if there are none.
+    /// A commit waits for more senders up to `commit_delay`.
+    #[must_use]
+    pub fn at(
+        directory: impl Into<PathBuf>,
+        synchronous: Synchronous,
+        commit_delay: Duration,
+    ) -> Self {
+        Self {
+            directory: directory.into(),
+            synchronous,
+            commit_delay: CommitDelay::up_to(commit_delay),
+            wrap: Box::new(|database| Box::new(database)),
+        }
+    }
 
-/// Opens the journal in `directory`, and creates both if there are none.
-///
-/// # Errors
-/// [`OpenError`].
-pub fn open(directory: &Path, sync: Sync) -> Result<Opened, OpenError> {
-    let lock = DirectoryLock::take(directory)?;
-    let file = directory.join(FILE);
-    check_log(&file, sync)?;
-    let database = Database::open(&file, sync)?;
-    Ok(Opened { database, lock })
+    /// Puts something around the database that commits go to: for tests that
+    /// have faults to inject.
+    #[must_use]
+    pub fn with_storage<S: Storage>(
+        self,
+        wrap: impl FnOnce(Database) -> S + Send + 'static,
+    ) -> Self {
+        Self { wrap: Box::new(|database| Box::new(wrap(database))), ..self }
+    }
 }
 
-/// Refuses a damaged write-ahead log. Where commits were not synced, a power cut
-/// may leave one that looks damaged anywhere; that loss was agreed to, and is
-/// only told.
-fn check_log(database: &Path, sync: Sync) -> Result<(), OpenError> {
+impl JournalSource for SqliteJournal {
+    fn open(self: Box<Self>) -> Result<Box<dyn OpenedJournal>, OpenError> {
+        let Self { directory, synchronous, commit_delay, wrap } = *self;
+        let lock = DirectoryLock::take(&directory)?;
+        let file = directory.join(FILE);
+        check_wal(&file, synchronous)?;
+        let database = Database::open(&file, synchronous)?;
+        Ok(Box::new(Opened { database, lock, commit_delay, wrap }))
+    }
+}
+
+/// Refuses a damaged WAL. Where commits were not synced, a power cut may leave
+/// one that looks damaged anywhere; that loss was agreed to, and is only told.
+fn check_wal(database: &Path, synchronous: Synchronous) -> Result<(), OpenError> {
     let mut file = database.as_os_str().to_owned();
     file.push("-wal");
     let file = PathBuf::from(file);
-    let place = match log_check::damage(&file) {
+    let place = match wal_check::damage(&file) {
         Ok(None) => return Ok(()),
         Ok(Some(Damage::Header)) => "its header".to_owned(),
         Ok(Some(Damage::Frame(number))) => format!("frame {number}"),
         Err(error) => return Err(OpenError::Directory { path: file, error }),
     };
-    if sync == Sync::OperatingSystem {
+    if synchronous == Synchronous::Normal {
         let file = file.display();
         warn!(%file, place, "the log is damaged, and what was committed after that is lost");
         return Ok(());
@@ -135,36 +141,15 @@ fn check_log(database: &Path, sync: Sync) -> Result<(), OpenError> {
     Err(OpenError::Corrupt { file, place, problem: problem.to_owned() })
 }
 
-impl Opened {
-    /// Reads everything back into `sink`, until it breaks off.
-    ///
-    /// # Errors
-    /// [`OpenError::Corrupt`] where anything is not as it was written;
-    /// [`OpenError::Interrupted`] when `sink` broke off.
-    pub fn recover(&self, sink: impl FnMut(Recovered) -> ControlFlow<()>) -> Result<(), OpenError> {
+impl OpenedJournal for Opened {
+    fn recover(&self, sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>) -> Result<(), OpenError> {
         recovery::recover(&self.database, sink)
     }
 
-    /// Starts the thread that commits.
-    ///
-    /// # Errors
-    /// When the database cannot be read or the thread cannot be started.
-    pub fn start(self) -> Result<(Committer, CommitterThread), OpenError> {
-        self.start_with(|database| database)
-    }
-
-    /// As [`Opened::start`], with something around the database: for tests that
-    /// have faults to inject.
-    ///
-    /// # Errors
-    /// As [`Opened::start`].
-    pub fn start_with<S: Storage>(
-        self,
-        wrap: impl FnOnce(Database) -> S,
-    ) -> Result<(Committer, CommitterThread), OpenError> {
-        let range = self.database.journal_range()?;
-        self.database.reserve_log()?;
-        let (storage, lock) = (wrap(self.database), self.lock);
-        committer::start(storage, range, lock)
+    fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {
+        let Self { database, lock, commit_delay, wrap } = *self;
+        let range = database.journal_range()?;
+        database.reserve_wal()?;
+        group_commit::start(wrap(database), range, commit_delay, lock)
     }
 }

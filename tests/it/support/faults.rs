@@ -3,9 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use downlink::app::{self, Recovery, RecoveryContext};
+use downlink::journal::JournalSource;
 use downlink::journal::sqlite::database::{Database, Storage, StorageError, Transaction};
-use downlink::journal::sqlite::{self, OpenError, Sync};
+use downlink::journal::sqlite::{SqliteJournal, Synchronous};
 
 use super::wait_until_free;
 
@@ -39,19 +39,13 @@ impl Faults {
         *self.0.1.wait_while(fault, |fault| *fault == Fault::Stalled).unwrap()
     }
 
-    /// Opens the journal in `directory`, over a disk with these faults.
-    pub fn open(
-        &self,
-        directory: &std::path::Path,
-    ) -> impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static {
-        let (faults, directory) = (self.clone(), directory.to_owned());
-        move |context: &RecoveryContext| {
-            wait_until_free(&directory);
-            let opened = sqlite::open(&directory, Sync::Device)?;
-            app::recover(opened, context, |opened| {
-                opened.start_with(|database| FaultyDisk { database, faults })
-            })
-        }
+    /// The journal in `directory`, over a disk with these faults.
+    pub fn journal(&self, directory: &std::path::Path) -> Box<dyn JournalSource> {
+        wait_until_free(directory);
+        let faults = self.clone();
+        let journal = SqliteJournal::at(directory, Synchronous::Full, Duration::from_micros(500))
+            .with_storage(|database| FaultyDisk { database, faults });
+        Box::new(journal)
     }
 }
 

@@ -2,9 +2,15 @@
 //! it, oldest first.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, mpsc};
 
-use downlink::journal::{AppendError, Commit, Journal, Progress, Record, RocketSnapshot};
+use downlink::journal::ended::{Ending, ending};
+use downlink::journal::memory::MemoryJournal;
+use downlink::journal::{
+    AppendError, Commit, CommitResult, Journal, JournalSource, OpenError, OpenedJournal, Position,
+    Progress, Record, Recovered, RocketSnapshot, RunningJournal,
+};
 use tokio::sync::oneshot;
 
 /// What tells messages apart: channel and number.
@@ -21,7 +27,7 @@ struct State {
 
 struct Held {
     keys: Vec<Key>,
-    fate: oneshot::Sender<Result<(), AppendError>>,
+    fate: oneshot::Sender<CommitResult>,
 }
 
 impl HeldJournal {
@@ -82,14 +88,100 @@ impl Journal for HeldJournal {
     }
 
     fn store(&self, _rockets: Vec<RocketSnapshot>) -> Commit {
-        Commit::Settled
+        Commit::Durable
     }
 
     fn progress(&self) -> Progress {
-        Progress::default()
+        MemoryJournal::default().progress()
     }
 
-    fn trim(&self, _position: u64) -> Commit {
-        Commit::Settled
+    fn trim(&self, _position: Position) -> Commit {
+        Commit::Durable
+    }
+}
+
+/// A journal of a test's own that holds nothing yet.
+pub struct EmptyJournal(pub Arc<dyn Journal>);
+
+impl JournalSource for EmptyJournal {
+    fn open(self: Box<Self>) -> Result<Box<dyn OpenedJournal>, OpenError> {
+        Ok(self)
+    }
+}
+
+impl OpenedJournal for EmptyJournal {
+    fn recover(
+        &self,
+        _sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>,
+    ) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {
+        let (ending, ended) = ending();
+        let journal = Arc::new(Handle { journal: self.0, ending: Some(ending) });
+        Ok(RunningJournal { journal, ended })
+    }
+}
+
+/// Another journal, which is opened once the sender of the gate says so or is
+/// dropped.
+pub struct Gated(pub mpsc::Receiver<()>, pub Box<dyn JournalSource>);
+
+impl JournalSource for Gated {
+    fn open(self: Box<Self>) -> Result<Box<dyn OpenedJournal>, OpenError> {
+        let _ = self.0.recv();
+        self.1.open()
+    }
+}
+
+/// A journal that takes for ever to be read.
+pub struct EndlessJournal;
+
+impl JournalSource for EndlessJournal {
+    fn open(self: Box<Self>) -> Result<Box<dyn OpenedJournal>, OpenError> {
+        Ok(self)
+    }
+}
+
+impl OpenedJournal for EndlessJournal {
+    fn recover(&self, sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>) -> Result<(), OpenError> {
+        let launch = super::fleet::parse(&super::messages::launch("a"));
+        while sink(Recovered::Message(launch.clone())).is_continue() {}
+        Err(OpenError::Interrupted)
+    }
+
+    fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {
+        unreachable!("it is never read to its end")
+    }
+}
+
+/// The service's handle on a journal that the test has one on too.
+struct Handle {
+    journal: Arc<dyn Journal>,
+    ending: Option<Ending>,
+}
+
+impl Journal for Handle {
+    fn append(&self, records: &mut dyn Iterator<Item = Record<'_>>) -> Commit {
+        self.journal.append(records)
+    }
+
+    fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit {
+        self.journal.store(rockets)
+    }
+
+    fn progress(&self) -> Progress {
+        self.journal.progress()
+    }
+
+    fn trim(&self, position: Position) -> Commit {
+        self.journal.trim(position)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.ending.take().expect("dropped once").ended();
     }
 }

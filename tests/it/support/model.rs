@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use downlink::journal::{
-    AppendError, Commit, Journal, Progress, Record, Recovered, RocketSnapshot, record,
+    Commit, CommitResult, Journal, LogId, Position, Progress, Record, Recovered, RocketSnapshot,
+    record,
 };
 use tokio::sync::oneshot;
 
@@ -40,11 +41,14 @@ impl Disk {
 }
 
 /// A journal over a [`Disk`] on which nothing happens until a test says so.
-pub struct ModelJournal(Mutex<State>);
+pub struct ModelJournal {
+    log: LogId,
+    state: Mutex<State>,
+}
 
 struct State {
     disk: Disk,
-    waiting: VecDeque<(Work, oneshot::Sender<Result<(), AppendError>>)>,
+    waiting: VecDeque<(Work, oneshot::Sender<CommitResult>)>,
     records: u64,
 }
 
@@ -56,13 +60,14 @@ enum Work {
 
 impl ModelJournal {
     pub fn over(disk: Disk) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { disk, waiting: VecDeque::new(), records: 0 })))
+        let state = State { disk, waiting: VecDeque::new(), records: 0 };
+        Arc::new(Self { log: LogId::new(), state: Mutex::new(state) })
     }
 
     /// Makes up to `jobs` of what waits durable, as one transaction. Returns
     /// whether anything waited.
     pub fn commit(&self, jobs: usize) -> bool {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let jobs = jobs.min(state.waiting.len());
         let mut entries: Vec<Vec<u8>> = Vec::new();
         let mut settled = Vec::new();
@@ -97,12 +102,12 @@ impl ModelJournal {
 
     /// What a crash at this moment leaves.
     pub fn disk(&self) -> Disk {
-        self.0.lock().unwrap().disk.clone()
+        self.state.lock().unwrap().disk.clone()
     }
 
     fn hand_over(&self, work: Work) -> Commit {
         let (fate, pending) = oneshot::channel();
-        self.0.lock().unwrap().waiting.push_back((work, fate));
+        self.state.lock().unwrap().waiting.push_back((work, fate));
         Commit::Pending(pending)
     }
 }
@@ -122,11 +127,11 @@ impl Journal for ModelJournal {
     }
 
     fn progress(&self) -> Progress {
-        let state = self.0.lock().unwrap();
-        Progress { position: state.disk.last, records: state.records }
+        let state = self.state.lock().unwrap();
+        Progress { position: self.log.position(state.disk.last), records: state.records }
     }
 
-    fn trim(&self, position: u64) -> Commit {
-        self.hand_over(Work::Trim(position))
+    fn trim(&self, position: Position) -> Commit {
+        self.hand_over(Work::Trim(self.log.index(position)))
     }
 }

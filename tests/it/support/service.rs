@@ -13,17 +13,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use downlink::app::{self, Recovery, RecoveryContext};
+use downlink::app;
 use downlink::config::{Config, Durability};
 use downlink::fleet::limits::Limits;
-use downlink::fleet::roster::Roster;
 use downlink::fleet::threading::Threading;
 use downlink::fleet::workers::Shape;
 use downlink::http::context::Context;
 use downlink::http::dispatch;
 use downlink::http::server::{self, ServerLimits, Stopped};
-use downlink::journal::Journal;
-use downlink::journal::sqlite::OpenError;
+use downlink::journal::{Journal, JournalSource};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -31,6 +29,7 @@ use tokio::time::Instant;
 
 use super::fleet::{Last, TestFleet};
 use super::http::{Connection, Request, Response, send};
+use super::journal::EmptyJournal;
 use super::{eventually, wait_until_free};
 
 /// A running service. Must end well once it is told to, which it is at the
@@ -57,11 +56,7 @@ impl Service {
     /// As [`Service::start_with`], over a journal of the test's own that holds
     /// nothing yet.
     pub fn over(journal: Arc<dyn Journal>, change: impl FnOnce(&mut Config)) -> Self {
-        let service = Self::opened(change, move |context| {
-            let roster = |_| Roster::new(context.quotas.clone());
-            let rosters = (0..context.router.partitions()).map(roster).collect();
-            Ok(Recovery { journal, thread: None, rosters, backlog: false })
-        });
+        let service = Self::opened(change, Box::new(EmptyJournal(journal)));
         service.wait_until_ready();
         service
     }
@@ -89,14 +84,13 @@ impl Service {
         })
     }
 
-    /// As [`Service::start_with`], with the journal opened by `open`. May not
-    /// be ready yet.
-    pub fn opened(
-        change: impl FnOnce(&mut Config),
-        open: impl FnOnce(&RecoveryContext) -> Result<Recovery, OpenError> + Send + 'static,
-    ) -> Self {
+    /// As [`Service::start_with`], over a journal that may hold something. May
+    /// not be ready yet.
+    pub fn opened(change: impl FnOnce(&mut Config), source: Box<dyn JournalSource>) -> Self {
         Self::spawn(config(change), async move |config, listener, stopped| {
-            app::run_with(config, listener, stopped, open).await.map_err(|error| error.to_string())
+            app::run_with(config, listener, stopped, source)
+                .await
+                .map_err(|error| error.to_string())
         })
     }
 

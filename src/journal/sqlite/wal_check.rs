@@ -1,11 +1,11 @@
-//! Looks for damage in SQLite's write-ahead log before SQLite reads it.
+//! Looks for damage in SQLite's write-ahead log, the WAL, before SQLite reads it.
 //!
-//! SQLite takes the first frame of the log that is not as it was written for the
-//! log's end, since that is what a power cut in the middle of a write leaves. A
+//! SQLite takes the first frame of the WAL that is not as it was written for the
+//! WAL's end, since that is what a power cut in the middle of a write leaves. A
 //! flipped bit looks the same to it, and all that was acknowledged after that
 //! frame would be gone without a word. The two can be told apart by what comes
 //! next: a transaction is synced before the next one is begun, so the torn one
-//! is the last. Whole frames of the same log behind the end of the transaction
+//! is the last. Whole frames of the same WAL behind the end of the transaction
 //! with the broken frame mean that it was synced once, and is damaged.
 //!
 //! What cannot be told apart is damage to the last transaction, and to the last
@@ -17,8 +17,8 @@ use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-/// First four bytes of a log whose checksums are of little-endian words; of
-/// big-endian words in a log that has the last bit set.
+/// First four bytes of a WAL whose checksums are of little-endian words; of
+/// big-endian words in a WAL that has the last bit set.
 const MAGIC: u32 = 0x377f_0682;
 
 const HEADER: usize = 32;
@@ -27,7 +27,7 @@ const FRAME_HEADER: usize = 24;
 /// Page sizes that SQLite knows.
 const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
 
-/// Where the log is not as it was written.
+/// Where the WAL is not as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
     Header,
@@ -35,7 +35,7 @@ pub enum Damage {
     Frame(u64),
 }
 
-/// Looks for damage in the log `file`; no file is no damage.
+/// Looks for damage in the WAL `file`; no file is no damage.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -47,9 +47,9 @@ pub fn damage(file: &Path) -> io::Result<Option<Damage>> {
     }
 }
 
-fn find(mut log: impl Read) -> io::Result<Option<Damage>> {
+fn find(mut wal: impl Read) -> io::Result<Option<Damage>> {
     let mut header = [0; HEADER];
-    if !fill(&mut log, &mut header)? {
+    if !fill(&mut wal, &mut header)? {
         return Ok(None);
     }
     let Some(header) = Header::parse(&header) else {
@@ -62,7 +62,7 @@ fn find(mut log: impl Read) -> io::Result<Option<Damage>> {
     let mut number = 0;
     // The first frame that is broken, and whether a transaction ended after it.
     let (mut broken, mut ended) = (None, false);
-    while fill(&mut log, &mut frame)? {
+    while fill(&mut wal, &mut frame)? {
         number += 1;
         let whole = header.is_whole(&frame, sum);
         // A whole frame behind a broken one goes on from what that one says.
@@ -77,11 +77,11 @@ fn find(mut log: impl Read) -> io::Result<Option<Damage>> {
     Ok(None)
 }
 
-/// What all frames of a log share.
+/// What all frames of a WAL share.
 struct Header {
     page_size: usize,
     big_endian: bool,
-    /// Changes whenever the log is begun anew over what it held before.
+    /// Changes whenever the WAL is begun anew over what it held before.
     salt: [u8; 8],
     sum: Sum,
 }
@@ -101,7 +101,7 @@ impl Header {
         (known && whole && page_size.is_power_of_two()).then_some(header)
     }
 
-    /// Whether a frame is of this log and as it was written, after a frame that
+    /// Whether a frame is of this WAL and as it was written, after a frame that
     /// `sum` ended.
     fn is_whole(&self, frame: &[u8], sum: Sum) -> bool {
         let sum = sum.of(&frame[..8], self.big_endian).of(&frame[FRAME_HEADER..], self.big_endian);
@@ -109,7 +109,7 @@ impl Header {
     }
 }
 
-/// A checksum of everything in a log up to a place.
+/// A checksum of everything in a WAL up to a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Sum(u32, u32);
 
