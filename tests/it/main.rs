@@ -32,6 +32,8 @@ mod connections;
 mod corruption_refuses_to_start;
 /// Every bound holds when it is reached, and its refusal says when to try again.
 mod every_bound_is_reached;
+/// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
+mod layers;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.
 mod listings;
 /// Many messages, one a line, have the effect and the answer of each alone.
