@@ -5,6 +5,8 @@
 //! message depends on how many wait already: logarithmically. Those with a
 //! number of rockets show what caches that are too small for the fleet cost.
 
+mod message;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -16,9 +18,9 @@ use downlink::telemetry::reorder::Reorder;
 use downlink::telemetry::rocket::{Rocket, Vocabulary};
 use downlink::telemetry::{Channel, Event, Message, Report, Timestamp, wire};
 
-const CHANNEL: &str = "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5";
+use message::Frame;
 
-const TIME: &str = "2025-04-02T09:21:50.458989221+02:00";
+const CHANNEL: &str = "0e9e9df5-38fd-52e2-916f-c858b9eb4ea5";
 
 /// How many rockets there are, and how far apart those of successive messages
 /// are: a prime, so that each has its turn.
@@ -28,14 +30,8 @@ const STRIDE: usize = 611_953;
 /// How many messages wait already.
 const BUFFERED: [u64; 3] = [10, 1_000, 10_000];
 
-fn json(number: u64, kind: &str, message: &str) -> String {
-    json_of(CHANNEL, number, kind, message)
-}
-
-fn json_of(channel: &str, number: u64, kind: &str, message: &str) -> String {
-    format!(
-        r#"{{"metadata":{{"channel":"{channel}","messageNumber":{number},"messageType":"{kind}","messageTime":"{TIME}"}},"message":{message}}}"#
-    )
+fn json(number: u64, kind: &str, body: &str) -> String {
+    Frame::new(CHANNEL, (kind, body)).message(number)
 }
 
 /// One message of each type as the challenge's launcher writes them, and one
@@ -45,11 +41,8 @@ fn messages() -> Vec<(&'static str, String)> {
     let long =
         format!(r#"{{"type":"{long}","launchSpeed":9223372036854775807,"mission":"{long}"}}"#);
     vec![
-        (
-            "launched",
-            json(1, "RocketLaunched", r#"{"type":"Atlas-H","launchSpeed":500,"mission":"APOLLO"}"#),
-        ),
-        ("speed_increased", json(2, "RocketSpeedIncreased", r#"{"by":3000}"#)),
+        ("launched", Frame::new(CHANNEL, message::LAUNCHED).message(1)),
+        ("speed_increased", Frame::new(CHANNEL, message::FASTER).message(2)),
         ("speed_decreased", json(3, "RocketSpeedDecreased", r#"{"by":2500}"#)),
         ("mission_changed", json(4, "RocketMissionChanged", r#"{"newMission":"SHUTTLE_MIR"}"#)),
         ("exploded", json(5, "RocketExploded", r#"{"reason":"PRESSURE_VESSEL_FAILURE"}"#)),
@@ -234,7 +227,7 @@ fn whole_message(c: &mut Criterion) {
             let channel = channel((sent * STRIDE % rockets) as u64).text().into_owned();
             let number = 2 + (sent / rockets) as u64;
             sent += 1;
-            json_of(&channel, number, "RocketSpeedIncreased", r#"{"by":3000}"#)
+            Frame::new(channel, message::FASTER).message(number)
         };
         let mut taken = |text: String| {
             let message = wire::parse(text.as_bytes()).expect("the message is valid");
