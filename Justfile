@@ -24,24 +24,31 @@ lint:
 bench *arguments:
     cargo bench --bench hot_path -- {{arguments}}
 
-# Send a short verified run from the launcher to the release service, with a report
+# Send a short verified run from the launcher to the release service in memory, with a report; `--durability fsync` first for the durable one
 load *arguments:
     cargo build --release --bins
-    benches/load.sh {{arguments}}
+    cargo run --quiet --example suite -- load {{arguments}}
 
-# Measure the service against a bare warp handler, side by side (needs wrk, or CLIENT=post); raw data goes to `directory`
-compare directory="target/compare":
+# Measure the service in memory against a bare warp handler, side by side; raw data goes to `directory`
+compare directory="target/compare" *arguments:
     cargo build --release --bins --example floor --example post
-    benches/compare.sh {{quote(directory)}}
+    cargo run --quiet --example suite -- compare {{quote(directory)}} {{arguments}}
 
-# Measure durable against in memory and against Redis, side by side (needs wrk and redis-server)
-compare-durable directory="target/compare-durable":
+# Measure durable against in memory and against Redis, side by side (needs redis-server)
+compare-durable directory="target/compare-durable" *arguments:
     cargo build --release --bins --example floor --example post
-    SERVERS="floor memory fsync redis" benches/compare.sh {{quote(directory)}}
+    cargo run --quiet --example suite -- compare-durable {{quote(directory)}} {{arguments}}
+
+# Measure this tree's service against that of a commit (or a ready-built binary), in memory and durable, in alternating rounds
+compare-with rev *arguments:
+    cargo build --release --bin downlink --example post
+    cargo run --quiet --example suite -- against {{quote(rev)}} {{arguments}}
 
 # Measure everything side by side, into docs/bench/DATE or `directory` (some 30 minutes; installs wrk and redis-server)
-bench-all directory="":
-    benches/all.sh {{quote(directory)}}
+bench-all *arguments:
+    cargo build --release --bins --examples
+    cargo bench --bench hot_path --no-run
+    cargo run --quiet --release --example suite -- all {{arguments}}
 
 # Report which lines the tests reach (needs `cargo install cargo-llvm-cov --locked`)
 coverage *arguments:

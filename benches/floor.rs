@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
 
 async fn run(listen: SocketAddr) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
-    // In the words of the service, so that scripts find the port of both.
+    // In the words of the service, so that the suite finds the port of both.
     eprintln!("listening address={}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
     let limits = ServerLimits { max_connections: 16_384, idle_timeout: Duration::from_secs(60) };

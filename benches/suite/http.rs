@@ -32,6 +32,14 @@ impl Connection {
         Ok(answer)
     }
 
+    /// Gets a path; returns the body.
+    pub fn read(&mut self, path: &str) -> Result<Vec<u8>> {
+        write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let mut body = Vec::new();
+        self.answer(&mut |piece| body.extend_from_slice(piece))?;
+        Ok(body)
+    }
+
     /// Gets a path; returns the number of bytes in the body, which is thrown
     /// away.
     pub fn get(&mut self, path: &str) -> Result<usize> {

@@ -1,76 +1,154 @@
-//! The service under measurement, as a child process.
+//! Servers under measurement, as child processes: starts them on free ports,
+//! waits until they can be used, stops or kills them. Does not own which are
+//! compared.
 
-use std::io::{BufRead, BufReader, Error, Result};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Error, Read, Result};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use super::programs::succeed;
 
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub struct Service {
-    child: Child,
-    pub address: SocketAddr,
-    log: Arc<Mutex<Vec<(Instant, String)>>>,
+/// What the service promises of a message that it acknowledges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Durability {
+    /// Nothing outlives the process
+    Memory,
+    /// It survives a power cut
+    Fsync,
 }
 
-impl Service {
-    /// Starts the service on a free port and waits until it is ready.
-    pub fn start(binary: &Path, data: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut child = Command::new(binary)
-            .args(["--listen", "127.0.0.1:0", "--log", "info,downlink::fleet::checkpoint=debug"])
-            .arg("--data-dir")
-            .arg(data)
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let log = Arc::new(Mutex::new(Vec::new()));
-        if let Some(stderr) = child.stderr.take() {
-            let log = log.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    log.lock().expect("no reader panics").push((Instant::now(), line));
-                }
-            });
+impl Durability {
+    /// As it is spelled on the service's command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Fsync => "fsync",
         }
-        let mut service = Self { child, address: SocketAddr::from(([0; 4], 0)), log };
-        let listening = service.wait_for("listening address=")?.1;
-        service.address = listening
+    }
+}
+
+/// When a line was logged, and the line.
+type Log = Arc<Mutex<Vec<(Instant, String)>>>;
+
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    log: Log,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts the service on a free port and waits until it is ready.
+    pub fn service(binary: &Path, data: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.arg("--data-dir").arg(data).args(arguments);
+        let server = Self::on_free_port(command)?;
+        server.wait_for(": ready ")?;
+        Ok(server)
+    }
+
+    /// Starts a program that takes `--listen` and logs `listening address=…`.
+    pub fn on_free_port(mut command: Command) -> Result<Self> {
+        command.args(["--listen", "127.0.0.1:0"]);
+        let mut server = Self::start(command, SocketAddr::from(([0; 4], 0)))?;
+        let (_, listening) = server.wait_for("listening address=")?;
+        server.address = listening
             .rsplit('=')
             .next()
             .and_then(|address| address.trim().parse().ok())
-            .ok_or_else(|| Error::other("no address in the log"))?;
-        service.wait_for(": ready ")?;
-        Ok(service)
+            .ok_or_else(|| Error::other(format!("no address in {listening:?}")))?;
+        Ok(server)
+    }
+
+    /// Starts a program and keeps what it prints.
+    pub fn start(mut command: Command, address: SocketAddr) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                Error::other(format!("{}: {error}", command.get_program().display()))
+            })?;
+        let log = Log::default();
+        let outputs: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|pipe| Box::new(pipe) as _),
+            child.stderr.take().map(|pipe| Box::new(pipe) as _),
+        ];
+        let read = |pipe: Box<dyn Read + Send>| {
+            let log = log.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    log.lock().expect("no reader panics").push((Instant::now(), line));
+                }
+            })
+        };
+        let readers = outputs.into_iter().flatten().map(read).collect();
+        Ok(Self { child, address, log, readers })
     }
 
     /// The first line of the log that contains `text`, once there is one.
     pub fn wait_for(&self, text: &str) -> Result<(Instant, String)> {
         let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
+        loop {
+            // Asked before the log is looked at, which then is all there will be.
+            let over = self.readers.iter().all(JoinHandle::is_finished);
             let log = self.log.lock().expect("no writer panics");
             if let Some(found) = log.iter().find(|(_, line)| line.contains(text)) {
                 return Ok(found.clone());
             }
             drop(log);
+            if over || begun.elapsed() > PATIENCE {
+                return Err(self.error(&format!("the server never logged {text:?}")));
+            }
             thread::sleep(Duration::from_millis(1));
         }
-        Err(Error::other(format!("the service never logged {text:?}")))
     }
 
-    fn status(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/status", self.child.id()))
+    /// What went wrong, and what the server said until then.
+    pub fn error(&self, what: &str) -> Error {
+        Error::other(format!("{what}; its log:\n{}", self.log()))
+    }
+
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        for (_, line) in self.log.lock().expect("no writer panics").iter() {
+            let _ = writeln!(text, "{line}");
+        }
+        text
     }
 
     /// Bytes in memory.
     pub fn resident(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(self.status())?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = kilobytes.and_then(|text| text.split_whitespace().next()?.parse().ok());
         kilobytes.map(|kb: u64| kb * 1024).ok_or_else(|| Error::other("no VmRSS"))
+    }
+
+    /// Stops it as an operator would; fails if it does not end well. Returns its
+    /// log.
+    pub fn stop(mut self) -> Result<String> {
+        let kill = format!("kill -TERM {}", self.child.id());
+        succeed(Command::new("sh").args(["-c", &kill]))?;
+        let status = self.child.wait()?;
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no reader panics");
+        }
+        if status.success() {
+            return Ok(self.log());
+        }
+        Err(self.error(&format!("the server ended with {status}")))
     }
 
     /// Kills it as a power cut would, but for the page cache.
@@ -80,9 +158,9 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Drop for Server {
     fn drop(&mut self) {
-        // Killed before, perhaps.
+        // Gone before, perhaps.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

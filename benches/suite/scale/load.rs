@@ -6,23 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::http::Connection;
+use crate::http::Connection;
+use crate::message::{self, Frame};
 
 /// Appends one message: the launch if it is the first, or else a change of speed.
-pub fn message(rocket: u64, number: u64, out: &mut Vec<u8>) {
-    use std::io::Write as _;
+fn message(rocket: u64, number: u64, out: &mut Vec<u8>) {
     let spread = rocket.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let (kind, said) = match number {
-        1 => ("RocketLaunched", r#"{"type":"Falcon-9","launchSpeed":500,"mission":"ARTEMIS"}"#),
-        _ => ("RocketSpeedIncreased", r#"{"by":3000}"#),
-    };
-    // Cannot fail: a vector takes all.
-    let _ = write!(
-        out,
-        r#"{{"metadata":{{"channel":"{:08x}-{:04x}-4000-8000-{rocket:012x}","messageNumber":{number},"messageType":"{kind}","messageTime":"2025-04-02T09:21:50.458989221+02:00"}},"message":{said}}}"#,
-        spread >> 32,
-        spread & 0xffff,
-    );
+    let channel = format!("{:08x}-{:04x}-4000-8000-{rocket:012x}", spread >> 32, spread & 0xffff);
+    let event = if number == 1 { message::LAUNCHED } else { message::FASTER };
+    out.extend_from_slice(Frame::new(channel, event).message(number).as_bytes());
 }
 
 /// Bodies of `lines` messages each: for every number, one message of each rocket.
@@ -132,15 +124,4 @@ pub fn quantile(times: impl IntoIterator<Item = Duration>, share: f64) -> f64 {
     times.sort_unstable();
     let at = (times.len() as f64 * share) as usize;
     times.get(at.min(times.len().saturating_sub(1))).map_or(f64::NAN, Duration::as_secs_f64) * 1e3
-}
-
-/// The median of some values.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(values[middle - 1], values[middle])
-    } else {
-        values[middle]
-    }
 }

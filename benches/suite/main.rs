@@ -1,0 +1,111 @@
+//! Measures Downlink beside other servers, as `suite --help` says.
+//!
+//! * `compare`: rounds of several servers in turns, with [`client`] or [`wrk`],
+//!   on [`servers`] and [`redis`]; kept as [`rounds`], shown as [`table`] and [`plot`]
+//! * `against`: the same for this tree's service and that of another commit
+//! * `load`: a verified run of the launcher
+//! * `scale`: bulk requests, a million rockets, checkpoints, restarts
+//! * `all`: everything, into one table
+//!
+//! Owns the command line. What is measured with criterion is in hot_path.rs.
+
+mod against;
+mod all;
+mod client;
+mod compare;
+mod contender;
+mod environment;
+mod http;
+mod load;
+#[path = "../message.rs"]
+mod message;
+mod plot;
+mod programs;
+mod redis;
+mod rounds;
+mod scale;
+mod servers;
+mod table;
+mod wrk;
+
+use std::io::Result;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use programs::Programs;
+use rounds::Rounds;
+
+/// Measure Downlink's release build beside other servers
+///
+/// Client and server share the machine, so a rate is that of both together, and
+/// only what ran in turns within one run can be compared. The figure to look at
+/// is a ratio: of two servers' rates in the same round, and of those the median
+/// of all rounds. Single rounds are often 10% apart.
+#[derive(Parser)]
+#[command(name = "suite")]
+struct Arguments {
+    /// Where downlink, rockets and examples/ are [default: release/ beside this
+    /// program's profile, that is target/release]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    binaries: Option<PathBuf>,
+
+    #[command(subcommand)]
+    measure: Measure,
+}
+
+#[derive(Subcommand)]
+enum Measure {
+    /// Measure servers in turns, by default the bare handler and the service in memory
+    Compare(compare::Arguments),
+    /// The same with the durable service and Redis (needs redis-server)
+    CompareDurable(compare::Arguments),
+    /// Measure this tree's service in turns with that of another commit
+    ///
+    /// Prints the median ratio of their rates, in memory and with fsync. With a
+    /// commit, its tree is put into a temporary directory and built there, which
+    /// takes minutes; the binary is kept for the next time.
+    Against(against::Arguments),
+    /// Send a verified run of the launcher to the service, with a report
+    Load(load::Arguments),
+    /// Measure bulk requests, a million rockets, idle connections, checkpoints, restarts
+    Scale(scale::Arguments),
+    /// Measure everything, into one table of what was wanted and what was measured
+    ///
+    /// Takes some 30 minutes; the machine should have nothing else to do. Installs
+    /// wrk and redis-server from Debian's packages where they are missing.
+    All(all::Arguments),
+    /// Draw a rounds.csv that was kept
+    Plot {
+        /// Rounds of a comparison
+        rounds: PathBuf,
+        /// Where the plot goes
+        svg: PathBuf,
+    },
+}
+
+fn run(Arguments { binaries, measure }: Arguments) -> Result<()> {
+    let programs = Programs::find(binaries)?;
+    match measure {
+        Measure::Compare(arguments) => compare::run(&programs, arguments, &compare::USUAL),
+        Measure::CompareDurable(arguments) => compare::run(&programs, arguments, &compare::DURABLE),
+        Measure::Against(arguments) => against::run(&programs, arguments),
+        Measure::Load(arguments) => load::run(&programs, &arguments),
+        Measure::Scale(arguments) => scale::run(&programs, arguments),
+        Measure::All(arguments) => all::run(&programs, arguments),
+        Measure::Plot { rounds, svg } => {
+            plot::draw(&Rounds::parse(&std::fs::read_to_string(rounds)?)?, &svg)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
