@@ -59,9 +59,9 @@ pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
     // Each beside its other: what is compared runs one right after the other.
     let mut contenders = Vec::new();
     for &durability in &durability {
-        contenders.push(Contender::service(durability.name(), this.clone(), durability)?);
+        contenders.push(Contender::service(durability.name(), this.clone(), durability));
         let name = other_name(durability);
-        contenders.push(Contender::service(&name, other.clone(), durability)?);
+        contenders.push(Contender::service(&name, other.clone(), durability));
     }
     let comparison = Comparison { contenders, connections: connections.numbers, client, pace };
     let notes =

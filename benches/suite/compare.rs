@@ -90,13 +90,13 @@ impl Comparison {
         client.need()?;
         std::fs::create_dir_all(directory)?;
         let mut environment = environment::describe()?;
-        environment += &format!("client: {}\n", client.line(pace.seconds));
+        let mut lines = vec![format!("client: {}", client.line(pace.seconds))];
         for contender in contenders {
-            environment += &format!("{}: {}\n", contender.name, contender.line()?);
+            lines.push(format!("{}: {}", contender.name, contender.line()?));
         }
-        for note in notes {
-            environment += &format!("{note}\n");
-        }
+        lines.extend_from_slice(notes);
+        environment += &lines.join("\n");
+        environment.push('\n');
         eprint!("{environment}");
         std::fs::write(directory.join("environment.txt"), environment)?;
         for contender in contenders {

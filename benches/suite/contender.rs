@@ -46,21 +46,21 @@ impl Contender {
     pub fn new(programs: &Programs, name: Name) -> Result<Self> {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let floor = |threads| Ok(Program::Floor { binary: programs.floor()?, threads });
+        let service = |durability| Ok(Program::Service { binary: programs.service()?, durability });
         let program = match name {
             Name::Floor => floor(None),
             Name::FloorAll => floor(Some(cores)),
-            Name::Memory => {
-                return Self::service("memory", programs.service()?, Durability::Memory);
-            }
-            Name::Fsync => return Self::service("fsync", programs.service()?, Durability::Fsync),
+            Name::Memory => service(Durability::Memory),
+            Name::Fsync => service(Durability::Fsync),
             Name::Redis => programs::need(&programs::REDIS).map(|()| Program::Redis),
         }?;
         let name = name.to_possible_value().expect("no name is skipped").get_name().to_owned();
         Ok(Self { name, program })
     }
 
-    pub fn service(name: &str, binary: PathBuf, durability: Durability) -> Result<Self> {
-        Ok(Self { name: name.to_owned(), program: Program::Service { binary, durability } })
+    /// A service of another name or commit.
+    pub fn service(name: &str, binary: PathBuf, durability: Durability) -> Self {
+        Self { name: name.to_owned(), program: Program::Service { binary, durability } }
     }
 
     /// For environment.txt.

@@ -93,7 +93,7 @@ impl Connection {
     }
 
     fn take(&mut self, mut left: usize, take: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; left.min(64 * 1024)];
         while left > 0 {
             let most = left.min(buffer.len());
             let count = self.0.read(&mut buffer[..most])?;

@@ -7,7 +7,7 @@
 //! * `scale`: bulk requests, a million rockets, checkpoints, restarts
 //! * `all`: everything, into one table
 //!
-//! Owns the command line. What is measured with criterion is in hot_path.rs.
+//! Owns the command line. What is measured with criterion is in `hot_path`.
 
 mod against;
 mod all;
