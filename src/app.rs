@@ -28,7 +28,7 @@ use crate::http::context::Context;
 use crate::http::dispatch;
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::memory::MemoryJournal;
-use crate::journal::sqlite::{SqliteJournal, Synchronous};
+use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Ended, JournalSource, OpenError, RunningJournal};
 
 /// Why the service did not start, or did not end well.
@@ -58,12 +58,12 @@ pub async fn run(
 
 /// The journal that the configuration asks for.
 fn journal(config: &Config) -> Box<dyn JournalSource> {
-    let synchronous = match config.durability {
-        Durability::Memory => return Box::new(MemoryJournal::default()),
-        Durability::Fsync => Synchronous::Full,
-        Durability::Os => Synchronous::Normal,
-    };
-    Box::new(SqliteJournal::at(&config.data_dir, synchronous, config.commit_delay))
+    let Config { data_dir, commit_delay, .. } = config;
+    match config.durability {
+        Durability::Memory => Box::new(MemoryJournal::default()),
+        Durability::Fsync => Box::new(SqliteJournal::fsync(data_dir, *commit_delay)),
+        Durability::Os => Box::new(SqliteJournal::os(data_dir, *commit_delay)),
+    }
 }
 
 /// As [`run`], with a journal of the caller's.

@@ -80,8 +80,23 @@ struct Opened {
 }
 
 impl SqliteJournal {
-    /// The journal in `directory`. Opening it creates both if there are none.
-    /// A commit waits for more senders up to `commit_delay`.
+    /// The journal in `directory`, whose commits the device has. Opening it
+    /// creates both if there are none. A commit waits for more senders up to
+    /// `commit_delay`.
+    #[must_use]
+    pub fn fsync(directory: impl Into<PathBuf>, commit_delay: Duration) -> Self {
+        Self::at(directory, Synchronous::Full, commit_delay)
+    }
+
+    /// As [`SqliteJournal::fsync`], but its commits are with the operating
+    /// system.
+    #[must_use]
+    pub fn os(directory: impl Into<PathBuf>, commit_delay: Duration) -> Self {
+        Self::at(directory, Synchronous::Normal, commit_delay)
+    }
+
+    /// As [`SqliteJournal::fsync`], but its commits wait for what `synchronous`
+    /// says.
     #[must_use]
     pub fn at(
         directory: impl Into<PathBuf>,
