@@ -13,6 +13,7 @@
 //! * [`fleet`]: ownership: partitions, their inboxes and workers, queries.
 //! * [`journal`]: the seam to what makes accepted messages durable.
 //! * [`telemetry`]: the domain: messages, their order, a rocket's state.
+//! * [`logging`]: log lines, which never stall or end what works.
 
 #![forbid(unsafe_code)]
 
@@ -21,4 +22,5 @@ pub mod config;
 pub mod fleet;
 pub mod http;
 pub mod journal;
+pub mod logging;
 pub mod telemetry;

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use downlink::app;
-use downlink::config::{Config, LogFormat};
+use downlink::config::Config;
 use downlink::fleet::threading::Threading;
+use downlink::{app, logging};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// Takes the least memory for buffers and rockets: see decision 17.
 #[global_allocator]
@@ -17,12 +16,12 @@ fn main() -> ExitCode {
     let config = match Config::parse(std::env::args_os()) {
         Ok(config) => config,
         Err(error) if error.use_stderr() => {
-            eprintln!("{}; see --help", one_line(&error.to_string()));
+            logging::say(&format!("{}; see --help", one_line(&error.to_string())));
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
     };
-    start_logging(&config);
+    let mut log = logging::start(config.log_format, &config.log);
     let mut runtime = Threading::of(config.threads).runtime();
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            log.fatal(&error);
             ExitCode::FAILURE
         }
     }
@@ -63,16 +62,4 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     Ok(app::run(config, listener, shutdown).await?)
-}
-
-fn start_logging(config: &Config) {
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&config.log))
-        .with_writer(std::io::stderr);
-    match config.log_format {
-        LogFormat::Text => {
-            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
-        }
-        LogFormat::Json => lines.json().init(),
-    }
 }

@@ -16,7 +16,8 @@ use reader::{Arrow, LIBRARY, Read, Source};
 /// The rooms of the service, from the top. A file may name its own room and
 /// those below it. `config` reads what was typed into the types of those who
 /// get it, so it is above them.
-const ORDER: [&str; 7] = ["main", "app", "config", "http", "fleet", "journal", "telemetry"];
+const ORDER: [&str; 8] =
+    ["main", "app", "logging", "config", "http", "fleet", "journal", "telemetry"];
 
 /// All that a room may name of the rooms below it, where that is not everything.
 const SEES: &[(&str, &[&str])] = &[
