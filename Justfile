@@ -24,7 +24,7 @@ lint:
 bench *arguments:
     cargo bench --bench hot_path -- {{arguments}}
 
-# Send a short verified run from the launcher to the release service in memory, with a report; `--durability fsync` first for the durable one
+# Send a short verified run from the launcher to the release service in memory (or `just load --durability fsync`), with a report
 load *arguments:
     cargo build --release --bins
     cargo run --quiet --example suite -- load {{arguments}}
