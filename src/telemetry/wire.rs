@@ -4,11 +4,13 @@
 //! whatever it is and checked afterwards, because key order is free: which
 //! fields of `message` matter is known only once `metadata.messageType` is.
 //! That also lets every complaint name its field and say what was expected.
+//!
+//! What a valid channel and a valid time are does not stand here.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use ahash::AHashSet;
+use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -35,16 +37,11 @@ pub enum WireError {
 pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| WireError::NotJson(format!("{error}; JSON is UTF-8")))?;
-    let mut fields = Fields::default();
+    let mut message = Value::<Envelope<'_>>::Absent;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Object { fields: &mut fields, section: Section::Root }
-        .deserialize(&mut deserializer)
-        .and_then(|root| deserializer.end().map(|()| root));
-    match read {
-        Ok(root) => {
-            object("the message", &root)?;
-            fields.into_message()
-        }
+    let read = Slot(&mut message).deserialize(&mut deserializer);
+    match read.and_then(|()| deserializer.end()) {
+        Ok(()) => object("the message", &message)?.to_message(),
         Err(error) if error.is_data() => {
             // The complaint may have come before the end of the text was seen.
             serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
@@ -58,9 +55,35 @@ fn not_json(error: serde_json::Error) -> WireError {
     WireError::NotJson(error.to_string())
 }
 
-/// Any JSON value, as far as a message cares.
+/// The whole of a message, as it came.
 #[derive(Default)]
-enum Value<'de> {
+struct Envelope<'de> {
+    metadata: Value<'de, Metadata<'de>>,
+    message: Value<'de, Body<'de>>,
+}
+
+#[derive(Default)]
+struct Metadata<'de> {
+    channel: Value<'de>,
+    number: Value<'de>,
+    time: Value<'de>,
+    kind: Value<'de>,
+}
+
+/// What `message` may hold, whatever the type of message.
+#[derive(Default)]
+struct Body<'de> {
+    rocket_type: Value<'de>,
+    launch_speed: Value<'de>,
+    mission: Value<'de>,
+    by: Value<'de>,
+    new_mission: Value<'de>,
+    reason: Value<'de>,
+}
+
+/// Any JSON value, as far as a message cares; an object is read as an `O`.
+#[derive(Default)]
+enum Value<'de, O = IgnoredAny> {
     #[default]
     Absent,
     Null,
@@ -71,10 +94,10 @@ enum Value<'de> {
     Float(f64),
     Text(Cow<'de, str>),
     Array,
-    Object,
+    Object(O),
 }
 
-impl fmt::Display for Value<'_> {
+impl<O> fmt::Display for Value<'_, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent => f.write_str("nothing"),
@@ -85,118 +108,58 @@ impl fmt::Display for Value<'_> {
             Self::Float(n) => n.fmt(f),
             Self::Text(_) => f.write_str("a text"),
             Self::Array => f.write_str("an array"),
-            Self::Object => f.write_str("an object"),
+            Self::Object(_) => f.write_str("an object"),
         }
     }
 }
 
-/// Which of a message's objects is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Root,
-    Metadata,
-    Message,
-}
-
-impl Section {
-    /// The section that `key` of the root opens; only the root has any.
-    fn of(key: &str) -> Self {
-        if key == "metadata" { Self::Metadata } else { Self::Message }
-    }
-}
-
-/// Every field a message can have, as it came.
-#[derive(Default)]
-struct Fields<'de> {
-    metadata: Value<'de>,
-    message: Value<'de>,
-    channel: Value<'de>,
-    number: Value<'de>,
-    time: Value<'de>,
-    kind: Value<'de>,
-    rocket_type: Value<'de>,
-    launch_speed: Value<'de>,
-    mission: Value<'de>,
-    by: Value<'de>,
-    new_mission: Value<'de>,
-    reason: Value<'de>,
-}
-
-impl<'de> Fields<'de> {
-    /// Where the value of `key` in an object of this kind goes, if anywhere, and
-    /// what complaints call it.
-    fn slot(&mut self, section: Section, key: &str) -> Option<(&mut Value<'de>, &'static str)> {
-        Some(match section {
-            Section::Root => match key {
-                "metadata" => (&mut self.metadata, "metadata"),
-                "message" => (&mut self.message, "message"),
-                _ => return None,
-            },
-            Section::Metadata => match key {
-                "channel" => (&mut self.channel, "metadata.channel"),
-                "messageNumber" => (&mut self.number, "metadata.messageNumber"),
-                "messageTime" => (&mut self.time, "metadata.messageTime"),
-                "messageType" => (&mut self.kind, "metadata.messageType"),
-                _ => return None,
-            },
-            Section::Message => match key {
-                "type" => (&mut self.rocket_type, "message.type"),
-                "launchSpeed" => (&mut self.launch_speed, "message.launchSpeed"),
-                "mission" => (&mut self.mission, "message.mission"),
-                "by" => (&mut self.by, "message.by"),
-                "newMission" => (&mut self.new_mission, "message.newMission"),
-                "reason" => (&mut self.reason, "message.reason"),
-                _ => return None,
-            },
-        })
-    }
-
-    fn into_message(self) -> Result<Message, WireError> {
-        object("metadata", &self.metadata)?;
-        object("message", &self.message)?;
-        let channel = match &self.channel {
+impl Envelope<'_> {
+    fn to_message(&self) -> Result<Message, WireError> {
+        let metadata = object("metadata", &self.metadata)?;
+        let body = object("message", &self.message)?;
+        let channel = match &metadata.channel {
             Value::Text(text) => Channel::parse(text)
                 .map_err(|problem| WireError::Invalid(format!("metadata.channel: {problem}")))?,
             other => return Err(unexpected("metadata.channel", "a text of 1 to 128 bytes", other)),
         };
-        let number = integer("metadata.messageNumber", 1, &self.number)?;
-        let time = match &self.time {
+        let number = integer("metadata.messageNumber", 1, &metadata.number)?;
+        let time = match &metadata.time {
             Value::Text(text) => Timestamp::parse(text),
             _ => None,
         }
         .ok_or_else(|| {
             let expected = "an RFC 3339 time such as 2022-02-02T19:39:05.86337+01:00";
-            quoted("metadata.messageTime", expected, &self.time)
+            quoted("metadata.messageTime", expected, &metadata.time)
         })?;
-        let kind = match &self.kind {
+        let kind = match &metadata.kind {
             Value::Text(kind) => kind.as_ref(),
             _ => "",
         };
         let event = match kind {
             "RocketLaunched" => Event::Launched {
-                rocket_type: short_text("message.type", self.rocket_type)?,
-                speed: speed("message.launchSpeed", &self.launch_speed)?,
-                mission: short_text("message.mission", self.mission)?,
+                rocket_type: short_text("message.type", &body.rocket_type)?,
+                speed: speed("message.launchSpeed", &body.launch_speed)?,
+                mission: short_text("message.mission", &body.mission)?,
             },
-            "RocketSpeedIncreased" => Event::SpeedIncreased { by: speed("message.by", &self.by)? },
-            "RocketSpeedDecreased" => Event::SpeedDecreased { by: speed("message.by", &self.by)? },
+            "RocketSpeedIncreased" => Event::SpeedIncreased { by: speed("message.by", &body.by)? },
+            "RocketSpeedDecreased" => Event::SpeedDecreased { by: speed("message.by", &body.by)? },
             "RocketMissionChanged" => Event::MissionChanged {
-                mission: short_text("message.newMission", self.new_mission)?,
+                mission: short_text("message.newMission", &body.new_mission)?,
             },
             "RocketExploded" => {
-                Event::Exploded { reason: short_text("message.reason", self.reason)? }
+                Event::Exploded { reason: short_text("message.reason", &body.reason)? }
             }
             _ => {
                 let expected = "RocketLaunched, RocketSpeedIncreased, RocketSpeedDecreased, \
                                 RocketMissionChanged or RocketExploded";
-                return Err(quoted("metadata.messageType", expected, &self.kind));
+                return Err(quoted("metadata.messageType", expected, &metadata.kind));
             }
         };
         Ok(Message { channel, report: Report { number, time, event } })
     }
 }
 
-fn unexpected(field: &str, expected: &str, found: &Value<'_>) -> WireError {
+fn unexpected<O>(field: &str, expected: &str, found: &Value<'_, O>) -> WireError {
     WireError::Invalid(format!("{field}: expected {expected}, found {found}"))
 }
 
@@ -210,9 +173,9 @@ fn quoted(field: &str, expected: &str, found: &Value<'_>) -> WireError {
     }
 }
 
-fn object(field: &str, value: &Value<'_>) -> Result<(), WireError> {
+fn object<'v, O>(field: &str, value: &'v Value<'_, O>) -> Result<&'v O, WireError> {
     match value {
-        Value::Object => Ok(()),
+        Value::Object(object) => Ok(object),
         other => Err(unexpected(field, "an object", other)),
     }
 }
@@ -232,141 +195,162 @@ fn speed(field: &str, value: &Value<'_>) -> Result<i64, WireError> {
     integer(field, 0, value).map(|n| i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn short_text(field: &str, value: Value<'_>) -> Result<Box<str>, WireError> {
+fn short_text(field: &str, value: &Value<'_>) -> Result<Box<str>, WireError> {
+    let expected = || format!("a text of 1 to {MAX_TEXT_BYTES} bytes");
     match value {
-        Value::Text(text) if (1..=MAX_TEXT_BYTES).contains(&text.len()) => {
-            Ok(text.into_owned().into_boxed_str())
-        }
-        other => {
-            let expected = format!("a text of 1 to {MAX_TEXT_BYTES} bytes");
-            Err(match &other {
-                Value::Text(text) => WireError::Invalid(format!(
-                    "{field}: expected {expected}, found {} bytes",
-                    text.len()
-                )),
-                other => unexpected(field, &expected, other),
-            })
+        Value::Text(text) if (1..=MAX_TEXT_BYTES).contains(&text.len()) => Ok(text.as_ref().into()),
+        Value::Text(text) => Err(WireError::Invalid(format!(
+            "{field}: expected {}, found {} bytes",
+            expected(),
+            text.len()
+        ))),
+        other => Err(unexpected(field, &expected(), other)),
+    }
+}
+
+/// An object as it is read, entry by entry.
+trait Object<'de>: Default {
+    type Key: Deserialize<'de>;
+
+    /// Reads from `map` the value that belongs to `key`.
+    fn read<A: MapAccess<'de>>(&mut self, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
+}
+
+impl<'de> Object<'de> for Envelope<'de> {
+    type Key = Key<'de>;
+
+    fn read<A: MapAccess<'de>>(&mut self, key: Key<'de>, map: &mut A) -> Result<(), A::Error> {
+        match key.0.as_ref() {
+            "metadata" => self.metadata.read_once("metadata", map),
+            "message" => self.message.read_once("message", map),
+            _ => ignore(map),
         }
     }
 }
 
-/// The visits that are the same for every value that is not an object.
-macro_rules! scalar_visits {
-    () => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any JSON value")
-        }
-        fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-            Ok(Value::Null)
-        }
-        fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
-            Ok(Value::Bool)
-        }
-        fn visit_u64<E>(self, value: u64) -> Result<Value<'de>, E> {
-            Ok(Value::Integer(value))
-        }
-        fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
-            Ok(Value::Negative(value))
-        }
-        fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
-            Ok(Value::Float(value))
-        }
-        fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-            Ok(Value::Text(Cow::Borrowed(text)))
-        }
-        fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
-            Ok(Value::Text(Cow::Owned(text.to_owned())))
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Value::Array)
-        }
-    };
-}
+impl<'de> Object<'de> for Metadata<'de> {
+    type Key = Key<'de>;
 
-/// Reads any value; of an object only that it is one.
-struct Leaf;
-
-impl<'de> DeserializeSeed<'de> for Leaf {
-    type Value = Value<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
-        deserializer.deserialize_any(self)
+    fn read<A: MapAccess<'de>>(&mut self, key: Key<'de>, map: &mut A) -> Result<(), A::Error> {
+        match key.0.as_ref() {
+            "channel" => self.channel.read_once("metadata.channel", map),
+            "messageNumber" => self.number.read_once("metadata.messageNumber", map),
+            "messageTime" => self.time.read_once("metadata.messageTime", map),
+            "messageType" => self.kind.read_once("metadata.messageType", map),
+            _ => ignore(map),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Leaf {
-    type Value = Value<'de>;
-    scalar_visits!();
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Object)
-    }
-}
+impl<'de> Object<'de> for Body<'de> {
+    type Key = Key<'de>;
 
-/// Reads any value; the entries of an object go to their slots in `fields`.
-struct Object<'a, 'de> {
-    fields: &'a mut Fields<'de>,
-    section: Section,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_, 'de> {
-    type Value = Value<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_, 'de> {
-    type Value = Value<'de>;
-    scalar_visits!();
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        // Only there once a key is met that messages do not have.
-        let mut unknown: Option<AHashSet<_>> = None;
-        while let Some(Key(key)) = map.next_key()? {
-            let Some((slot, name)) = self.fields.slot(self.section, &key) else {
-                map.next_value::<IgnoredAny>()?;
-                if let Some(again) = unknown.get_or_insert_default().replace(key) {
-                    return Err(A::Error::custom(format_args!("key {again:?} is given twice")));
-                }
-                continue;
-            };
-            if !matches!(slot, Value::Absent) {
-                return Err(A::Error::custom(format_args!("{name}: is given twice")));
-            }
-            if self.section == Section::Root {
-                let section = Section::of(&key);
-                let value = map.next_value_seed(Object { fields: self.fields, section })?;
-                // Found again, since reading the section needed all of `fields`.
-                if let Some((slot, _)) = self.fields.slot(self.section, &key) {
-                    *slot = value;
-                }
-            } else {
-                *slot = map.next_value_seed(Leaf)?;
-            }
+    fn read<A: MapAccess<'de>>(&mut self, key: Key<'de>, map: &mut A) -> Result<(), A::Error> {
+        match key.0.as_ref() {
+            "type" => self.rocket_type.read_once("message.type", map),
+            "launchSpeed" => self.launch_speed.read_once("message.launchSpeed", map),
+            "mission" => self.mission.read_once("message.mission", map),
+            "by" => self.by.read_once("message.by", map),
+            "newMission" => self.new_mission.read_once("message.newMission", map),
+            "reason" => self.reason.read_once("message.reason", map),
+            _ => ignore(map),
         }
-        Ok(Value::Object)
     }
+}
+
+/// Of an object where messages have none, nothing is kept.
+impl<'de> Object<'de> for IgnoredAny {
+    type Key = Self;
+
+    fn read<A: MapAccess<'de>>(&mut self, _: Self, map: &mut A) -> Result<(), A::Error> {
+        ignore(map)
+    }
+}
+
+fn ignore<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+    map.next_value::<IgnoredAny>().map(|_| ())
 }
 
 /// An object's key, borrowed from the text where it has no escapes.
-struct Key<'de>(Cow<'de, str>);
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
+impl<'de, O: Object<'de>> Value<'de, O> {
+    /// Reads the value of the field that complaints call `name`.
+    fn read_once<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        if !matches!(self, Self::Absent) {
+            return Err(A::Error::custom(format_args!("{name}: is given twice")));
         }
-        deserializer.deserialize_str(KeyVisitor)
+        map.next_value_seed(Slot(self))
+    }
+}
+
+/// Where a value is read to. In place, since handing whole objects of fields on
+/// by value, as derived code does, made reading a message slower.
+struct Slot<'a, 'de, O>(&'a mut Value<'de, O>);
+
+impl<'de, O> Slot<'_, 'de, O> {
+    fn fill<E>(self, value: Value<'de, O>) -> Result<(), E> {
+        *self.0 = value;
+        Ok(())
+    }
+}
+
+impl<'de, O: Object<'de>> DeserializeSeed<'de> for Slot<'_, 'de, O> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, O: Object<'de>> Visitor<'de> for Slot<'_, 'de, O> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.fill(Value::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.fill(Value::Bool)
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.fill(Value::Integer(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.fill(Value::Negative(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.fill(Value::Float(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.fill(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.fill(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.fill(Value::Array)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        *self.0 = Value::Object(O::default());
+        let Value::Object(object) = self.0 else { unreachable!("it was made an object just now") };
+        while let Some(key) = map.next_key()? {
+            object.read(key, &mut map)?;
+        }
+        Ok(())
     }
 }
 
@@ -396,7 +380,7 @@ mod tests {
 
     #[test]
     fn key_order_escapes_and_unknown_fields_do_not_matter() {
-        let text = r#" {"extra":[{"a":1,"a":2}],"message":{"by":7,"reason":{},"x":null},
+        let text = r#" {"extra":[{"a":1,"a":2}],"message":{"by":7,"reason":{},"x":null,"x":1},"extra":{},
             "metadata":{"messageTime":"2025-04-02T09:21:50Z","messageType":"RocketSpeedIncreased",
             "\u0063hannel":"\u0061b","messageNumber":9223372036854775807,"unit":"m/s"}} "#;
         let message = parse(text.as_bytes()).unwrap();
@@ -417,7 +401,6 @@ mod tests {
         assert!(
             invalid(r#"{"metadata":{},"metadata":{}}"#).starts_with("metadata: is given twice")
         );
-        assert!(invalid(r#"{"x":1,"x":2}"#).starts_with(r#"key "x" is given twice"#));
     }
 
     #[test]
