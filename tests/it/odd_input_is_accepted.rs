@@ -71,6 +71,15 @@ fn the_form_of_the_json_does_not_matter() {
             "applied",
         ),
         (
+            "unknown fields given twice, at every level",
+            launch("a", r#","x":1,"x":2"#, r#","\u0078":1,"x":{}"#).replacen(
+                '{',
+                r#"{"x":1,"x":1,"#,
+                1,
+            ),
+            "applied",
+        ),
+        (
             "a duplicate within an unknown field",
             launch("a", r#","x":{"y":1,"y":2}"#, ""),
             "applied",
