@@ -116,7 +116,11 @@ impl Reorder {
         if !early.numbers.remove(&self.next) {
             return None;
         }
-        let Reverse(ByNumber(report)) = early.heap.pop()?;
+        let Reverse(ByNumber(report)) = early.heap.pop().expect("what the set has is in the heap");
+        assert_eq!(
+            report.number, self.next,
+            "the lowest number that waits must be the awaited one"
+        );
         if early.numbers.is_empty() {
             self.early = None;
         }

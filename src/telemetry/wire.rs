@@ -191,8 +191,8 @@ fn integer(field: &str, min: u64, value: &Value<'_>) -> Result<u64, WireError> {
 }
 
 fn speed(field: &str, value: &Value<'_>) -> Result<i64, WireError> {
-    // Cannot saturate: `integer` lets nothing above `i64::MAX` through.
-    integer(field, 0, value).map(|n| i64::try_from(n).unwrap_or(i64::MAX))
+    let speed = integer(field, 0, value)?;
+    Ok(i64::try_from(speed).expect("`integer` lets nothing above `i64::MAX` through"))
 }
 
 fn short_text(field: &str, value: &Value<'_>) -> Result<Box<str>, WireError> {
