@@ -37,11 +37,14 @@ pub enum WireError {
 pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| WireError::NotJson(format!("{error}; JSON is UTF-8")))?;
-    let mut message = Value::<Envelope<'_>>::Absent;
+    let mut envelope = Envelope::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Slot(&mut message).deserialize(&mut deserializer);
-    match read.and_then(|()| deserializer.end()) {
-        Ok(()) => object("the message", &message)?.to_message(),
+    let read = Reader(&mut envelope).deserialize(&mut deserializer);
+    match read.and_then(|whole| deserializer.end().map(|()| whole)) {
+        Ok(whole) => {
+            object("the message", &whole)?;
+            envelope.to_message()
+        }
         Err(error) if error.is_data() => {
             // The complaint may have come before the end of the text was seen.
             serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
@@ -58,8 +61,10 @@ fn not_json(error: serde_json::Error) -> WireError {
 /// The whole of a message, as it came.
 #[derive(Default)]
 struct Envelope<'de> {
-    metadata: Value<'de, Metadata<'de>>,
-    message: Value<'de, Body<'de>>,
+    metadata: Value<'de>,
+    metadata_fields: Metadata<'de>,
+    message: Value<'de>,
+    message_fields: Body<'de>,
 }
 
 #[derive(Default)]
@@ -81,9 +86,10 @@ struct Body<'de> {
     reason: Value<'de>,
 }
 
-/// Any JSON value, as far as a message cares; an object is read as an `O`.
+/// Any JSON value, as far as a message cares. What an object holds is kept apart,
+/// so that it never moves.
 #[derive(Default)]
-enum Value<'de, O = IgnoredAny> {
+enum Value<'de> {
     #[default]
     Absent,
     Null,
@@ -94,10 +100,10 @@ enum Value<'de, O = IgnoredAny> {
     Float(f64),
     Text(Cow<'de, str>),
     Array,
-    Object(O),
+    Object,
 }
 
-impl<O> fmt::Display for Value<'_, O> {
+impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent => f.write_str("nothing"),
@@ -108,15 +114,16 @@ impl<O> fmt::Display for Value<'_, O> {
             Self::Float(n) => n.fmt(f),
             Self::Text(_) => f.write_str("a text"),
             Self::Array => f.write_str("an array"),
-            Self::Object(_) => f.write_str("an object"),
+            Self::Object => f.write_str("an object"),
         }
     }
 }
 
 impl Envelope<'_> {
     fn to_message(&self) -> Result<Message, WireError> {
-        let metadata = object("metadata", &self.metadata)?;
-        let body = object("message", &self.message)?;
+        object("metadata", &self.metadata)?;
+        object("message", &self.message)?;
+        let (metadata, body) = (&self.metadata_fields, &self.message_fields);
         let channel = match &metadata.channel {
             Value::Text(text) => Channel::parse(text)
                 .map_err(|problem| WireError::Invalid(format!("metadata.channel: {problem}")))?,
@@ -159,7 +166,7 @@ impl Envelope<'_> {
     }
 }
 
-fn unexpected<O>(field: &str, expected: &str, found: &Value<'_, O>) -> WireError {
+fn unexpected(field: &str, expected: &str, found: &Value<'_>) -> WireError {
     WireError::Invalid(format!("{field}: expected {expected}, found {found}"))
 }
 
@@ -173,9 +180,9 @@ fn quoted(field: &str, expected: &str, found: &Value<'_>) -> WireError {
     }
 }
 
-fn object<'v, O>(field: &str, value: &'v Value<'_, O>) -> Result<&'v O, WireError> {
+fn object(field: &str, value: &Value<'_>) -> Result<(), WireError> {
     match value {
-        Value::Object(object) => Ok(object),
+        Value::Object => Ok(()),
         other => Err(unexpected(field, "an object", other)),
     }
 }
@@ -209,7 +216,7 @@ fn short_text(field: &str, value: &Value<'_>) -> Result<Box<str>, WireError> {
 }
 
 /// An object as it is read, entry by entry.
-trait Object<'de>: Default {
+trait Object<'de> {
     type Key: Deserialize<'de>;
 
     /// Reads from `map` the value that belongs to `key`.
@@ -221,8 +228,8 @@ impl<'de> Object<'de> for Envelope<'de> {
 
     fn read<A: MapAccess<'de>>(&mut self, key: Key<'de>, map: &mut A) -> Result<(), A::Error> {
         match key.0.as_ref() {
-            "metadata" => self.metadata.read_once("metadata", map),
-            "message" => self.message.read_once("message", map),
+            "metadata" => self.metadata.read_once("metadata", &mut self.metadata_fields, map),
+            "message" => self.message.read_once("message", &mut self.message_fields, map),
             _ => ignore(map),
         }
     }
@@ -233,10 +240,10 @@ impl<'de> Object<'de> for Metadata<'de> {
 
     fn read<A: MapAccess<'de>>(&mut self, key: Key<'de>, map: &mut A) -> Result<(), A::Error> {
         match key.0.as_ref() {
-            "channel" => self.channel.read_once("metadata.channel", map),
-            "messageNumber" => self.number.read_once("metadata.messageNumber", map),
-            "messageTime" => self.time.read_once("metadata.messageTime", map),
-            "messageType" => self.kind.read_once("metadata.messageType", map),
+            "channel" => self.channel.read_leaf("metadata.channel", map),
+            "messageNumber" => self.number.read_leaf("metadata.messageNumber", map),
+            "messageTime" => self.time.read_leaf("metadata.messageTime", map),
+            "messageType" => self.kind.read_leaf("metadata.messageType", map),
             _ => ignore(map),
         }
     }
@@ -247,12 +254,12 @@ impl<'de> Object<'de> for Body<'de> {
 
     fn read<A: MapAccess<'de>>(&mut self, key: Key<'de>, map: &mut A) -> Result<(), A::Error> {
         match key.0.as_ref() {
-            "type" => self.rocket_type.read_once("message.type", map),
-            "launchSpeed" => self.launch_speed.read_once("message.launchSpeed", map),
-            "mission" => self.mission.read_once("message.mission", map),
-            "by" => self.by.read_once("message.by", map),
-            "newMission" => self.new_mission.read_once("message.newMission", map),
-            "reason" => self.reason.read_once("message.reason", map),
+            "type" => self.rocket_type.read_leaf("message.type", map),
+            "launchSpeed" => self.launch_speed.read_leaf("message.launchSpeed", map),
+            "mission" => self.mission.read_leaf("message.mission", map),
+            "by" => self.by.read_leaf("message.by", map),
+            "newMission" => self.new_mission.read_leaf("message.newMission", map),
+            "reason" => self.reason.read_leaf("message.reason", map),
             _ => ignore(map),
         }
     }
@@ -275,82 +282,84 @@ fn ignore<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de, O: Object<'de>> Value<'de, O> {
-    /// Reads the value of the field that complaints call `name`.
-    fn read_once<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'de> Value<'de> {
+    /// Reads the value of the field that complaints call `name`; if it is an
+    /// object, what that holds goes to `fields`.
+    fn read_once<O: Object<'de>, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        fields: &mut O,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         if !matches!(self, Self::Absent) {
             return Err(A::Error::custom(format_args!("{name}: is given twice")));
         }
-        map.next_value_seed(Slot(self))
-    }
-}
-
-/// Where a value is read to. In place, since handing whole objects of fields on
-/// by value, as derived code does, made reading a message slower.
-struct Slot<'a, 'de, O>(&'a mut Value<'de, O>);
-
-impl<'de, O> Slot<'_, 'de, O> {
-    fn fill<E>(self, value: Value<'de, O>) -> Result<(), E> {
-        *self.0 = value;
+        *self = map.next_value_seed(Reader(fields))?;
         Ok(())
     }
+
+    fn read_leaf<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        self.read_once(name, &mut IgnoredAny, map)
+    }
 }
 
-impl<'de, O: Object<'de>> DeserializeSeed<'de> for Slot<'_, 'de, O> {
-    type Value = ();
+/// Reads any value. What an object holds goes where it stays, since handing all
+/// the fields on by value, as derived code does, takes a quarter longer.
+struct Reader<'a, O>(&'a mut O);
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+impl<'de, O: Object<'de>> DeserializeSeed<'de> for Reader<'_, O> {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, O: Object<'de>> Visitor<'de> for Slot<'_, 'de, O> {
-    type Value = ();
+impl<'de, O: Object<'de>> Visitor<'de> for Reader<'_, O> {
+    type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.fill(Value::Null)
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.fill(Value::Bool)
+    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Bool)
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.fill(Value::Integer(value))
+    fn visit_u64<E>(self, value: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Integer(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.fill(Value::Negative(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Negative(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.fill(Value::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Float(value))
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        self.fill(Value::Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.fill(Value::Text(Cow::Owned(text.to_owned())))
+    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        self.fill(Value::Array)
+        Ok(Value::Array)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        *self.0 = Value::Object(O::default());
-        let Value::Object(object) = self.0 else { unreachable!("it was made an object just now") };
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
         while let Some(key) = map.next_key()? {
-            object.read(key, &mut map)?;
+            self.0.read(key, &mut map)?;
         }
-        Ok(())
+        Ok(Value::Object)
     }
 }
 
