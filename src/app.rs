@@ -34,10 +34,13 @@ use crate::journal::{Ended, JournalSource, OpenError, RunningJournal};
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]
 pub enum AppError {
+    /// The journal could not be opened, or not read back.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The thread that reads the journal panicked, or the runtime ended under it.
     #[error("reading the journal failed: {0}")]
     Recovery(JoinError),
+    /// The deadline of a stop came first; holds how long was given.
     #[error("not everything that was accepted could be finished within {0:?}")]
     ShutdownTimedOut(Duration),
 }

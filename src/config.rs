@@ -157,6 +157,7 @@ pub enum LogFormat {
 /// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Address and port to serve on; port 0 lets the system choose one.
     pub listen: SocketAddr,
     /// At least 1.
     pub workers: usize,
@@ -165,16 +166,23 @@ pub struct Config {
     /// For opening the journal, and for what would keep the runtime's threads
     /// busy for long: large bodies and listings.
     pub blocking_threads: usize,
+    /// Where the journal is; not touched with [`Durability::Memory`].
     pub data_dir: PathBuf,
+    /// What is waited for before a message is acknowledged.
     pub durability: Durability,
     /// The longest that a commit waits for more senders; zero for not at all.
     pub commit_delay: Duration,
+    /// When rockets are stored and the journal is trimmed.
     pub checkpoints: Interval,
     /// Messages, for each worker.
     pub inbox_capacity: usize,
+    /// What the fleet may hold.
     pub limits: Limits,
+    /// What a client may do.
     pub http: HttpConfig,
+    /// From being told to stop to ending with what is finished by then.
     pub shutdown_timeout: Duration,
+    /// How a log line is written.
     pub log_format: LogFormat,
     /// In the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,

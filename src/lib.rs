@@ -15,8 +15,6 @@
 //! * [`telemetry`]: the domain: messages, their order, a rocket's state.
 //! * [`logging`]: log lines, which never stall or end what works.
 
-#![forbid(unsafe_code)]
-
 pub mod app;
 pub mod config;
 pub mod fleet;

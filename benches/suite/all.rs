@@ -209,6 +209,7 @@ memory,64,1,{memory},1000000,{memory},11,21
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "it is read, and not calculated")]
     fn criterions_median_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let new = directory.path().join("step/10/new");

@@ -154,7 +154,7 @@ memory,3,1,30,1000000,30,1,2
     #[test]
     fn what_is_kept_is_read_back() {
         let rounds = Rounds::parse(CSV).unwrap();
-        let again: String = rounds.0.iter().map(|round| format!("{round}\n")).collect();
+        let again = rounds.0.iter().fold(String::new(), |csv, round| format!("{csv}{round}\n"));
         assert_eq!(format!("{HEADER}{again}"), CSV);
         assert_eq!(rounds.servers(), ["floor", "memory"]);
         assert_eq!(rounds.connections(), [64, 3]);

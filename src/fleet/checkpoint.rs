@@ -35,8 +35,10 @@ pub struct Interval {
 /// what was not stored.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
+    /// The worker of this partition, counted from 0, ended before or while it stored.
     #[error("partition {0} does not run any more")]
     Partition(usize),
+    /// The journal could not store or trim.
     #[error(transparent)]
     Journal(#[from] AppendError),
 }
@@ -51,6 +53,8 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
+    /// A checkpointer that tells the partitions behind `mailboxes` to store into
+    /// `journal`, whenever the `interval` is over.
     #[must_use]
     pub fn new(mailboxes: Arc<[Mailbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
         Self { mailboxes, journal, interval, records_before: 0 }

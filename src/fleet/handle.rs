@@ -87,6 +87,10 @@ impl Fleet {
     }
 
     /// Hands a message to its rocket's worker and waits until it is kept.
+    ///
+    /// # Errors
+    /// [`SubmitError`] tells whether it may be accepted yet. Sending it again is
+    /// always safe.
     pub async fn submit(&self, message: Message, deadline: Instant) -> Submitted {
         self.health.can_write()?;
         let mailbox = &self.mailboxes[self.router.route(&message.channel)];
@@ -135,6 +139,9 @@ impl Fleet {
     }
 
     /// What is known of one channel.
+    ///
+    /// # Errors
+    /// When its partition does not answer by `deadline`, or the fleet only starts.
     pub async fn rocket(&self, channel: Channel, deadline: Instant) -> Result<Lookup, QueryError> {
         self.health.can_read()?;
         let partition = self.router.route(&channel);
@@ -142,6 +149,9 @@ impl Fleet {
     }
 
     /// A page of rockets.
+    ///
+    /// # Errors
+    /// When any partition does not answer by `deadline`, or the fleet only starts.
     pub async fn rockets(
         &self,
         selection: Arc<Selection>,
@@ -155,6 +165,9 @@ impl Fleet {
     }
 
     /// Missions of launched rockets, each once, sorted.
+    ///
+    /// # Errors
+    /// When any partition does not answer by `deadline`, or the fleet only starts.
     pub async fn missions(&self, deadline: Instant) -> Result<Vec<Arc<str>>, QueryError> {
         let parts = self.ask_all(deadline, |reply| Query::Missions { reply }).await?;
         let mut missions = parts.concat();

@@ -27,6 +27,7 @@ pub enum Phase {
 pub struct Health(ArcSwap<Phase>);
 
 impl Health {
+    /// A fleet in this phase.
     #[must_use]
     pub fn new(phase: Phase) -> Self {
         Self(ArcSwap::from_pointee(phase))
@@ -44,12 +45,16 @@ impl Health {
         news && !stays(&before, &phase)
     }
 
+    /// The phase at the moment; a copy, which may be out of date when it is read.
     #[must_use]
     pub fn phase(&self) -> Phase {
         (**self.0.load()).clone()
     }
 
-    /// Whether everything works; the error says what does not.
+    /// Whether everything works.
+    ///
+    /// # Errors
+    /// In every phase but [`Phase::Ready`]; says what does not work.
     pub fn ready(&self) -> Result<(), Unavailable> {
         match &**self.0.load() {
             Phase::Ready => Ok(()),
@@ -61,6 +66,9 @@ impl Health {
     }
 
     /// Whether queries can be answered.
+    ///
+    /// # Errors
+    /// While the fleet starts; says how far it is.
     pub fn can_read(&self) -> Result<(), Unavailable> {
         match &**self.0.load() {
             Phase::Starting(reason) => Err(Unavailable(reason.clone())),
@@ -69,6 +77,9 @@ impl Health {
     }
 
     /// Whether messages can be accepted.
+    ///
+    /// # Errors
+    /// While the fleet starts, and once messages could not be kept; says why.
     pub fn can_write(&self) -> Result<(), Unavailable> {
         match &**self.0.load() {
             Phase::Starting(reason) | Phase::ReadOnly(reason) => Err(Unavailable(reason.clone())),

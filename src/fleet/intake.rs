@@ -102,7 +102,9 @@ impl<Tag> Intake<Tag> {
         self.await_outcomes(partition, sink).await;
         if Instant::now() >= self.deadline {
             // Nobody would wait for it, and so nothing would hold the next back.
-            tags.into_iter().for_each(|tag| sink(tag, Err(SubmitError::Busy)));
+            for tag in tags {
+                sink(tag, Err(SubmitError::Busy));
+            }
             return;
         }
         self.under_way[partition] = Some((tags, self.fleet.hand_over(partition, messages)));

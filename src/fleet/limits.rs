@@ -17,9 +17,14 @@ pub struct Limits {
 /// a bound holds for the fleet whichever way its rockets fall.
 #[derive(Debug)]
 pub struct Quotas {
+    /// Most messages that wait for an earlier one, for each rocket. Not counted
+    /// here: a rocket knows what waits for it.
     pub buffered_per_rocket: usize,
+    /// Messages that wait for an earlier one, in all rockets together.
     pub buffered: Quota,
+    /// Channels, whether launched yet or not. None is ever given back.
     pub rockets: Quota,
+    /// The numbers of the rockets' rows in the journal's store.
     pub row_ids: RowIds,
 }
 
@@ -42,6 +47,7 @@ impl RowIds {
 }
 
 impl Quotas {
+    /// These bounds, with nothing taken yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -61,11 +67,13 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// Room for `limit`, with nothing taken yet.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { limit, taken: AtomicUsize::new(0) }
     }
 
+    /// How many there is room for.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
@@ -94,10 +102,13 @@ impl Quota {
         self.taken.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Gives back some of what was taken.
     pub fn give_back(&self, count: usize) {
         self.taken.fetch_sub(count, Ordering::Relaxed);
     }
 
+    /// How many are taken now; above the limit after [`Quota::take`] went beyond it,
+    /// and for a moment while somebody is refused.
     #[must_use]
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)

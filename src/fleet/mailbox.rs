@@ -28,13 +28,19 @@ const ORDER_LANE: usize = 1;
 /// Messages on their way to their partition, and where the verdicts go.
 #[derive(Debug)]
 pub enum Submission {
+    /// Answered with one verdict.
     One {
+        /// What to take in.
         message: Message,
+        /// Told once the message is kept or refused; dropped if the worker ends
+        /// before.
         reply: oneshot::Sender<Verdict>,
     },
     /// Answered with a verdict for each message, in order.
     Many {
+        /// What to take in, in this order.
         messages: Vec<Message>,
+        /// As for one, once for all of them.
         reply: oneshot::Sender<Vec<Verdict>>,
     },
 }
@@ -78,6 +84,7 @@ pub struct Inbox {
 /// Why something did not get into an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undelivered {
+    /// Its lane is full.
     Full,
     /// Nobody reads it any more.
     Closed,
@@ -112,6 +119,9 @@ pub fn channel(capacity: usize) -> (Mailbox, Inbox) {
 
 impl Mailbox {
     /// Hands a message over, or refuses it at once.
+    ///
+    /// # Errors
+    /// When there is no room for it, or nobody reads it.
     pub fn submit(
         &self,
         message: Message,
@@ -125,6 +135,9 @@ impl Mailbox {
 
     /// Hands over as many of `messages` as there is room for, from the first
     /// on, and returns how many those are.
+    ///
+    /// # Errors
+    /// When there is room for none of them, or nobody reads them.
     pub fn submit_many(
         &self,
         mut messages: Vec<Message>,
@@ -150,11 +163,17 @@ impl Mailbox {
     }
 
     /// Hands a query over, or refuses it at once.
+    ///
+    /// # Errors
+    /// When there is no room for it, or nobody reads it.
     pub fn ask(&self, query: Query) -> Result<(), Undelivered> {
         self.queries.try_send(query).map_err(Into::into)
     }
 
     /// Gives an order, or is refused at once.
+    ///
+    /// # Errors
+    /// When the order before was not taken yet, or nobody takes it.
     pub fn order(&self, order: Order) -> Result<(), Undelivered> {
         self.orders.try_send(order).map_err(Into::into)
     }

@@ -14,7 +14,9 @@ use crate::telemetry::{Channel, Timestamp};
 /// taken in: messages that waited for an earlier one are folded with that one.
 #[derive(Clone, Copy, Debug)]
 pub struct Folded<'a> {
+    /// Where its rocket stands in the roster.
     pub slot: Slot,
+    /// Which rocket it is about.
     pub channel: &'a Channel,
     /// The message's number.
     pub number: u64,

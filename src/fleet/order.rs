@@ -9,5 +9,8 @@ use crate::journal::CommitResult;
 #[derive(Debug)]
 pub enum Order {
     /// Store everything that changed by now. Answered once that is durable.
-    Snapshot { reply: oneshot::Sender<CommitResult> },
+    Snapshot {
+        /// Told how storing it ended; dropped if the worker ends before.
+        reply: oneshot::Sender<CommitResult>,
+    },
 }

@@ -18,16 +18,28 @@ pub enum Outcome {
 /// Why a partition did not accept a message. Nothing was changed by it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
+    /// Too many messages of the rocket wait for an earlier one.
     #[error(
         "{limit} messages of this rocket wait for an earlier one already; send the missing one first"
     )]
-    RocketBufferFull { limit: usize },
+    RocketBufferFull {
+        /// Most that may wait for one rocket.
+        limit: usize,
+    },
+    /// Too many messages of all rockets together wait for an earlier one.
     #[error(
         "{limit} messages of the fleet wait for an earlier one already; send missing ones first"
     )]
-    FleetBufferFull { limit: usize },
+    FleetBufferFull {
+        /// Most that may wait in the fleet.
+        limit: usize,
+    },
+    /// It is the first of a rocket for which there is no room.
     #[error("the fleet has {limit} rockets already, and takes no new one")]
-    FleetFull { limit: usize },
+    FleetFull {
+        /// Most rockets.
+        limit: usize,
+    },
     /// Also said of what was accepted for the moment, but not kept.
     #[error("messages are not accepted any more: {0}")]
     NotKept(String),
@@ -67,16 +79,23 @@ pub type Submitted = Result<Outcome, SubmitError>;
 /// Why a query has no answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum QueryError {
+    /// The fleet is not there yet, so nobody was asked.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// So many listings are held in memory that there was no room for one more in
+    /// time.
     #[error("too many large listings are under way")]
     TooManyCollected,
+    /// The lane for queries of this partition is full.
     #[error("too many queries wait for partition {0}")]
     Busy(usize),
+    /// The deadline came before this partition's answer.
     #[error("partition {0} did not answer in time")]
     TimedOut(usize),
+    /// The worker of this partition ended.
     #[error("partition {0} does not run any more")]
     Stopped(usize),
+    /// The runtime ended while the answer was written.
     #[error("the service is stopping")]
     Stopping,
 }

@@ -13,17 +13,32 @@ use crate::telemetry::{Channel, Timestamp};
 #[derive(Debug)]
 pub enum Query {
     /// One rocket; asked of the partition that owns it.
-    Rocket { channel: Channel, reply: oneshot::Sender<Lookup> },
+    Rocket {
+        /// Which one.
+        channel: Channel,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Lookup>,
+    },
     /// Rockets in some order; asked of every partition.
-    Rockets { selection: Arc<Selection>, reply: oneshot::Sender<Part> },
+    Rockets {
+        /// Which ones; the same for all partitions.
+        selection: Arc<Selection>,
+        /// Where this partition's part goes.
+        reply: oneshot::Sender<Part>,
+    },
     /// Missions in use; asked of every partition.
-    Missions { reply: oneshot::Sender<Vec<Arc<str>>> },
+    Missions {
+        /// Where this partition's missions go, each once.
+        reply: oneshot::Sender<Vec<Arc<str>>>,
+    },
 }
 
 /// Which launched rockets, in which order, and how many.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
+    /// Which rockets.
     pub filter: Filter,
+    /// In which order.
     pub sort: Sort,
     /// Only what comes after this position; `None` from the start.
     pub after: Option<Position>,
@@ -34,8 +49,11 @@ pub struct Selection {
 /// Conditions that all hold. Texts match whatever their case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The rocket is on all of these, so two different ones match none.
     pub missions: Vec<String>,
+    /// The rocket is of this type.
     pub rocket_type: Option<String>,
+    /// The rocket has this status.
     pub status: Option<Status>,
 }
 
@@ -51,30 +69,44 @@ impl Filter {
 /// `descending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sort {
+    /// What is compared first.
     pub field: Field,
+    /// Largest first, IDs too.
     pub descending: bool,
 }
 
 /// A field to sort by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Field {
+    /// By the text of the ID.
     Id,
+    /// By launch time, the order that partitions keep their rockets in.
     #[default]
     LaunchTime,
+    /// By the time of the last applied message.
     LastUpdateTime,
+    /// By the number of the last applied message.
     LastMessageNumber,
+    /// By speed.
     Speed,
+    /// By the text of the type.
     RocketType,
+    /// By the text of the mission.
     Mission,
+    /// By the name of the status: exploded before launched.
     Status,
+    /// By the text of the reason; rockets that fly have none and come first.
     ExplosionReason,
+    /// By the number of messages that wait for an earlier one.
     BufferedMessages,
 }
 
 /// A rocket's place in an order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
+    /// The value of the field that is sorted by.
     pub key: SortKey,
+    /// Sets rockets with the same value apart.
     pub id: Channel,
 }
 
@@ -84,8 +116,11 @@ pub struct Position {
 pub enum SortKey {
     /// Sorts before any text.
     Nothing,
+    /// Of fields that hold a time.
     Time(Timestamp),
+    /// Of fields that hold a number, counts included.
     Number(i64),
+    /// Of fields that hold a text, compared by its bytes.
     Text(Arc<str>),
 }
 
@@ -106,6 +141,7 @@ pub struct Part {
 pub struct Page {
     /// In the selection's order.
     pub rockets: Vec<RocketView>,
+    /// How many rockets of the fleet match the filter, on this page or not.
     pub total: usize,
     /// Whether there are rockets behind these.
     pub more: bool,

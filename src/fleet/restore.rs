@@ -31,8 +31,12 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What recovery works with.
 pub struct RecoveryContext {
+    /// Which partition a rocket belongs to in this run.
     pub router: Router,
+    /// Counts what comes back. What was accepted once comes back whatever the
+    /// limits are now.
     pub quotas: Arc<Quotas>,
+    /// Told how far it is.
     pub health: Arc<Health>,
     /// Turns true when recovery is to be given up.
     pub interrupt: Arc<AtomicBool>,
@@ -40,6 +44,7 @@ pub struct RecoveryContext {
 
 /// A journal that runs, and the rockets that it kept.
 pub struct Recovered {
+    /// Takes records from now on.
     pub journal: RunningJournal,
     /// One for each partition.
     pub rosters: Vec<Roster>,
@@ -81,7 +86,9 @@ pub fn recover(
 /// How far a restart got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
+    /// Rockets read from the last checkpoint.
     pub rockets: u64,
+    /// Messages read from the journal since.
     pub messages: u64,
     /// For the rockets; the rest of the time is for the messages.
     pub rockets_took: Duration,

@@ -30,10 +30,10 @@ impl Router {
 
     /// The partition of `channel`, below the number of partitions.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "it is below `partitions`, a usize")]
     pub fn route(&self, channel: &Channel) -> usize {
         let hash = u128::from(self.keys.hash_one(channel));
-        // Multiply and shift: an even share without a division. Below
-        // `partitions`, so it fits.
+        // Multiply and shift: an even share without a division.
         ((hash * self.partitions as u128) >> 64) as usize
     }
 }

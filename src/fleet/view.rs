@@ -12,14 +12,24 @@ use crate::telemetry::{Channel, Timestamp};
 /// JSON object of the HTTP contract.
 #[derive(Clone, Debug, Serialize)]
 pub struct RocketView {
+    /// The channel that its messages came on.
     pub id: Channel,
+    /// The time of its launch message.
     pub launch_time: Timestamp,
+    /// The time of the last message that was applied; it may be before the launch
+    /// time, since senders' clocks are taken as they are.
     pub last_update_time: Timestamp,
+    /// The number of the last message that was applied: all up to it were.
     pub last_message_number: u64,
+    /// In the sender's unit; may be negative.
     pub speed: i64,
+    /// As its launch message had it.
     pub rocket_type: Arc<str>,
+    /// The last that it was given.
     pub mission: Arc<str>,
+    /// Whether it still flies.
     pub status: Status,
+    /// Why it exploded, from the first message that said so; `None` while it flies.
     pub explosion_reason: Option<Arc<str>>,
     /// Messages that wait for an earlier one.
     pub buffered_messages: usize,
@@ -56,11 +66,14 @@ impl RocketView {
 /// Whether a rocket still flies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Status {
+    /// An explosion was applied.
     Exploded,
+    /// The launch was applied, and no explosion.
     Launched,
 }
 
 impl Status {
+    /// The status of a rocket that was launched.
     #[must_use]
     pub fn of(flight: &Flight) -> Self {
         if flight.explosion.is_some() { Self::Exploded } else { Self::Launched }
@@ -74,10 +87,13 @@ impl Status {
 /// What is known of one channel.
 #[derive(Clone, Debug)]
 pub enum Lookup {
+    /// It was launched.
     Found(Box<RocketView>),
     /// Messages came, but the launch has not been applied.
     NotLaunched {
+        /// How many of them wait for an earlier one.
         buffered_messages: usize,
     },
+    /// No message was accepted on it.
     Unknown,
 }

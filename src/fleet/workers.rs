@@ -32,10 +32,13 @@ pub struct IdleWorkers {
 /// How many workers, and what they and their fleet may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
+    /// Partitions, each with a worker of its own; at least 1.
     pub workers: usize,
     /// Messages that may wait for one worker.
     pub inbox_capacity: usize,
+    /// What all rockets together may hold.
     pub limits: Limits,
+    /// The tuning for the runtime that the workers will run on.
     pub threading: Threading,
 }
 

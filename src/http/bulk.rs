@@ -72,6 +72,10 @@ struct Answer {
 }
 
 /// Takes many messages in.
+///
+/// # Errors
+/// When the body cannot be read, no line was accepted, or not all lines were
+/// taken in time; what was accepted stays so.
 pub async fn post(
     context: Arc<Context>,
     headers: PostHeaders,

@@ -35,7 +35,9 @@ pub struct HttpConfig {
 /// request.
 #[derive(Debug)]
 pub struct Context {
+    /// Takes messages and answers queries.
     pub fleet: Fleet,
+    /// What a client may do.
     pub config: HttpConfig,
     /// Sets this run's entity tags apart.
     pub epoch: Epoch,
@@ -48,6 +50,7 @@ pub struct Context {
 }
 
 impl Context {
+    /// A context with all its permits, and an epoch of its own.
     #[must_use]
     pub fn new(fleet: Fleet, config: HttpConfig) -> Arc<Self> {
         Arc::new(Self {

@@ -23,6 +23,7 @@ pub struct Epoch(u64);
 pub struct Tag(String);
 
 impl Epoch {
+    /// An epoch of its own: 64 random bits.
     #[must_use]
     pub fn random() -> Self {
         // The standard library's keys are random, and nothing else hangs on them.

@@ -47,6 +47,7 @@ const PARAMETERS: &str = "sort, order, mission, status, rocket_type, limit and c
 
 /// What a client asked for.
 pub struct Listing {
+    /// Which rockets, as the fleet is asked for them.
     pub selection: Selection,
     path: String,
     /// As given, but for the cursor.

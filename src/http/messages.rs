@@ -18,6 +18,9 @@ use crate::fleet::outcome::Outcome;
 use crate::telemetry::wire;
 
 /// Takes one message in, or many.
+///
+/// # Errors
+/// When the body is no message, or the message was not accepted in time.
 pub async fn post(
     context: Arc<Context>,
     headers: PostHeaders,

@@ -19,6 +19,9 @@ struct Missions {
 }
 
 /// Every mission that a launched rocket is on.
+///
+/// # Errors
+/// 400 for any parameter, 503 when the fleet does not answer in time.
 pub async fn list(
     context: Arc<Context>,
     headers: HeaderMap,
@@ -36,6 +39,10 @@ pub async fn list(
 
 /// The rockets on one mission, matched whatever its case. The answer shows the
 /// mission as the rockets spell it; of several spellings the first in order.
+///
+/// # Errors
+/// 400 for a bad parameter, 404 when no rocket is on it, 503 when the fleet does
+/// not answer in time.
 pub async fn get(
     context: Arc<Context>,
     segment: &str,

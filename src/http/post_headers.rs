@@ -23,6 +23,7 @@ pub struct PostHeaders {
 }
 
 impl PostHeaders {
+    /// Reads what matters here. What cannot be read counts as not there.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         // Of several content types the first counts.

@@ -54,19 +54,25 @@ impl Problem {
     }
 
     /// The request's target names a host, and nothing there.
+    #[must_use]
     pub fn no_path() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "the target of the request has no path")
     }
 
     /// A query parameter that is unknown or has a bad value.
+    #[must_use]
     pub fn bad_parameter(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// 404: the path is known, and what it names is not.
+    #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// 405: the path has only these methods, which the `Allow` header lists.
+    #[must_use]
     pub fn method_not_allowed(allowed: &[&Method]) -> Self {
         let allowed: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
         let allowed = allowed.join(", ");
@@ -75,6 +81,8 @@ impl Problem {
         Self { header: Some((ALLOW, allow)), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
+    /// 413: the body has more than `limit` bytes, or announces more.
+    #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -82,6 +90,7 @@ impl Problem {
 
     /// No line of many was accepted: the sender's fault, unless all of them may
     /// go well later.
+    #[must_use]
     pub fn every_line_rejected(retry: bool, tally: &impl Serialize) -> Self {
         let problem = if retry {
             Self::for_now(StatusCode::SERVICE_UNAVAILABLE, "every line was refused for now")
@@ -92,20 +101,27 @@ impl Problem {
     }
 
     /// The lines before took so long that the rest was not taken.
+    #[must_use]
     pub fn lines_left(tally: &impl Serialize) -> Self {
         let detail = "not all lines were taken in time; what was is counted here; send all again";
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).with(tally)
     }
 
+    /// 503: no request of many messages ended in time to let this one begin.
+    #[must_use]
     pub fn too_many_bulk_requests() -> Self {
         let detail = "too many requests of many messages are being read";
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// 408: the request's time was over before its body was there.
+    #[must_use]
     pub fn body_too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
     }
 
+    /// 400: the body ended early or breaks the rules of HTTP.
+    #[must_use]
     pub fn body_broken(detail: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {detail}"))
     }

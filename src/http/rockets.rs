@@ -14,6 +14,9 @@ use crate::fleet::view::Lookup;
 use crate::telemetry::Channel;
 
 /// All launched rockets, or a page of them.
+///
+/// # Errors
+/// 400 for a bad parameter, 503 when the fleet does not answer in time.
 pub async fn list(
     context: Arc<Context>,
     headers: HeaderMap,
@@ -29,6 +32,10 @@ pub async fn list(
 }
 
 /// One launched rocket.
+///
+/// # Errors
+/// 400 for any parameter, 404 when it is unknown or not launched yet, 503 when
+/// the fleet does not answer in time.
 pub async fn get(
     context: Arc<Context>,
     segment: &str,

@@ -8,11 +8,17 @@ use warp::http::Method;
 /// What a route leads to: each has one handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
+    /// Takes messages in.
     PostMessages,
+    /// Launched rockets, filtered, sorted and paged.
     ListRockets,
+    /// One launched rocket.
     GetRocket,
+    /// The names of the missions in use.
     ListMissions,
+    /// The rockets on one mission.
     GetMission,
+    /// Whether the service can serve.
     GetReadiness,
 }
 
@@ -22,7 +28,9 @@ pub struct Route {
     /// With a name in braces for a segment that may be any but the empty one;
     /// at most one of them.
     pub path: &'static str,
+    /// What the path allows here; 405 for any other, unless another line has it.
     pub methods: &'static [Method],
+    /// Where these methods lead.
     pub endpoint: Endpoint,
 }
 
@@ -41,6 +49,7 @@ pub const ROUTES: &[Route] = &[
 /// Where a request leads.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found<'a> {
+    /// Where these methods lead.
     pub endpoint: Endpoint,
     /// The segment that stands for the name in braces, as it came; empty if the
     /// route has none.
@@ -50,6 +59,7 @@ pub struct Found<'a> {
 /// Why a request leads nowhere.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoRoute {
+    /// No route has this path.
     UnknownPath,
     /// Something is there, and allows only these methods.
     WrongMethod(Vec<&'static Method>),

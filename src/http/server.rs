@@ -51,6 +51,7 @@ pub struct ServerLimits {
 /// Whether everything in flight was finished at a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
+    /// Every request in flight was answered.
     Finished,
     /// The deadline came first, and connections were cut.
     CutOff,

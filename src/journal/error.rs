@@ -25,18 +25,54 @@ impl AppendError {
 /// Why a journal cannot be used. Every text names what it is about.
 #[derive(Debug, Error)]
 pub enum OpenError {
+    /// The data directory, or a file in it, cannot be made, read or locked.
     #[error("cannot use the data directory {}: {error}", path.display())]
-    Directory { path: PathBuf, error: io::Error },
+    Directory {
+        /// The directory, or the file in it that it is about.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// Another process holds the directory's lock.
     #[error("the data directory {} is in use by {holder}", path.display())]
-    InUse { path: PathBuf, holder: String },
+    InUse {
+        /// The directory, as configured.
+        path: PathBuf,
+        /// Who it is, as far as the lock file tells.
+        holder: String,
+    },
+    /// A file of the journal cannot be opened, read or prepared.
     #[error("cannot open {}: {error}", file.display())]
-    Open { file: PathBuf, error: Box<dyn Error + Send + Sync> },
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// What the journal's library says.
+        error: Box<dyn Error + Send + Sync>,
+    },
+    /// The file was written by another version of the service.
     #[error("{} has format version {found}, and only version {known} is known", file.display())]
-    Version { file: PathBuf, found: i64, known: i64 },
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// The format version in it.
+        found: i64,
+        /// The one that this version of the service reads and writes.
+        known: i64,
+    },
+    /// Something is not as it was written.
     #[error("{} is corrupt: {place}: {problem}", file.display())]
-    Corrupt { file: PathBuf, place: String, problem: String },
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// Where in it: a table and row, or an offset.
+        place: String,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// The operating system refused a thread.
     #[error("cannot start the thread that commits: {0}")]
     Thread(io::Error),
+    /// Whoever reads it back broke off, because the service is to stop.
     #[error("the start was interrupted")]
     Interrupted,
 }

@@ -106,6 +106,7 @@ pub struct Progress {
 /// Something accepted, as the journal is to keep it.
 #[derive(Clone, Copy, Debug)]
 pub enum Record<'a> {
+    /// A message that was admitted and not applied yet.
     Message(&'a Message),
 }
 
@@ -144,9 +145,11 @@ pub struct RocketSnapshot {
     /// The rocket's own number in the store, from 1, the same at every
     /// checkpoint. Rockets with close numbers are stored close together.
     pub row_id: u32,
+    /// Which rocket it is.
     pub channel: Channel,
     /// 0 before the first message is applied.
     pub last_message_number: u64,
+    /// Time of the last message that was applied; `None` before the first.
     pub last_update_time: Option<Timestamp>,
     /// `None` before the launch.
     pub flight: Option<FlightSnapshot>,
@@ -157,6 +160,8 @@ pub struct RocketSnapshot {
 /// Something that a restart gets back.
 #[derive(Debug)]
 pub enum Recovered {
+    /// As the last checkpoint stored it.
     Rocket(RocketSnapshot),
+    /// Accepted since, or part of a stored rocket already.
     Message(Message),
 }

@@ -21,6 +21,9 @@
 //! fields may be added at the end of an enum, and nothing else may change
 //! without a new version. A speed change takes some 30 bytes.
 
+// It reads what a disk may have damaged: a wrong length must be an error.
+#![warn(clippy::indexing_slicing)]
+
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
@@ -38,12 +41,16 @@ const NUMBERS: RangeInclusive<u64> = 1..=i64::MAX as u64;
 /// Why a block cannot be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BlockError {
+    /// Shorter than its own header.
     #[error("it is cut short")]
     Short,
+    /// Written in a version of the format that is not known; holds it.
     #[error("its format has version {0}, and only version {VERSION} is known")]
     Version(u8),
+    /// Damaged, or in the row of another.
     #[error("its checksum does not match its content")]
     Checksum,
+    /// Intact, and yet nothing that was ever written; says why.
     #[error("its content cannot be read: {0}")]
     Content(String),
 }
@@ -154,12 +161,15 @@ pub fn buffer_block(row: u64, reports: &[Report]) -> Vec<u8> {
 
 /// Makes a block of entries, handed over in parts, for the row `row`.
 #[must_use]
+#[expect(clippy::indexing_slicing, reason = "the header was just written")]
 pub fn block(row: u64, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut block = Vec::with_capacity(HEADER + length);
     block.push(VERSION);
     block.extend_from_slice(&[0; 4]);
-    parts.iter().for_each(|part| block.extend_from_slice(part));
+    for part in parts {
+        block.extend_from_slice(part);
+    }
     let checksum = checksum(row, &block[HEADER..]);
     block[1..HEADER].copy_from_slice(&checksum.to_le_bytes());
     block
@@ -176,7 +186,7 @@ pub fn checksum(row: u64, content: &[u8]) -> u32 {
 
 /// Checks a block and returns its entries.
 fn entries(row: u64, block: &[u8]) -> Result<&[u8], BlockError> {
-    let (header, entries) = block.split_at_checked(HEADER).ok_or(BlockError::Short)?;
+    let (header, entries) = block.split_first_chunk::<HEADER>().ok_or(BlockError::Short)?;
     if header[0] != VERSION {
         return Err(BlockError::Version(header[0]));
     }

@@ -53,6 +53,9 @@ struct Entry {
 
 impl Interner {
     /// The symbol of `text`, counted as one more use.
+    ///
+    /// # Panics
+    /// When some 2^32 texts are in use.
     pub fn acquire(&mut self, text: &str) -> Symbol {
         let hash = self.hasher.hash_one(text);
         let entries = &mut self.entries;
@@ -72,6 +75,9 @@ impl Interner {
     }
 
     /// Gives one use back.
+    ///
+    /// # Panics
+    /// It may when the symbol is of another interner.
     #[allow(clippy::needless_pass_by_value, reason = "giving a use back consumes it")]
     pub fn release(&mut self, symbol: Symbol) {
         let at = symbol.entry();
@@ -87,6 +93,9 @@ impl Interner {
     }
 
     /// The text of a symbol.
+    ///
+    /// # Panics
+    /// It may when the symbol is of another interner.
     #[must_use]
     pub fn get(&self, symbol: &Symbol) -> &Arc<str> {
         // A symbol exists only while its entry is in use.

@@ -18,8 +18,11 @@ use super::{Event, Report, Timestamp};
 /// The texts that rockets refer to. Missions are those of launched rockets.
 #[derive(Default)]
 pub struct Vocabulary {
+    /// Rocket types.
     pub types: Interner,
+    /// Missions that a rocket is on now.
     pub missions: Interner,
+    /// Why rockets exploded.
     pub reasons: Interner,
 }
 
@@ -35,11 +38,14 @@ pub struct Rocket {
 /// What is known of a rocket once it was launched.
 #[derive(Debug)]
 pub struct Flight {
+    /// The time of its launch message.
     pub launch_time: Timestamp,
     /// In the sender's unit. May be negative: what the rocket reports is what
     /// is shown.
     pub speed: i64,
+    /// Among [`Vocabulary::types`].
     pub rocket_type: Symbol,
+    /// Among [`Vocabulary::missions`]; the last that it was given.
     pub mission: Symbol,
     /// Why the rocket exploded; `None` while it has not.
     pub explosion: Option<Symbol>,
@@ -49,10 +55,15 @@ pub struct Flight {
 /// [`Vocabulary`]. What readers see and a checkpoint stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlightSnapshot {
+    /// The time of its launch message.
     pub launch_time: Timestamp,
+    /// As [`Flight::speed`].
     pub speed: i64,
+    /// As its launch message had it.
     pub rocket_type: Arc<str>,
+    /// The last that it was given.
     pub mission: Arc<str>,
+    /// Why it exploded; `None` while it has not.
     pub explosion_reason: Option<Arc<str>>,
 }
 
@@ -70,8 +81,11 @@ pub enum Effect {
 /// Why a message was strange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anomaly {
+    /// It came before the launch in the order of numbers, and was not a launch.
     BeforeLaunch,
+    /// It launches what was launched already.
     LaunchedAgain,
+    /// It is about what has exploded.
     AfterExplosion,
     /// The speed left the range of 64 bits and stays at its end.
     SpeedSaturated,
@@ -198,6 +212,7 @@ mod tests {
         (effect, state)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what `fold` returns")]
     fn state(
         speed: i64,
         mission: &str,

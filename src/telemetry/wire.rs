@@ -7,6 +7,9 @@
 //!
 //! What a valid channel and a valid time are does not stand here.
 
+// It reads what anybody sends: nothing in it may be a panic.
+#![warn(clippy::indexing_slicing)]
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -54,6 +57,7 @@ pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` calls it so")]
 fn not_json(error: serde_json::Error) -> WireError {
     WireError::NotJson(error.to_string())
 }

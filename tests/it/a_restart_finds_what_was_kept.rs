@@ -86,8 +86,8 @@ fn a_clean_stop_leaves_rockets_that_can_be_read_and_no_journal() {
         )
         .unwrap();
     let expected = ("2022-02-01T00:00:01Z", "2022-02-01T00:00:03Z", -700, "Scout", "O-RING");
-    let (a, b, c, d, e) = &readable;
-    assert_eq!((&**a, &**b, *c, &**d, &**e), expected);
+    let (launched, updated, speed, kind, reason) = &readable;
+    assert_eq!((&**launched, &**updated, *speed, &**kind, &**reason), expected);
     drop(database);
 
     let service = start(directory.path(), 7);

@@ -206,7 +206,7 @@ fn bad_bodies() -> Vec<Case> {
     for value in ["-1", "1.0", "5e2", r#""500""#, "null", "[]", "{}", "9223372036854775808"] {
         let kind = |name, body: &str, names| kind(name, &body.replace('@', value), names);
         cases.extend([
-            launch_but(r#"500"#, value, "message.launchSpeed"),
+            launch_but("500", value, "message.launchSpeed"),
             kind("RocketSpeedIncreased", r#"{"by":@}"#, "message.by"),
             kind("RocketSpeedDecreased", r#"{"by":@}"#, "message.by"),
         ]);

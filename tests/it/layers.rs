@@ -72,7 +72,7 @@ fn collect(root: &Path, directory: &str, sources: &mut Vec<Source>) {
         let path = format!("{directory}/{}", entry.file_name().to_str().unwrap());
         if entry.file_type().unwrap().is_dir() {
             collect(root, &path, sources);
-        } else if path.ends_with(".rs") {
+        } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
             sources.push((path, std::fs::read_to_string(entry.path()).unwrap()));
         }
     }

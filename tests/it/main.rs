@@ -14,6 +14,15 @@
 //! unit tests to `proptest-regressions/`). It is to be checked in, and is tried
 //! first from then on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    clippy::assigning_clones,
+    clippy::format_collect,
+    clippy::cast_possible_wrap,
+    reason = "a test may end by a panic; what it costs does not count, and its numbers are small"
+)]
+
 /// A crash at any point of any interleaving leaves the fleet that the messages make.
 mod a_crash_at_any_point_changes_nothing;
 /// A disk that fails, stalls or is full is told to clients, and loses nothing acknowledged.

@@ -169,6 +169,8 @@ async fn settle_down() {
 /// Plays a scenario. With a `held` journal its commits end when the scenario
 /// says so, and after each step only what is committed may show.
 async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(), TestCaseError> {
+    type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
+
     let journal: Arc<dyn Journal> = match &held {
         Some(held) => held.clone(),
         None => Arc::new(MemoryJournal::default()),
@@ -177,7 +179,6 @@ async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(),
     let first_of: BTreeMap<Key, &Value> =
         scenario.arrivals.iter().rev().map(|message| (key(message), message)).collect();
 
-    type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
     let mut pending: Vec<(usize, Pending)> = Vec::new();
     let mut answers: Vec<Option<Answer>> = vec![None; scenario.arrivals.len()];
     let mut committed: Vec<Key> = Vec::new();

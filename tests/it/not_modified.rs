@@ -221,7 +221,7 @@ fn nothing_is_unchanged_while_the_fleet_cannot_answer() {
         Service::opened(|_| {}, Box::new(Gated(wait, Box::new(MemoryJournal::default()))));
     let incomplete =
         Service::wired(std::sync::Arc::new(MemoryJournal::default()), Last::Gone, |config| {
-            config.workers = 2
+            config.workers = 2;
         });
     for service in [&starting, &incomplete] {
         for path in ["/rockets", "/missions", "/missions/artemis"] {

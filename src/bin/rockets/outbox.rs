@@ -284,6 +284,7 @@ mod tests {
     }
 
     /// Sends one new request, and returns how many lines it has.
+    #[expect(clippy::naive_bytecount, reason = "a few bytes in a test")]
     fn send(outbox: &mut Outbox, slot: usize) -> usize {
         assert!(matches!(outbox.step(slot, true), Step::Send { new: true }));
         let mut body = BytesMut::new();

@@ -112,7 +112,7 @@ mod tests {
             let job = Job { planned, due: failed, tries: 1 };
             retries.push(job, failed);
         }
-        let early = failed + RETRY_PAUSE - Duration::from_millis(1);
+        let early = failed + RETRY_PAUSE.saturating_sub(Duration::from_millis(1));
         assert!(retries.pop(early).is_none());
         assert_eq!(retries.next(), Some(failed + RETRY_PAUSE));
         let over = failed + RETRY_PAUSE;

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn slots_that_come_in_order_fill_their_blocks() {
         let mut order = LaunchOrder::default();
-        for slot in 0..10 * BLOCK as Slot {
+        for slot in (0..).take(10 * BLOCK) {
             order.insert(slot, |other| other < slot);
         }
         assert_eq!(order.blocks.len(), 10);

@@ -46,9 +46,11 @@ pub struct Ticket {
 /// What [`Roster::admit`] decided.
 #[derive(Debug)]
 pub enum Admission {
+    /// It may be appended, and must be applied.
     Accepted(Ticket),
     /// Applied or buffered before.
     Known,
+    /// A bound is reached; nothing was changed.
     Refused(Refusal),
 }
 
@@ -80,6 +82,7 @@ struct Admitted {
 const INDEX_PIECES: usize = 256;
 
 impl Roster {
+    /// A partition without rockets, which counts what it takes against `quotas`.
     #[must_use]
     pub fn new(quotas: Arc<Quotas>) -> Self {
         Self {

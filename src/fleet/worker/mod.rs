@@ -73,8 +73,11 @@ pub enum Exit {
 /// What all workers share.
 #[derive(Clone)]
 pub struct Shared {
+    /// Where accepted messages go before they are applied.
     pub journal: Arc<dyn Journal>,
+    /// Told when the journal failed.
     pub health: Arc<Health>,
+    /// The tuning for the runtime that workers run on.
     pub threading: Threading,
 }
 

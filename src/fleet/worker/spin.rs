@@ -43,7 +43,7 @@ mod tests {
     fn a_spin_is_short_and_for_many() {
         let begun = Instant::now();
         let spin = Spin::from(begun);
-        let almost = begun + LONGEST - Duration::from_nanos(1);
+        let almost = begun + LONGEST.saturating_sub(Duration::from_nanos(1));
         assert!(spin.goes_on(FEWEST, begun) && spin.goes_on(FEWEST, almost));
         assert!(!spin.goes_on(FEWEST - 1, begun), "few senders are slept for");
         assert!(!spin.goes_on(FEWEST, begun + LONGEST), "a slow disk is slept for");

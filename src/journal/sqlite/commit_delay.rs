@@ -27,6 +27,7 @@ pub struct CommitDelay {
 pub struct LastCommit {
     /// About as many senders were answered by it, and wait to go on.
     pub records: u64,
+    /// From its beginning to its end on the disk.
     pub took: Duration,
 }
 

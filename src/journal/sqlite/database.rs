@@ -42,7 +42,9 @@ const WAL_BYTES: i64 = WAL_PAGES * 4096;
 pub struct Transaction {
     /// The journal's next row, and the entries for it; no row if there are none.
     pub seq: u64,
+    /// The entries of all records, one after the other (`journal::record`).
     pub records: Vec<u8>,
+    /// Rockets to store, each in place of what is stored of it.
     pub rockets: Vec<RocketSnapshot>,
     /// Rows of the journal to forget, from the first on, up to and including.
     pub trim: Option<u64>,
