@@ -2,6 +2,8 @@
 //! body of any POST and answers 204, on the service's own accept loop. What the
 //! service needs beyond this is its own work.
 
+#![expect(clippy::print_stderr, reason = "the suite reads it there, as from a service")]
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! Messages as the challenge's launcher writes them, for everything here that
 //! sends or reads some. Owns their JSON. Does not own which are sent when.
 //!
-//! Part of each program that needs it, and none needs all of it.
-#![allow(dead_code)]
+//! Part of each program that needs it.
+
+#![allow(dead_code, reason = "no program needs all of it")]
 
 use std::fmt::Display;
 

@@ -90,6 +90,7 @@ pub fn say(text: &str) {
 }
 
 /// See <https://no-color.org>.
+#[expect(clippy::disallowed_methods, reason = "it is about the terminal, and no flag of ours")]
 fn wants_colours() -> bool {
     let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");

@@ -9,6 +9,9 @@
 //!
 //! Owns the command line. What is measured with criterion is in `hot_path`.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "for people at a terminal")]
+#![expect(clippy::disallowed_methods, reason = "its threads are its own, and may sleep")]
+
 mod against;
 mod all;
 mod client;

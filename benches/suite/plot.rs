@@ -42,7 +42,6 @@ pub fn draw(rounds: &Rounds, path: &Path) -> Result<()> {
 fn lines(rounds: &Rounds, value: fn(&Rounds, &str, usize) -> Option<f64>) -> Vec<Line> {
     let mut connections = rounds.connections();
     connections.sort_unstable();
-    #[allow(clippy::cast_precision_loss)]
     let point = |server: &str, at: usize| Some((at as f64, value(rounds, server, at)?));
     let points = |server| connections.iter().filter_map(|&at| point(server, at)).collect();
     rounds.servers().into_iter().map(|server| (server.to_owned(), points(server))).collect()

@@ -35,7 +35,11 @@ pub fn start(data: &Path) -> Result<Server> {
 }
 
 /// So many requests as take about `seconds`: redis-benchmark counts requests.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is positive and small"
+)]
 fn requests(connections: usize, seconds: f64) -> u64 {
     let per_second = match connections {
         ..10 => 5_000.0,
@@ -57,7 +61,11 @@ pub fn round(address: SocketAddr, connections: usize, seconds: f64) -> Result<(S
 }
 
 /// Out of the last line: the rate, and percentiles in milliseconds.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "they are positive and small"
+)]
 fn tally(output: &str, requests: u64) -> Result<Tally> {
     let fields: Vec<_> = output.lines().last().unwrap_or_default().split("\",\"").collect();
     let number = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());

@@ -20,7 +20,6 @@ pub struct Round {
 }
 
 /// Numbers that are far from where a float is not exact.
-#[allow(clippy::cast_precision_loss)]
 fn float(number: u64) -> f64 {
     number as f64
 }

@@ -78,7 +78,7 @@ impl Interner {
     ///
     /// # Panics
     /// It may when the symbol is of another interner.
-    #[allow(clippy::needless_pass_by_value, reason = "giving a use back consumes it")]
+    #[expect(clippy::needless_pass_by_value, reason = "giving a use back consumes it")]
     pub fn release(&mut self, symbol: Symbol) {
         let at = symbol.entry();
         let entry = &mut self.entries[at];

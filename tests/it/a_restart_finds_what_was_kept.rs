@@ -122,7 +122,7 @@ fn the_journal_stays_bounded_by_the_checkpoints() {
 fn the_port_answers_from_the_start_and_tells_what_is_missing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_owned();
-    let (go_on, told) = mpsc::channel();
+    let (go_on, told) = mpsc::sync_channel(1);
     let service = Service::opened(|_| {}, Box::new(Gated(told, journal(path))));
     let launch = Request::message(&messages::launch("a"));
     for request in [Request::get("/readyz"), Request::get("/rockets"), launch.clone()] {

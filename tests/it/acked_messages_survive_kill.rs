@@ -29,6 +29,7 @@ const DISORDER: usize = 60;
 
 #[test]
 fn whatever_was_acknowledged_survives() {
+    #[expect(clippy::disallowed_methods, reason = "it is the tests' own, and no flag")]
     let rounds = match std::env::var("DOWNLINK_CRASH_ROUNDS") {
         Ok(rounds) => rounds.parse().expect("DOWNLINK_CRASH_ROUNDS is a number"),
         Err(_) => 10,
@@ -160,6 +161,7 @@ fn load_until_killed(
                 }
             });
         }
+        #[expect(clippy::disallowed_methods, reason = "the kill comes at any time")]
         std::thread::sleep(life);
         service.signal("KILL");
         killed.store(true, Ordering::Relaxed);

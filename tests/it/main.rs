@@ -20,7 +20,9 @@
     clippy::assigning_clones,
     clippy::format_collect,
     clippy::cast_possible_wrap,
-    reason = "a test may end by a panic; what it costs does not count, and its numbers are small"
+    clippy::print_stdout,
+    reason = "a test may end by a panic, and says what it did; what it costs does not count, and its \
+              numbers are small"
 )]
 
 /// A crash at any point of any interleaving leaves the fleet that the messages make.

@@ -216,7 +216,7 @@ fn what_is_wrong_or_missing_stays_an_error() {
 
 #[test]
 fn nothing_is_unchanged_while_the_fleet_cannot_answer() {
-    let (ready, wait) = std::sync::mpsc::channel::<()>();
+    let (ready, wait) = std::sync::mpsc::sync_channel::<()>(1);
     let starting =
         Service::opened(|_| {}, Box::new(Gated(wait, Box::new(MemoryJournal::default()))));
     let incomplete =

@@ -157,7 +157,7 @@ fn path_segments_are_percent_decoded() {
 
 #[test]
 fn readiness_is_told() {
-    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let (go_on, wait) = std::sync::mpsc::sync_channel::<()>(1);
     let service =
         Service::opened(|_| {}, Box::new(Gated(wait, Box::new(MemoryJournal::default()))));
     // Until what is kept has been read, nothing is shown and nothing taken.

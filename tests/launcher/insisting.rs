@@ -68,6 +68,7 @@ fn retries_do_not_keep_new_messages_from_being_sent() {
     // the service is so slow that retries alone could keep it busy.
     let last_seen = AtomicBool::new(false);
     let stub = Stub::answering(move |n, body| {
+        #[expect(clippy::disallowed_methods, reason = "a slow service")]
         thread::sleep(Duration::from_millis(2));
         if body.contains(r#""messageNumber":500,"#) {
             last_seen.store(true, Ordering::Relaxed);
@@ -242,6 +243,7 @@ fn an_interrupt_ends_the_run_with_a_report_and_exit_1() {
         .spawn()
         .unwrap();
     while stub.seen().len() < 3 {
+        #[expect(clippy::disallowed_methods, reason = "between looks")]
         thread::sleep(Duration::from_millis(10));
     }
     let id = child.id().to_string();

@@ -118,7 +118,11 @@ pub fn while_sending<T: Send>(
 }
 
 /// A quantile of times, in milliseconds.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is at most their number"
+)]
 pub fn quantile(times: impl IntoIterator<Item = Duration>, share: f64) -> f64 {
     let mut times: Vec<_> = times.into_iter().collect();
     times.sort_unstable();

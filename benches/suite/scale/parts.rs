@@ -69,7 +69,6 @@ fn clients(rockets: u64, messages_each: u64) -> Vec<Vec<Vec<u8>>> {
 }
 
 fn per_second(messages: u64, time: Duration) -> f64 {
-    #[allow(clippy::cast_precision_loss)]
     let messages = messages as f64;
     messages / time.as_secs_f64()
 }
@@ -170,7 +169,6 @@ fn fleet(bench: &Bench) -> Result<Vec<Figure>> {
     })?;
     let (full_listings, beside) =
         while_sending(address, 2_000.0, OTHERS + 300, || pages("/rockets"))?;
-    #[allow(clippy::cast_precision_loss)]
     let per_rocket = (full - empty) as f64 / MILLION as f64;
     Ok(vec![
         Figure {
@@ -233,7 +231,6 @@ fn idle(bench: &Bench) -> Result<Vec<Figure>> {
     }
     let full = service.resident()?;
     let after = measure(OTHERS + 100)?;
-    #[allow(clippy::cast_precision_loss)]
     let each = (full - empty) as f64 / IDLE_CONNECTIONS as f64 / 1024.0;
     Ok(vec![
         Figure {

@@ -68,7 +68,6 @@ impl Pace {
         let Some((start, interval)) = self.schedule else {
             return Instant::now();
         };
-        #[allow(clippy::cast_precision_loss)]
         let after = interval * self.handed_out as f64;
         self.handed_out += 1;
         start + Duration::from_secs_f64(after)
@@ -108,16 +107,20 @@ fn release_at_rate(permits: &Weak<Semaphore>, start: Instant, rate: f64) {
         let Some(strong) = permits.upgrade() else {
             return;
         };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is positive and far from 2^64"
+        )]
         let due = (start.elapsed().as_secs_f64() * rate) as u64 + 1;
         // A bounded step, far below the semaphore's own limit.
         let step = due.checked_sub(released).expect("time does not go back").min(1 << 20);
         strong.add_permits(usize::try_from(step).expect("the step is bounded"));
         released += step;
         drop(strong);
-        #[allow(clippy::cast_precision_loss)]
         let next = start + Duration::from_secs_f64(released as f64 / rate);
         let sleep = next.saturating_duration_since(Instant::now());
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
         thread::sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
     }
 }
@@ -137,6 +140,7 @@ fn release_after_delay(permits: &Weak<Semaphore>, delay: Duration) {
         }
         drop(strong);
         let sleep = due.saturating_duration_since(Instant::now());
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
         thread::sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
     }
 }

@@ -76,7 +76,6 @@ impl RunReport {
         let latency = &tally.latency;
         let quantile = |share| latency.value_at_quantile(share);
         let acknowledged_in_all = tally.acknowledged + tally.copies_acknowledged;
-        #[allow(clippy::cast_precision_loss)]
         let throughput = acknowledged_in_all as f64 / elapsed.as_secs_f64().max(1e-9);
         Self {
             url: config.target.to_string(),

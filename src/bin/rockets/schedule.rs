@@ -61,7 +61,11 @@ impl Schedule {
         // and without disorder.
         random.jump();
         assert!((0.0..=1.0).contains(&duplicates), "a share is from 0 to 1");
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is at most 2^32"
+        )]
         let copy_odds = (duplicates * 4_294_967_296.0).round() as u64;
         Self {
             fleet,
@@ -216,7 +220,6 @@ mod tests {
             let planned = all(300, share);
             let copies = planned.iter().filter(|p| p.copy).count();
             let wanted = f64::from(MESSAGES) * share;
-            #[allow(clippy::cast_precision_loss)]
             let off = (copies as f64 - wanted).abs();
             assert!(off <= wanted * 0.1, "{copies} copies, wanted {wanted}");
             let mut seen = std::collections::HashSet::new();

@@ -59,6 +59,7 @@ impl Storage for FaultyDisk {
         let injected = |what: &str| Err(StorageError(format!("injected: {what}")));
         match self.faults.get() {
             Fault::Fails => return injected("no space"),
+            #[expect(clippy::disallowed_methods, reason = "the thread that commits is its own")]
             Fault::Slow(time) => std::thread::sleep(time),
             _ => {}
         }

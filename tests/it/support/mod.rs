@@ -30,6 +30,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < PATIENCE, "never happened: {what}");
+        #[expect(clippy::disallowed_methods, reason = "between looks")]
         std::thread::sleep(Duration::from_millis(2));
     }
 }

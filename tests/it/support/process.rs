@@ -14,6 +14,7 @@ use super::{PATIENCE, eventually};
 /// The binary, without anything of the environment that would change it.
 pub fn downlink() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_downlink"));
+    #[expect(clippy::disallowed_methods, reason = "to keep it from a child")]
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DOWNLINK_") {
             command.env_remove(name);
@@ -48,7 +49,7 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let (found, address) = mpsc::channel();
+        let (found, address) = mpsc::sync_channel(1);
         let log = std::thread::spawn(move || {
             let mut text = String::new();
             let mut line = String::new();
@@ -113,6 +114,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
             let _ = child.kill();
             panic!("the process does not end");
         }
+        #[expect(clippy::disallowed_methods, reason = "between looks")]
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }

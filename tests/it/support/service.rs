@@ -203,6 +203,7 @@ fn config(change: impl FnOnce(&mut Config)) -> Config {
 /// Flags are read from the environment too, which would make another test of
 /// nearly any, and cannot be changed safely while other threads run.
 fn assert_no_variables() {
+    #[expect(clippy::disallowed_methods, reason = "to be sure that there are none")]
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let is_flag = name.starts_with("DOWNLINK_") && !OF_THE_TESTS.contains(&&*name);
@@ -220,6 +221,7 @@ const ONE: usize = 1;
 const SEVERAL: usize = 3;
 
 /// The serving threads for the service of the current test.
+#[expect(clippy::disallowed_methods, reason = "it is the tests' own, and no flag")]
 fn threads() -> usize {
     if let Ok(threads) = std::env::var("DOWNLINK_TEST_THREADS") {
         return threads.parse().expect("DOWNLINK_TEST_THREADS is a number");
