@@ -20,6 +20,21 @@ lint:
     cargo clippy --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
+# Check the licences of what is depended on, its versions and where it comes from (needs `cargo install cargo-deny --locked`)
+deny:
+    @cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing; install it with: cargo install cargo-deny --locked" >&2; exit 1; }
+    cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+# Check everything with the oldest Rust that Cargo.toml promises, if rustup has it
+msrv:
+    @version=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml); \
+    toolchain=$(rustup toolchain list | grep --only-matching --max-count 1 "^$version[^ ]*"); \
+    if [ -n "$toolchain" ]; then \
+        cargo "+$toolchain" check --locked --all-targets --target-dir target/msrv; \
+    else \
+        echo "not checked with Rust $version; install it with: rustup toolchain install $version"; \
+    fi
+
 # Measure parsing, routing, ordering and folding alone (criterion)
 bench *arguments:
     cargo bench --bench hot_path -- {{arguments}}
@@ -56,7 +71,7 @@ coverage *arguments:
     cargo llvm-cov {{arguments}}
 
 # Everything that has to pass before a merge
-ci: lint test
+ci: lint deny test
 
 # Kill the release service under load so many times, and check that nothing acknowledged is lost
 crash rounds="200":
