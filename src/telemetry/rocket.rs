@@ -7,8 +7,8 @@
 //! | mission changed | anomaly, no change | new mission | new mission, anomaly |
 //! | exploded | anomaly, no change | becomes exploded | anomaly, first reason stays |
 //!
-//! Every message that is applied moves the rocket's clock, the strange ones
-//! too: they must never leave a gap that stalls the rocket.
+//! Every message that is applied moves the rocket's clock, anomalies too: they
+//! must never leave a gap that stalls the rocket.
 
 use std::sync::Arc;
 
@@ -74,11 +74,11 @@ pub enum Effect {
     Launched,
     /// The rocket changed as expected.
     Updated,
-    /// The message was strange; the table above says what it did all the same.
+    /// The message made no sense; the table above says what it did all the same.
     Anomaly(Anomaly),
 }
 
-/// Why a message was strange.
+/// Why a message made no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anomaly {
     /// It came before the launch in the order of numbers, and was not a launch.
