@@ -148,17 +148,18 @@ fn a_refused_connection_is_tried_again_until_the_service_is_there() {
     drop(held);
     let url = format!("http://{address}/messages");
     let mut child = Command::new(env!("CARGO_BIN_EXE_rockets"))
-        .args(["launch", &url, "--max-messages=10", "--json", "--log-level=info"])
+        .args(["launch", &url, "--max-messages=10", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It says so when it was refused for the first time.
+    // It says so, and goes on trying.
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut said = String::new();
-    while !said.contains("cannot connect") {
+    while !said.contains("; trying again") {
         assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
     }
+    assert!(said.contains(&url) && said.contains("refused"), "{said}");
     let stub = Stub::accepting_at(address);
     log.read_to_string(&mut said).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -233,11 +234,12 @@ fn one_message_refused_for_good_does_not_stop_the_others() {
     assert_all_arrived(&stub, 199);
 }
 
-#[test]
-fn an_interrupt_ends_the_run_with_a_report_and_exit_1() {
+/// Runs until some messages arrived, and interrupts it then.
+fn interrupted(arguments: &[&str]) -> std::process::Output {
     let stub = Stub::accepting();
     let child = Command::new(env!("CARGO_BIN_EXE_rockets"))
-        .args(["launch", &stub.url(), "--message-delay=20ms", "--json"])
+        .args(["launch", &stub.url(), "--message-delay=20ms"])
+        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -248,11 +250,40 @@ fn an_interrupt_ends_the_run_with_a_report_and_exit_1() {
     }
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn an_interrupt_ends_the_run_with_a_report_and_exit_1() {
+    let output = interrupted(&["--json"]);
     assert_eq!(output.status.code(), Some(1));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["outcome"], "interrupted");
     let left = report["not_acknowledged"].as_u64().unwrap();
     assert_eq!(report["acknowledged"].as_u64().unwrap() + left, 100_000);
     assert!(String::from_utf8(output.stderr).unwrap().contains("interrupted"));
+}
+
+#[test]
+fn what_an_interrupt_kept_from_being_sent_is_not_called_lost() {
+    let output = interrupted(&[]);
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert!(report.contains("\nnot sent "), "{report}");
+    let said = report + &String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("lost"), "{said}");
+}
+
+#[test]
+fn a_report_that_nobody_reads_is_no_error_of_its_own() {
+    let stub = Stub::accepting();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rockets"))
+        .args(["launch", &stub.url(), "--max-messages=10"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }

@@ -32,6 +32,10 @@ use crate::tally::{Ending, RunTally};
 /// How often the progress is shown and a stall is looked for.
 const TICK: Duration = Duration::from_millis(100);
 
+/// After so long without an acknowledgement the user is told why; the run goes
+/// on.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// A finished run.
 pub struct Delivered {
     pub ending: Ending,
@@ -95,6 +99,7 @@ async fn watch(
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(interrupted);
+    let mut told = false;
     loop {
         tokio::select! {
             joined = slots.join_next() => match joined {
@@ -106,6 +111,11 @@ async fn watch(
             _ = tick.tick() => {
                 let outbox = shared.outbox.borrow();
                 progress.update(outbox.acknowledged(), outbox.waiting());
+                let stalled = outbox.has_stalled(SILENCE);
+                if stalled && !told && let Some(failure) = outbox.last_failure() {
+                    progress.say(&format!("{}: {failure}; trying again", config.target));
+                }
+                told = stalled;
                 if let Some(bound) = config.give_up_after
                     && outbox.has_stalled(bound)
                 {

@@ -41,6 +41,7 @@ mod schedule;
 mod tally;
 mod verify;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use config::Parsed;
@@ -51,11 +52,16 @@ fn main() -> ExitCode {
         Parsed::Done => return ExitCode::SUCCESS,
         Parsed::Usage => return ExitCode::from(2),
     };
-    tracing_subscriber::fmt().with_max_level(config.log_level).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(config.log_level)
+        .with_writer(std::io::stderr)
+        // Would panic when standard error is closed.
+        .log_internal_errors(false)
+        .init();
     match run::run(&config) {
         Ok(report) => report.print(),
         Err(error) => {
-            eprintln!("rockets: {error}");
+            let _ = writeln!(std::io::stderr(), "rockets: {error}");
             ExitCode::FAILURE
         }
     }

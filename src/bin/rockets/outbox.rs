@@ -246,6 +246,11 @@ impl Outbox {
         self.tally.refused > 0 && self.tally.acknowledged == 0
     }
 
+    /// Why the last request that failed did.
+    pub fn last_failure(&self) -> Option<&str> {
+        self.tally.last_failure.as_deref()
+    }
+
     /// Whether something is outstanding, and nothing was acknowledged for so
     /// long.
     pub fn has_stalled(&self, bound: Duration) -> bool {

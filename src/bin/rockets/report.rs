@@ -16,6 +16,9 @@ use crate::pace::Pacing;
 use crate::tally::Ending;
 use crate::verify::VerifyOutcome;
 
+/// Why nothing can be said of the rockets of this run.
+const HELD_BEFORE: &str = "the service held rockets of this seed before the run began";
+
 /// A finished run, as it is reported. Serializes to what `--json` prints.
 #[derive(Debug, Serialize)]
 pub struct RunReport {
@@ -138,12 +141,17 @@ impl RunReport {
             write!(out, "{self}")
         };
         drop(out);
+        // Whoever closed these has heard enough, and the exit code says the rest.
+        let say = |text: &str| drop(writeln!(io::stderr(), "rockets: {text}"));
         if let Some(mistake) = self.mistake() {
-            eprintln!("rockets: {mistake}");
+            say(&mistake);
         }
-        // A reader that has gone away must not turn a bad run into a good one.
-        match (written, self.is_good()) {
-            (Ok(()), true) => ExitCode::SUCCESS,
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                say(&format!("cannot write the report: {error}"));
+                ExitCode::FAILURE
+            }
+            _ if self.is_good() => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         }
     }
@@ -158,13 +166,19 @@ impl RunReport {
             let verify = self.verify.as_ref()?;
             return Some(match &verify.error {
                 Some(error) => format!("not verified: {error}"),
+                None if verify.held_before => HELD_BEFORE.to_owned(),
                 None => format!("{} differences from what was sent", verify.differences),
             });
         }
         let why = match self.ending {
             Ending::Complete => "refused again and again".to_owned(),
             Ending::GaveUp(bound) => format!("no acknowledgement for {}", format_duration(bound)),
-            Ending::Interrupted => "interrupted".to_owned(),
+            Ending::Interrupted => {
+                return Some(format!(
+                    "interrupted: {} of {} messages acknowledged, {} not sent",
+                    self.acknowledged, self.messages, self.never_sent
+                ));
+            }
             Ending::Refused => "nothing was accepted".to_owned(),
         };
         let failure = match &self.last_failure {
@@ -222,6 +236,14 @@ impl RunReport {
         if lost == 0 {
             return Ok(());
         }
+        if self.ending == Ending::Interrupted {
+            return writeln!(
+                f,
+                "not sent      {} messages; sent without an acknowledgement: {}",
+                self.never_sent,
+                lost - self.never_sent
+            );
+        }
         writeln!(
             f,
             "lost          {} messages and {} duplicates not acknowledged: {} refused, {} never sent",
@@ -240,6 +262,15 @@ impl RunReport {
         if let Some(error) = &verify.error {
             return writeln!(f, "verify        not done: {error}");
         }
+        if verify.held_before && !verify.passed {
+            return writeln!(
+                f,
+                "verify        FAILED: {HELD_BEFORE}\n  \
+                 start it with a fresh data directory (--data-dir), or give another --seed; \
+                 {} rockets compared, {} differences",
+                verify.compared, verify.differences
+            );
+        }
         let verdict = if verify.passed { "passed" } else { "FAILED" };
         writeln!(
             f,
@@ -255,13 +286,6 @@ impl RunReport {
         }
         if verify.others > 0 {
             writeln!(f, "  {} listed rockets are of other runs", verify.others)?;
-        }
-        if verify.held_before {
-            writeln!(
-                f,
-                "  hint: the service held rockets of this seed before the run began; \
-                 start it with a fresh data directory, or give another --seed"
-            )?;
         }
         Ok(())
     }
