@@ -37,7 +37,8 @@ impl RowIds {
     /// A number that was not given before.
     #[must_use]
     pub fn give(&self) -> u32 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        before.checked_add(1).expect("a fleet has fewer than 2^32 rockets")
     }
 
     /// Makes sure that `row_id`, given in an earlier run, is not given again.

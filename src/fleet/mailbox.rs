@@ -143,6 +143,7 @@ impl Mailbox {
         mut messages: Vec<Message>,
         reply: oneshot::Sender<Vec<Verdict>>,
     ) -> Result<usize, Undelivered> {
+        assert!(!messages.is_empty(), "nobody would be answered");
         let taken = self.room.try_take_some(messages.len());
         if taken == 0 {
             return Err(Undelivered::Full);
@@ -152,13 +153,12 @@ impl Mailbox {
     }
 
     fn hand_over(&self, submission: Submission) -> Result<(), Undelivered> {
-        self.messages.try_send(submission).map_err(|error| {
-            let undelivered = match &error {
-                flume::TrySendError::Full(submission)
-                | flume::TrySendError::Disconnected(submission) => submission.len(),
-            };
-            self.room.give_back(undelivered);
-            error.into()
+        self.messages.try_send(submission).map_err(|error| match error {
+            flume::TrySendError::Full(_) => unreachable!("there is room for as many messages"),
+            flume::TrySendError::Disconnected(submission) => {
+                self.room.give_back(submission.len());
+                Undelivered::Closed
+            }
         })
     }
 

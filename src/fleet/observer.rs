@@ -7,12 +7,12 @@
 
 use super::outcome::Outcome;
 use super::roster::slot::Slot;
-use crate::telemetry::rocket::Effect;
+use crate::telemetry::rocket::{Effect, Rocket, Vocabulary};
 use crate::telemetry::{Channel, Timestamp};
 
 /// One message that was folded into its rocket, which may be long after it was
 /// taken in: messages that waited for an earlier one are folded with that one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Folded<'a> {
     /// Where its rocket stands in the roster.
     pub slot: Slot,
@@ -22,8 +22,12 @@ pub struct Folded<'a> {
     pub number: u64,
     /// The message's time.
     pub time: Timestamp,
-    /// What changed, or why it was an anomaly.
+    /// What kind of change it was, or why it was an anomaly.
     pub effect: Effect,
+    /// The rocket as it is now.
+    pub rocket: &'a Rocket,
+    /// The texts that it refers to.
+    pub vocabulary: &'a Vocabulary,
 }
 
 /// Whoever wants to know what a worker did. By default nobody wants to.
@@ -34,6 +38,9 @@ pub trait Observer {
     /// A message that was admitted was taken in, after everything that it caused
     /// was folded, and before its sender hears of it.
     fn taken(&mut self, _slot: Slot, _outcome: Outcome) {}
+
+    /// Nothing more will be reported.
+    fn ended(&mut self) {}
 }
 
 /// Nobody: for what was reported in an earlier run.
@@ -49,5 +56,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn taken(&mut self, slot: Slot, outcome: Outcome) {
         self.0.taken(slot, outcome);
         self.1.taken(slot, outcome);
+    }
+
+    fn ended(&mut self) {
+        self.0.ended();
+        self.1.ended();
     }
 }

@@ -17,9 +17,13 @@ pub struct Router {
 
 impl Router {
     /// A router over `partitions`, at least one.
+    ///
+    /// # Panics
+    /// When there is none.
     #[must_use]
     pub fn new(partitions: usize) -> Self {
-        Self { keys: RandomState::new(), partitions: partitions.max(1) }
+        assert!(partitions > 0, "a channel belongs to some partition");
+        Self { keys: RandomState::new(), partitions }
     }
 
     /// The number of partitions.

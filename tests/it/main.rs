@@ -57,6 +57,8 @@ mod not_modified;
 mod nothing_shows_before_it_is_kept;
 /// What is unusual and still a message counts.
 mod odd_input_is_accepted;
+/// Orders are obeyed however many messages come.
+mod orders_are_obeyed_under_load;
 /// One rocket, missions, readiness; every other path and method leads nowhere.
 mod paths_and_methods;
 /// Each outcome of `POST /messages` is told to those who read it.

@@ -27,7 +27,7 @@ impl<T> Chunked<T> {
             self.chunks.push(Vec::with_capacity(CHUNK as usize));
         }
         self.chunks[(at / CHUNK) as usize].push(item);
-        self.len += 1;
+        self.len = self.len.checked_add(1).expect("a fleet has fewer than 2^32 rockets");
         at
     }
 

@@ -179,7 +179,8 @@ impl Roster {
             let Report { number, time, .. } = report;
             let effect = rocket.apply(report, &mut self.vocabulary);
             launched |= effect == Effect::Launched;
-            observer.folded(&Folded { slot, channel, number, time, effect });
+            let vocabulary = &self.vocabulary;
+            observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
         });
         *changed |= place != Place::Known;
         if launched {
@@ -299,16 +300,17 @@ impl Roster {
             .flatten()
     }
 
-    /// A page in launch order, unfiltered, in O(limit).
+    /// A page in launch order, unfiltered, in O(limit): whoever asks for all of a
+    /// large fleet at once keeps messages waiting.
     ///
-    /// `selection` must be [indexed](Selection::is_indexed) and have a limit.
+    /// `selection` must be [indexed](Selection::is_indexed).
     #[must_use]
     pub fn by_launch(&self, selection: &Selection) -> Part {
         let limit = selection.limit.unwrap_or(usize::MAX);
         let order = &self.launch_order;
-        let after = selection.after.as_ref().and_then(|Position { key, id }| match key {
-            SortKey::Time(time) => Some((*time, id)),
-            _ => None,
+        let after = selection.after.as_ref().map(|Position { key, id }| match key {
+            SortKey::Time(time) => (*time, id),
+            _ => unreachable!("a position in launch order is a time: cursors are checked"),
         });
         let key = |slot| launch_key(&self.rockets, slot);
         let mut slots: Box<dyn Iterator<Item = Slot>> = match (selection.sort.descending, after) {
@@ -317,7 +319,8 @@ impl Roster {
             (true, None) => Box::new(order.before(order.end())),
             (true, Some(last)) => Box::new(order.before(order.place(|slot| key(slot) < last))),
         };
-        let rockets = slots.by_ref().take(limit).filter_map(|slot| self.view(slot)).collect();
+        let view = |slot| self.view(slot).expect("only launched rockets are in the launch order");
+        let rockets = slots.by_ref().take(limit).map(view).collect();
         Part { rockets, total: self.launched(), more: slots.next().is_some() }
     }
 }

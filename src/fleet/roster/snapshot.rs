@@ -10,7 +10,7 @@ use super::tracked::Tracked;
 use super::{Roster, Ticket};
 use crate::journal::RocketSnapshot;
 use crate::telemetry::Message;
-use crate::telemetry::reorder::Reorder;
+use crate::telemetry::reorder::{Place, Reorder};
 use crate::telemetry::rocket::{Flight, Rocket};
 
 /// Most rockets stored at once, so that a commit which rides along need not
@@ -64,8 +64,8 @@ impl Roster {
         let mut reorder = Reorder::resume(snapshot.last_message_number + 1);
         self.quotas.buffered.take(snapshot.buffered.len());
         for report in snapshot.buffered {
-            // Stored while it waited, so nothing passes here.
-            reorder.offer(report, drop);
+            let place = reorder.offer(report, |_| unreachable!("it was stored while it waited"));
+            assert_eq!(place, Place::Early, "a message waits once");
         }
         let launched = snapshot.flight.is_some();
         let flight = snapshot.flight.map(|flight| Flight::restore(&flight, &mut self.vocabulary));

@@ -26,7 +26,7 @@ impl AnomalyLog {
     }
 
     /// Logs what was not logged yet.
-    pub fn flush(&mut self) {
+    fn flush(&mut self) {
         let Some((channel, number, anomaly)) = self.last.take() else { return };
         warn!(
             partition = self.partition,
@@ -51,5 +51,9 @@ impl Observer for AnomalyLog {
         if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             self.flush();
         }
+    }
+
+    fn ended(&mut self) {
+        self.flush();
     }
 }

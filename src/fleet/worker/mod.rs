@@ -39,6 +39,7 @@ use self::snapshot::SnapshotWalk;
 use self::spin::Spin;
 use super::health::{Health, Phase};
 use super::mailbox::{Inbox, Submission};
+use super::observer::Observer;
 use super::order::Order;
 use super::outcome::{Outcome, Refusal};
 use super::query::Query;
@@ -174,8 +175,11 @@ impl Worker {
                 () = yield_now(), if threading.busy_polls() && partition.spins() => {}
                 _ = &mut stop => break Exit::Stopped,
             }
-            // Whichever it was, everything else gets its turn too.
+            // Whichever it was, everything else gets its turn too: messages that
+            // never end must keep nobody from an answer, and no checkpoint from
+            // being made.
             partition.answer_waiting(&inbox);
+            partition.obey_waiting(&inbox);
             partition.step_scan();
             partition.step_snapshot();
             inbox.consume_budget().await;
@@ -215,7 +219,7 @@ impl Partition {
 
     /// Whether to ask for the end of the commit again, and not to sleep.
     fn spins(&self) -> bool {
-        self.spin.goes_on(self.messages_in_flight, Instant::now())
+        self.spin.goes_on(self.messages_in_flight, Instant::now)
     }
 
     /// Takes `first` and what else is in the inbox as one batch.
@@ -328,8 +332,16 @@ impl Partition {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Snapshot { reply } => {
+                assert!(self.snapshot.is_none(), "checkpoints are made one after the other");
                 self.snapshot = Some(SnapshotWalk::new(self.in_flight.len(), reply));
             }
+        }
+    }
+
+    /// Takes the orders that wait.
+    fn obey_waiting(&mut self, inbox: &Inbox) {
+        for order in inbox.waiting_orders() {
+            self.obey(order);
         }
     }
 
@@ -348,6 +360,9 @@ impl Partition {
 
     /// Stores the next slice of a checkpoint, if it is its turn.
     fn step_snapshot(&mut self) {
+        if let Some(result) = self.snapshot.as_mut().and_then(SnapshotWalk::take_stored) {
+            self.slice_stored(result);
+        }
         let Some(walk) = self.snapshot.take_if(|walk| walk.can_go_on()) else { return };
         match &self.failed {
             Some(failure) => walk.end(Err(failure.clone())),
@@ -385,6 +400,6 @@ impl Partition {
             let Some(submission) = inbox.waiting_messages().next() else { break };
             self.take(submission, inbox);
         }
-        self.observers.1.flush();
+        self.observers.ended();
     }
 }

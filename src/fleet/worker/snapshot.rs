@@ -1,11 +1,11 @@
 //! A checkpoint in one partition: a walk over all rockets that stores the
 //! changed ones slice by slice, one slice at a time, with messages in between.
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::fleet::roster::Roster;
 use crate::fleet::roster::slot::Slot;
-use crate::journal::{Commit, CommitResult, Journal, PendingCommit};
+use crate::journal::{AppendError, Commit, CommitResult, Journal, PendingCommit};
 
 type Reply = oneshot::Sender<CommitResult>;
 
@@ -39,6 +39,17 @@ impl SnapshotWalk {
     /// The slice that is being stored.
     pub fn storing(&mut self) -> Option<&mut PendingCommit> {
         self.storing.as_mut()
+    }
+
+    /// How the slice that was being stored ended, if it did.
+    pub fn take_stored(&mut self) -> Option<CommitResult> {
+        let result = match self.storing.as_mut()?.try_recv() {
+            Ok(result) => result,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Closed) => Err(AppendError::gone()),
+        };
+        self.storing = None;
+        Some(result)
     }
 
     /// The slice that was being stored is durable.
