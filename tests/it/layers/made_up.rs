@@ -121,7 +121,6 @@ fn a_crate_outside_its_room_is_found() {
         "use flume::Sender;",
         "use ::flume::{self};",
         "use flume as pipe;",
-        "extern crate flume;",
         "fn f() { let (a, b) = flume::bounded(1); }",
         "fn f() { tokio::select! { _ = flume::bounded(1) => {} } }",
         "struct S { a: Option<flume::Sender<u8>> }",
@@ -224,4 +223,29 @@ fn tests_comments_texts_and_visibilities_do_not_count() {
     let mut files = fleet("use super::b::B;", text, "").to_vec();
     files.push(("src/fleet/b/more.rs", "use super::super::a::A; use flume::Sender;"));
     finds(&files, &[]);
+}
+
+#[test]
+fn what_hides_names_from_the_reader_is_found() {
+    for (text, by) in [
+        ("extern crate flume as pipes;", "extern crate"),
+        ("#[path = \"../elsewhere.rs\"] mod c;", "#[path]"),
+        ("include!(\"names.rs\");", "include!"),
+    ] {
+        finds(
+            &fleet("", text, ""),
+            &[&format!("src/fleet/b.rs hides names from this test by {by}")],
+        );
+    }
+    // A module that is declared for all is no test, though a test declares it too.
+    let twice = "#[cfg(test)] mod more; #[cfg(not(test))] mod more;";
+    let mut files = fleet("use super::b::B;", twice, "").to_vec();
+    files.push(("src/fleet/b/more.rs", "use super::super::a::A; use flume::Sender;"));
+    finds(&files, &["src/fleet/b/more.rs names flume"]);
+    let launcher = [
+        ("src/lib.rs", "pub mod config;"),
+        ("src/config.rs", "pub struct Config;"),
+        ("src/bin/rockets/main.rs", "use ::downlink::config::Config;"),
+    ];
+    finds(&launcher, &["the launcher shares"]);
 }

@@ -44,6 +44,8 @@ pub struct Read {
     /// Each file and a module of which it imports everything, so that nobody
     /// can tell where a name comes from.
     pub globs: BTreeSet<(String, String)>,
+    /// Each file and what it does that hides names from this reader.
+    pub hidden: BTreeSet<(String, String)>,
 }
 
 /// The module that a file is.
@@ -66,20 +68,29 @@ pub fn module_of(file: &str) -> Module {
 pub fn read(sources: &[Source]) -> Read {
     let mut names = Names::default();
     let mut mentions = Vec::new();
+    let mut hidden = BTreeSet::new();
     for (file, text) in sources {
         let syntax = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
         let module = module_of(file);
         names.modules.insert(module.clone(), file.clone());
-        let mut reader =
-            Reader { file, module, names: &mut names, mentions: &mut mentions, tests: Vec::new() };
+        let mut reader = Reader {
+            file,
+            module,
+            names: &mut names,
+            mentions: &mut mentions,
+            tests: Vec::new(),
+            real: Vec::new(),
+            hidden: &mut hidden,
+        };
         reader.visit_file(&syntax);
-        // Files that only tests have.
-        for tests in std::mem::take(&mut reader.tests) {
-            names.tests.insert(tests);
-        }
+        let Reader { tests, real, .. } = reader;
+        names.tests.extend(tests);
+        names.real.extend(real);
     }
-    let is_test = |module: &Module| names.tests.iter().any(|tests| module.starts_with(tests));
-    let mut read = Read::default();
+    // Files that only tests have.
+    let only_tests: Vec<_> = names.tests.difference(&names.real).collect();
+    let is_test = |module: &Module| only_tests.iter().any(|tests| module.starts_with(tests));
+    let mut read = Read { hidden, ..Read::default() };
     for (module, file) in &names.modules {
         if !is_test(module) && module_of(file) == *module {
             read.files.insert(file.clone(), module.clone());
@@ -137,7 +148,9 @@ struct Names {
     modules: BTreeMap<Module, String>,
     /// What a module imports: each name and where it comes from.
     imports: BTreeMap<(Module, String), Vec<String>>,
+    /// Modules that are declared for tests, and those that are declared for all.
     tests: BTreeSet<Module>,
+    real: BTreeSet<Module>,
 }
 
 /// More hops than any name takes; an import of itself never ends.
@@ -152,6 +165,9 @@ impl Names {
             || (kind != Kind::Path || path.len() > 1).then(|| Place::Crate(first.clone()));
         match first.as_str() {
             // Of a leading `::`.
+            "" if rest.first().is_some_and(|name| name == LIBRARY) => {
+                self.walk(vec![LIBRARY.to_owned()], &rest[1..], hops)
+            }
             "" => rest.first().cloned().map(Place::Crate),
             "self" => self.walk(from.clone(), rest, hops),
             "super" => self.walk(from[..from.len() - 1].to_vec(), rest, hops),
@@ -202,9 +218,15 @@ struct Reader<'a> {
     names: &'a mut Names,
     mentions: &'a mut Vec<Mention>,
     tests: Vec<Module>,
+    real: Vec<Module>,
+    hidden: &'a mut BTreeSet<(String, String)>,
 }
 
 impl Reader<'_> {
+    fn hides(&mut self, what: &str) {
+        self.hidden.insert((self.file.to_owned(), what.to_owned()));
+    }
+
     fn mention(&mut self, path: Vec<String>, kind: Kind) {
         let (file, module) = (self.file.to_owned(), self.module.clone());
         self.mentions.push(Mention { file, module, path, kind });
@@ -281,7 +303,13 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             Item::Use(item) => &item.attrs,
             _ => &Vec::new(),
         };
+        if attributes.iter().any(|attribute| attribute.path().is_ident("path")) {
+            self.hides("#[path]");
+        }
         if !is_for_tests(attributes) {
+            if let Item::Mod(module) = item {
+                self.real.push(below(&self.module, &module.ident.unraw().to_string()));
+            }
             visit::visit_item(self, item);
         } else if let Item::Mod(tests) = item {
             self.tests.push(below(&self.module, &tests.ident.unraw().to_string()));
@@ -306,8 +334,8 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.import(root, &item.tree, kind);
     }
 
-    fn visit_item_extern_crate(&mut self, item: &'ast syn::ItemExternCrate) {
-        self.mention(vec![String::new(), item.ident.to_string()], Kind::Import);
+    fn visit_item_extern_crate(&mut self, _: &'ast syn::ItemExternCrate) {
+        self.hides("extern crate");
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -321,6 +349,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        if called.path.segments.last().is_some_and(|last| last.ident == "include") {
+            self.hides("include!");
+        }
         visit::visit_macro(self, called);
         self.tokens(TokenBuffer::new2(called.tokens.clone()).begin());
     }
