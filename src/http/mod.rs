@@ -3,7 +3,7 @@
 //! * [`routes`]: the one table of which path leads where.
 //! * [`dispatch`]: from a request to its handler, or to 404 and 405.
 //! * [`context`]: what handlers hold; [`respond`]: how they answer.
-//! * [`server`]: the accept loop: limits, timeouts, the ordered stop.
+//! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`body`]: reads a request's body within bounds of size and time.
 //! * [`messages`]: `POST /messages`; [`bulk`] for many at a time.

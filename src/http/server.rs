@@ -1,4 +1,4 @@
-//! The accept loop: limits, timeouts, and the ordered stop. Owns connections,
+//! The accept loop: limits, time-outs, and the ordered stop. Owns connections,
 //! and not what is answered on them, but for a request that warp cannot take.
 //!
 //! warp's own server has no bound on connections and no time limit on a

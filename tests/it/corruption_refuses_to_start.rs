@@ -1,4 +1,4 @@
-//! Damage to what was kept: found out, named, and never passed over.
+//! Damage to what was kept: found, named, and never passed over.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -95,7 +95,7 @@ fn a_flipped_byte_anywhere_is_found_out_or_does_no_harm() {
             }
         }
     }
-    assert!(refused > 60, "only {refused} of 400 flips were found out");
+    assert!(refused > 60, "only {refused} of 400 flips were found");
 }
 
 const PAGE: usize = 4096;
@@ -247,7 +247,7 @@ fn a_flipped_byte_of_the_log_is_found_out_unless_it_may_be_a_torn_write() {
             }
         }
     }
-    assert!(refused > 100, "only {refused} of 200 flips were found out");
+    assert!(refused > 100, "only {refused} of 200 flips were found");
 }
 
 #[test]

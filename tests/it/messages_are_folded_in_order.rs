@@ -2,7 +2,7 @@
 //! fleet is the ordered fold of what was accepted, each message once.
 //!
 //! The expected state comes from an oracle that shares no code with the
-//! service. The streams hold strange messages too: none before a launch may be
+//! service. The streams hold anomalies too: none before a launch may be
 //! lost, and none after an explosion may leave a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -160,7 +160,7 @@ fn outcomes(arrivals: &[Value]) -> Vec<&'static str> {
 type Answer = Result<Outcome, SubmitError>;
 
 /// Lets every task run until it waits; needs a runtime of one thread.
-async fn settle_down() {
+async fn calm_down() {
     for _ in 0..64 {
         tokio::task::yield_now().await;
     }
@@ -191,13 +191,13 @@ async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(),
             pending.push((at, Box::pin(answer)));
             poll(&mut pending, &mut answers, Some(at)).await;
         }
-        settle_down().await;
+        calm_down().await;
         if let Some(held) = &held {
             // Once all is there, every commit ends.
             for _ in 0..commits + usize::from(all_arrived) {
                 committed.extend(held.settle().into_iter().flatten());
             }
-            settle_down().await;
+            calm_down().await;
         } else {
             let arrived = scenario.arrivals.len() - arrivals.len();
             committed = scenario.arrivals[..arrived].iter().map(key).collect();

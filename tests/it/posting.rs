@@ -97,7 +97,7 @@ fn each_message_has_its_effect() {
 }
 
 #[test]
-fn strange_messages_move_the_clock_too() {
+fn anomalies_move_the_clock_too() {
     let service = Service::start();
     let times =
         ["02:00:00", "01:00:00", "05:00:00", "04:00:00"].map(|t| format!("2022-02-02T{t}Z"));

@@ -35,7 +35,7 @@ impl AnomalyLog {
             ?anomaly,
             count = self.unlogged,
             total = self.total,
-            "strange messages; shown is the latest"
+            "anomalous messages; shown is the latest"
         );
         self.unlogged = 0;
         self.logged_at = Some(Instant::now());
