@@ -124,7 +124,10 @@ pub async fn run_with(
     };
     let fleet = RunningFleet::start(&config, recovered, idle);
     health.set(Phase::Ready);
-    info!(workers = config.workers, durability = ?config.durability, "ready");
+    match health.ready() {
+        Ok(()) => info!(workers = config.workers, durability = ?config.durability, "ready"),
+        Err(reason) => warn!(%reason, "started, for reads only at first"),
+    }
 
     if !told_to_stop {
         shutdown.await;

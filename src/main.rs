@@ -12,6 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Sent where a write goes beyond the limit on the size of files; the number is
+/// that of Linux and of the BSDs.
+const SIGXFSZ: i32 = 25;
+
 fn main() -> ExitCode {
     let config = match Config::parse(std::env::args_os()) {
         Ok(config) => config,
@@ -48,6 +52,9 @@ fn one_line(text: &str) -> String {
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    // A file that may not grow any further is an error of the write, then, as a
+    // full disk is, and not the end of the process.
+    let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let address = config.listen;

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
@@ -62,20 +62,27 @@ impl Checkpointer {
 
     /// Makes checkpoints until told to stop, and a last one then; one at once
     /// if the restart replayed a `backlog`, so that backlogs do not add up from
-    /// restart to restart. Ends early when a checkpoint fails: whatever failed
-    /// stays so.
+    /// restart to restart. One that the journal refuses is tried again. Ends early
+    /// when a checkpoint fails: whatever failed stays so.
     pub async fn run(mut self, backlog: bool, mut stop: watch::Receiver<bool>) {
         let mut stopping = false;
         let mut begun = Instant::now();
         let mut due = backlog;
+        // Whether the last one was refused, and is to be made as soon as it can.
+        let mut refused = false;
         loop {
             if due {
+                refused = false;
                 begun = Instant::now();
                 debug!("a checkpoint begins");
                 match self.checkpoint().await {
                     Ok(progress) => {
                         let took = begun.elapsed();
                         debug!(position = %progress.position, ?took, "the checkpoint is complete");
+                    }
+                    Err(CheckpointError::Journal(AppendError::Refused(reason))) => {
+                        debug!(reason, "no checkpoint for now");
+                        refused = true;
                     }
                     Err(error) => {
                         warn!(%error, "no checkpoint, and none from now on");
@@ -91,7 +98,8 @@ impl Checkpointer {
                 () = sleep(LOOK) => {}
             }
             let records = self.journal.progress().records - self.records_before;
-            due = records >= self.interval.records
+            due = refused
+                || records >= self.interval.records
                 || (records > 0 && (stopping || begun.elapsed() >= self.interval.time));
         }
     }
@@ -108,7 +116,9 @@ impl Checkpointer {
             mailbox.order(Order::Snapshot { reply }).map_err(|_| gone())?;
             Ok::<(), CheckpointError>(done.await.map_err(|_| gone())??)
         };
-        try_join_all(self.mailboxes.iter().enumerate().map(order)).await?;
+        // To the end of all: what one stores must not end unseen by the next.
+        let stored = join_all(self.mailboxes.iter().enumerate().map(order)).await;
+        stored.into_iter().collect::<Result<(), _>>()?;
         self.journal.trim(progress.position).durable().await?;
         self.records_before = progress.records;
         Ok(progress)

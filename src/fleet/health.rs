@@ -13,6 +13,9 @@ pub enum Phase {
     Starting(String),
     /// Everything.
     Ready,
+    /// Reads only for now: nothing can be kept, and that is tried again. Ends by
+    /// [`Health::resume`].
+    Paused(String),
     /// Reads only: what is accepted could not be kept.
     ReadOnly(String),
     /// A partition is gone: what needs it fails, the rest goes on.
@@ -45,6 +48,16 @@ impl Health {
         news && !stays(&before, &phase)
     }
 
+    /// Everything can be kept again. Returns whether the fleet was paused.
+    pub fn resume(&self) -> bool {
+        let ready = Arc::new(Phase::Ready);
+        let before = self.0.rcu(|current| match **current {
+            Phase::Paused(_) => ready.clone(),
+            _ => current.clone(),
+        });
+        matches!(*before, Phase::Paused(_))
+    }
+
     /// The phase at the moment; a copy, which may be out of date when it is read.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -58,9 +71,10 @@ impl Health {
     pub fn ready(&self) -> Result<(), Unavailable> {
         match &**self.0.load() {
             Phase::Ready => Ok(()),
-            Phase::Starting(reason) | Phase::ReadOnly(reason) | Phase::Degraded(reason) => {
-                Err(Unavailable(reason.clone()))
-            }
+            Phase::Starting(reason)
+            | Phase::Paused(reason)
+            | Phase::ReadOnly(reason)
+            | Phase::Degraded(reason) => Err(Unavailable(reason.clone())),
             Phase::Stopping => Err(Unavailable("the service is stopping".to_owned())),
         }
     }
@@ -82,7 +96,9 @@ impl Health {
     /// While the fleet starts, and once messages could not be kept; says why.
     pub fn can_write(&self) -> Result<(), Unavailable> {
         match &**self.0.load() {
-            Phase::Starting(reason) | Phase::ReadOnly(reason) => Err(Unavailable(reason.clone())),
+            Phase::Starting(reason) | Phase::Paused(reason) | Phase::ReadOnly(reason) => {
+                Err(Unavailable(reason.clone()))
+            }
             _ => Ok(()),
         }
     }
@@ -92,8 +108,11 @@ impl Health {
 fn stays(current: &Phase, phase: &Phase) -> bool {
     matches!(
         (current, phase),
-        (Phase::ReadOnly(_), Phase::Starting(_) | Phase::Ready | Phase::Degraded(_))
-            | (Phase::Degraded(_), Phase::Starting(_) | Phase::Ready)
+        (
+            Phase::ReadOnly(_),
+            Phase::Starting(_) | Phase::Ready | Phase::Paused(_) | Phase::Degraded(_)
+        ) | (Phase::Degraded(_), Phase::Starting(_) | Phase::Ready | Phase::Paused(_))
+            | (Phase::Paused(_), Phase::Starting(_) | Phase::Ready)
             | (Phase::Stopping, _)
     )
 }
@@ -113,7 +132,20 @@ mod tests {
         assert!(!health.set(Phase::Ready));
         assert_eq!(health.ready(), Err(Unavailable("disk full".into())));
         assert!(health.can_read().is_ok() && health.can_write().is_err());
+        assert!(!health.set(Phase::Paused("locked".into())) && !health.resume());
         health.set(Phase::Stopping);
         assert!(health.ready().is_err());
+    }
+
+    #[test]
+    fn a_pause_ends_when_it_is_told_and_not_before() {
+        let health = Health::new(Phase::Starting("recovering".into()));
+        assert!(!health.resume());
+        assert!(health.set(Phase::Paused("no room".into())));
+        health.set(Phase::Ready);
+        assert_eq!(health.ready(), Err(Unavailable("no room".into())));
+        assert!(health.can_read().is_ok() && health.can_write().is_err());
+        assert!(health.resume());
+        assert_eq!(health.ready(), Ok(()));
     }
 }

@@ -43,6 +43,9 @@ pub enum Refusal {
     /// Also said of what was accepted for the moment, but not kept.
     #[error("messages are not accepted any more: {0}")]
     NotKept(String),
+    /// It could not be kept, and may be when it comes again.
+    #[error("messages are not accepted for now: {0}")]
+    NotNow(String),
 }
 
 /// What a worker made of a message that reached it.

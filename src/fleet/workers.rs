@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tracing::error;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
 
 use super::handle::Fleet;
 use super::health::{Health, Phase};
@@ -16,7 +17,7 @@ use super::routing::Router;
 use super::threading::Threading;
 use super::version::{self, Changes};
 use super::worker::{Exit, Shared, Worker};
-use crate::journal::Journal;
+use crate::journal::{AppendError, CommitResult, Journal};
 
 /// Workers that are not there yet. Whoever asks them anything hears from
 /// [`Health`] that the fleet starts.
@@ -91,6 +92,18 @@ impl IdleWorkers {
     pub fn start(self, rosters: Vec<Roster>, journal: Arc<dyn Journal>) -> Workers {
         let Self { health, threading, mailboxes, seats, .. } = self;
         assert_eq!(rosters.len(), seats.len(), "there is one roster for each worker");
+        if let Some(mut standing) = journal.standing() {
+            let mut paused = None;
+            // Before anybody can be told that the fleet is ready.
+            tell(&standing.borrow_and_update().clone(), &health, &mut paused);
+            let health = health.clone();
+            tokio::spawn(async move {
+                // Ends with the journal.
+                while standing.changed().await.is_ok() {
+                    tell(&standing.borrow_and_update().clone(), &health, &mut paused);
+                }
+            });
+        }
         let shared = Shared { journal, health: health.clone(), threading };
         let mut stops = Vec::new();
         let mut workers = JoinSet::new();
@@ -136,6 +149,32 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         self.supervisor.abort();
+    }
+}
+
+/// Makes it known whether anything can be kept: first to whom it decides, and
+/// then where it only talks.
+fn tell(standing: &CommitResult, health: &Health, paused: &mut Option<Instant>) {
+    match standing {
+        Ok(()) => {
+            health.resume();
+            if let Some(since) = paused.take() {
+                let after_ms = since.elapsed().as_millis();
+                info!(%after_ms, "messages are accepted again");
+            }
+        }
+        Err(AppendError::Refused(reason)) => {
+            health.set(Phase::Paused(reason.clone()));
+            if paused.is_none() {
+                *paused = Some(Instant::now());
+                warn!(reason, "messages are not accepted for now; this is tried again");
+            }
+        }
+        Err(failure) => {
+            if health.set(Phase::ReadOnly(failure.to_string())) {
+                error!(reason = %failure, "messages are not accepted any more; restart the service");
+            }
+        }
     }
 }
 

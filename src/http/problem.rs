@@ -163,7 +163,9 @@ impl From<SubmitError> for Problem {
             SubmitError::Refused(
                 Refusal::RocketBufferFull { .. } | Refusal::FleetBufferFull { .. },
             ) => StatusCode::TOO_MANY_REQUESTS,
-            SubmitError::Refused(Refusal::FleetFull { .. } | Refusal::NotKept(_))
+            SubmitError::Refused(
+                Refusal::FleetFull { .. } | Refusal::NotKept(_) | Refusal::NotNow(_),
+            )
             | SubmitError::Unavailable(_)
             | SubmitError::Busy
             | SubmitError::TimedOut

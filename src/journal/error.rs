@@ -9,16 +9,23 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// The journal could not make something durable, and will take nothing more.
+/// The journal could not make something durable.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the journal failed: {0}")]
-pub struct AppendError(pub String);
+pub enum AppendError {
+    /// What is there is not known any more, and nothing more will be taken.
+    #[error("the journal failed: {0}")]
+    Failed(String),
+    /// Nothing was written, and what comes later may be: somebody else has the
+    /// lock, or there is no room.
+    #[error("nothing can be written for now: {0}")]
+    Refused(String),
+}
 
 impl AppendError {
     /// The journal ended without saying what became of it.
     #[must_use]
     pub fn gone() -> Self {
-        Self("it has ended".to_owned())
+        Self::Failed("it has ended".to_owned())
     }
 }
 

@@ -32,7 +32,7 @@ pub mod sqlite;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub use self::ended::Ended;
 pub use self::error::{AppendError, OpenError};
@@ -92,7 +92,16 @@ pub trait Journal: Send + Sync + 'static {
     /// Forgets the records up to `position`, which this journal gave. Every
     /// rocket that they are about must have been stored after they were applied.
     fn trim(&self, position: Position) -> Commit;
+
+    /// Where to hear whether anything can be kept; `None` of a journal that
+    /// always can.
+    fn standing(&self) -> Option<Standing> {
+        None
+    }
 }
+
+/// How the last try to keep something ended. Closed when the journal ends.
+pub type Standing = watch::Receiver<CommitResult>;
 
 /// How far a journal got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

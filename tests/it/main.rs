@@ -31,8 +31,12 @@ mod a_crash_at_any_point_changes_nothing;
 mod a_failing_disk_is_told;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
-/// `kill -9` under load, again and again, loses nothing acknowledged (`just crash`).
+/// A start that was cut short, or has no room, keeps no later one from its work.
+mod a_start_can_be_repeated;
+/// `kill -9` at any moment, again and again, loses nothing acknowledged (`just crash`).
 mod acked_messages_survive_kill;
+/// A data directory may have any name.
+mod any_directory_will_do;
 /// What is no message is refused with the right status and a text, and changes nothing.
 mod bad_input_is_refused;
 /// Flags, variables, `--help` and exit codes are those of the contract.
@@ -63,6 +67,8 @@ mod orders_are_obeyed_under_load;
 mod paths_and_methods;
 /// Each outcome of `POST /messages` is told to those who read it.
 mod posting;
+/// What cannot be written for now is refused for now: locks and full disks pass.
+mod refusals_pass;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
 mod shutdown;
 

@@ -25,6 +25,7 @@ use hashbrown::HashTable;
 use self::chunked::Chunked;
 use self::launch_order::{LaunchOrder, Place as LaunchPlace};
 use self::slot::Slot;
+pub use self::snapshot::Slice;
 use self::tracked::{Tracked, launch_key};
 use super::limits::Quotas;
 use super::observer::{Folded, Observer};
@@ -115,8 +116,10 @@ impl Roster {
                 let place = reorder.place(number);
                 match self.admitted.get(&slot) {
                     Some(admitted) if place != Place::Known => {
-                        let place = if number > admitted.next { Place::Early } else { Place::Next };
-                        (place, admitted.next)
+                        // Behind what is applied after a withdrawal.
+                        let next = admitted.next.max(reorder.next());
+                        let place = if number > next { Place::Early } else { Place::Next };
+                        (place, next)
                     }
                     _ => (place, reorder.next()),
                 }
@@ -141,6 +144,7 @@ impl Roster {
             self.admitted.entry(slot).or_insert(Admitted { messages: 0, next, early: 0 });
         admitted.messages += 1;
         admitted.early += usize::from(early);
+        admitted.next = next;
         // A repeat of what is still in flight is below `next`, and leaves it.
         admitted.next += u64::from(number == admitted.next);
         Admission::Accepted(Ticket { slot, early })
@@ -208,6 +212,19 @@ impl Roster {
         };
         observer.taken(slot, outcome);
         outcome
+    }
+
+    /// Takes back the admission of the message with this number: it could not be
+    /// kept, and nothing becomes of it. Those behind it go on.
+    pub fn withdraw(&mut self, ticket: Ticket, number: u64) {
+        self.count_out(ticket);
+        if ticket.early {
+            self.quotas.buffered.give_back(1);
+        } else if let Some(admitted) = self.admitted.get_mut(&ticket.slot) {
+            // It is awaited again, unless a repeat of it is in flight too. What
+            // was admitted as its successor is early by now: `apply` finds that.
+            admitted.next = admitted.next.min(number);
+        }
     }
 
     /// Counts a message out of what is in flight.

@@ -24,24 +24,44 @@ const SLICE_MESSAGES: usize = 4096;
 /// Most rockets looked at before messages get their turn again.
 const MAX_VISITED: Slot = 8192;
 
+/// What is stored at once.
+pub struct Slice {
+    /// As they are to be stored.
+    pub rockets: Vec<RocketSnapshot>,
+    /// Where they are.
+    pub slots: Vec<Slot>,
+    /// Where the next slice begins.
+    pub next: Slot,
+}
+
 impl Roster {
-    /// The rockets that changed, from slot `from` on: a slice of them, and the
-    /// slot to go on with. They count as unchanged from now on.
-    pub fn take_changed(&mut self, from: Slot) -> (Vec<RocketSnapshot>, Slot) {
+    /// The rockets that changed, from slot `from` on: a slice of them. They count
+    /// as unchanged from now on.
+    pub fn take_changed(&mut self, from: Slot) -> Slice {
         let end = self.slots().min(from.saturating_add(MAX_VISITED));
-        let mut slice = Vec::new();
+        let mut slice = Slice { rockets: Vec::new(), slots: Vec::new(), next: end };
         let mut messages = 0;
         for slot in from..end {
-            if slice.len() == SLICE || messages >= SLICE_MESSAGES {
-                return (slice, slot);
+            if slice.slots.len() == SLICE || messages >= SLICE_MESSAGES {
+                slice.next = slot;
+                break;
             }
             let tracked = self.rockets.get_mut(slot);
             if std::mem::take(&mut tracked.changed) {
                 messages += tracked.reorder.buffered();
-                slice.push(self.snapshot(slot));
+                slice.rockets.push(self.snapshot(slot));
+                slice.slots.push(slot);
             }
         }
-        (slice, end)
+        slice
+    }
+
+    /// Has the rockets at `slots`, of a slice that was not stored, count as
+    /// changed again.
+    pub fn put_back(&mut self, slots: &[Slot]) {
+        for &slot in slots {
+            self.rockets.get_mut(slot).changed = true;
+        }
     }
 
     fn snapshot(&self, slot: Slot) -> RocketSnapshot {

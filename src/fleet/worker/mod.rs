@@ -289,6 +289,7 @@ impl Partition {
         self.spin = Spin::from(Instant::now());
         match result {
             Ok(()) => self.apply(batch),
+            Err(AppendError::Refused(reason)) => self.withdraw(batch, &reason),
             Err(failure) => {
                 let refusal = Refusal::NotKept(failure.to_string());
                 self.fail(failure);
@@ -303,6 +304,14 @@ impl Partition {
     fn apply(&mut self, batch: Batch) {
         let Self { roster, observers, .. } = self;
         batch.decide_all(|ticket, message| Ok(roster.apply(ticket, message.report, observers)));
+    }
+
+    /// Nothing of this batch was kept; later ones may be.
+    fn withdraw(&mut self, batch: Batch, reason: &str) {
+        batch.decide_all(|ticket, message| {
+            self.roster.withdraw(ticket, message.report.number);
+            Err(Refusal::NotNow(reason.to_owned()))
+        });
     }
 
     /// Nothing is kept from now on. Only a restart helps: what the journal holds
@@ -332,8 +341,11 @@ impl Partition {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Snapshot { reply } => {
-                assert!(self.snapshot.is_none(), "checkpoints are made one after the other");
-                self.snapshot = Some(SnapshotWalk::new(self.in_flight.len(), reply));
+                let walk = SnapshotWalk::new(self.in_flight.len(), reply);
+                // Nobody waits for an older one, and what it stores may fail.
+                if let Some(mut older) = self.snapshot.replace(walk) {
+                    older.give_up_slice(&mut self.roster);
+                }
             }
         }
     }
@@ -379,7 +391,10 @@ impl Partition {
                 self.snapshot = Some(walk);
             }
             Err(failure) => {
-                self.fail(failure.clone());
+                walk.give_up_slice(&mut self.roster);
+                if !matches!(failure, AppendError::Refused(_)) {
+                    self.fail(failure.clone());
+                }
                 walk.end(Err(failure));
             }
         }

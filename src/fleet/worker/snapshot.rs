@@ -3,8 +3,8 @@
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use crate::fleet::roster::Roster;
 use crate::fleet::roster::slot::Slot;
+use crate::fleet::roster::{Roster, Slice};
 use crate::journal::{AppendError, Commit, CommitResult, Journal, PendingCommit};
 
 type Reply = oneshot::Sender<CommitResult>;
@@ -16,13 +16,15 @@ pub(super) struct SnapshotWalk {
     behind: usize,
     next: Slot,
     storing: Option<PendingCommit>,
+    /// The rockets of that slice.
+    slots: Vec<Slot>,
     reply: Reply,
 }
 
 impl SnapshotWalk {
     /// A walk that begins once the `in_flight` batches are applied.
     pub fn new(in_flight: usize, reply: Reply) -> Self {
-        Self { behind: in_flight, next: 0, storing: None, reply }
+        Self { behind: in_flight, next: 0, storing: None, slots: Vec::new(), reply }
     }
 
     /// The oldest batch in flight is applied.
@@ -55,6 +57,13 @@ impl SnapshotWalk {
     /// The slice that was being stored is durable.
     pub fn slice_stored(&mut self) {
         self.storing = None;
+        self.slots.clear();
+    }
+
+    /// The slice that was being stored may not be: the next walk stores it again.
+    pub fn give_up_slice(&mut self, roster: &mut Roster) {
+        roster.put_back(&self.slots);
+        self.slots.clear();
     }
 
     /// Stores the next slice. Returns the walk unless it is done.
@@ -64,12 +73,13 @@ impl SnapshotWalk {
             self.end(Ok(()));
             return None;
         }
-        let (slice, next) = roster.take_changed(self.next);
+        let Slice { rockets, slots, next } = roster.take_changed(self.next);
         self.next = next;
-        if !slice.is_empty()
-            && let Commit::Pending(result) = journal.store(slice)
+        if !rockets.is_empty()
+            && let Commit::Pending(result) = journal.store(rockets)
         {
             self.storing = Some(result);
+            self.slots = slots;
         }
         Some(self)
     }

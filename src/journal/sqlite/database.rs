@@ -1,13 +1,17 @@
 //! The database: opening it, and writing one transaction. The format stands in
 //! the module above; the table of rockets is `rocket_row`'s.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, params};
 use thiserror::Error;
+use tracing::warn;
 
 use super::rocket_row;
 use super::settings::Synchronous;
+use super::wal::{self, ProbeError, Wal};
 use crate::journal::{OpenError, RocketSnapshot, record};
 
 /// `user_version` of the format.
@@ -26,16 +30,9 @@ const SCHEMA: [&str; 3] = [
     ",
 ];
 
-/// Pages in the WAL from which a WAL checkpoint copies them into the database,
-/// which a commit has to wait for: some 4 MB.
-const WAL_PAGES: i64 = 1000;
-
-/// The same while rockets are stored, which fills the WAL much faster: commits
-/// wait more often then, but each for less.
-const WAL_PAGES_STORING: i64 = 200;
-
-/// Bytes written once to make the WAL as long as it gets.
-const WAL_BYTES: i64 = WAL_PAGES * 4096;
+/// How long a commit waits for somebody else's lock before it is refused: a look
+/// with another tool goes unnoticed, and senders hear of more than that in time.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Everything that becomes durable together.
 #[derive(Debug, Default)]
@@ -51,17 +48,31 @@ pub struct Transaction {
 }
 
 /// Why a transaction was not written, or is not known to be.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct StorageError(pub String);
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum StorageError {
+    /// It was not written, and the next one may be.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody knows what is written, and nothing may be after that.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// Writes transactions. A seam, so that tests can inject faults.
 pub trait Storage: Send + 'static {
     /// Writes one transaction; durable when this returns.
     ///
     /// # Errors
-    /// When it may not be durable. Nothing may be written after that.
+    /// When it may not be durable.
     fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError>;
+
+    /// Finds out whether it would take a transaction, without leaving a trace.
+    ///
+    /// # Errors
+    /// When it would not.
+    fn probe(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 /// The open database.
@@ -71,6 +82,7 @@ pub struct Database {
     pub(super) connection: Connection,
     /// From which on a WAL checkpoint is set to be made.
     wal_pages: i64,
+    wal: Wal,
 }
 
 /// The rows of the journal.
@@ -89,18 +101,13 @@ impl Database {
     /// When it cannot be opened, is no database, or has an unknown version.
     pub fn open(file: &Path, synchronous: Synchronous) -> Result<Self, OpenError> {
         let failed = |error| cannot_open(file, error);
-        let mut connection = Connection::open(file).map_err(failed)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+        let mut connection = connect(file).map_err(failed)?;
         let synchronous = match synchronous {
             Synchronous::Full => "FULL",
             Synchronous::Normal => "NORMAL",
         };
         connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
-        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(failed)?;
-        // Begins a new WAL, so that nothing of a torn transaction stays in it:
-        // `wal_check` relies on that. Somebody who reads the database at the
-        // same time may keep it from happening, which is no failure.
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
+        wal::configure(&connection).map_err(failed)?;
         create_tables(&mut connection).map_err(failed)?;
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -108,7 +115,24 @@ impl Database {
         if found != VERSION {
             return Err(OpenError::Version { file: file.to_owned(), found, known: VERSION });
         }
-        Ok(Self { file: file.to_owned(), connection, wal_pages: WAL_PAGES })
+        // Nobody's lock holds up a start: what is refused now is done later.
+        connection.busy_timeout(Duration::ZERO).map_err(failed)?;
+        tidy_up(&connection).or_else(unless_refused).map_err(failed)?;
+        Ok(Self { file: file.to_owned(), connection, wal_pages: wal::PAGES, wal: Wal::of(file) })
+    }
+
+    /// Makes ready for transactions, as [`Storage::probe`] does; `Err` within if
+    /// there can be none for now.
+    ///
+    /// # Errors
+    /// When nothing may be written at all.
+    pub fn prepare(&mut self) -> Result<Result<(), StorageError>, OpenError> {
+        let prepared = self.probe();
+        if let Err(error @ StorageError::Failed(_)) = prepared {
+            return Err(OpenError::Open { file: self.file.clone(), error: error.into() });
+        }
+        self.connection.busy_timeout(LOCK_WAIT).map_err(|error| cannot_open(&self.file, error))?;
+        Ok(prepared)
     }
 
     /// The rows of the journal.
@@ -137,19 +161,8 @@ impl Database {
         })
     }
 
-    /// Makes the WAL as long as it will get. A sync that also has to make a file
-    /// longer was measured to take three times as long, and the WAL is new at
-    /// every start.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn reserve_wal(&self) -> Result<(), OpenError> {
-        let reserve = format!(
-            "CREATE TABLE reserve (bytes BLOB);
-             INSERT INTO reserve VALUES (zeroblob({WAL_BYTES}));
-             DROP TABLE reserve;"
-        );
-        self.connection.execute_batch(&reserve).map_err(|error| cannot_open(&self.file, error))
+    fn unknown(&self, error: &impl Display) -> StorageError {
+        StorageError::Failed(format!("{}: {error}", self.file.display()))
     }
 
     pub(super) fn corrupt(&self, place: &str, problem: &impl ToString) -> OpenError {
@@ -170,9 +183,8 @@ impl Database {
 
     fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
         let Transaction { seq, records, rockets, trim } = transaction;
-        self.set_wal_pages(if rockets.is_empty() { WAL_PAGES } else { WAL_PAGES_STORING })?;
+        self.set_wal_pages(if rockets.is_empty() { wal::PAGES } else { wal::PAGES_STORING })?;
         // Not by `Connection::transaction`, which prepares both anew each time.
-        // Without its roll-back: after a failure nothing more is written.
         let tx = &self.connection;
         tx.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         if !records.is_empty() {
@@ -192,19 +204,100 @@ impl Database {
         }
         tx.prepare_cached("COMMIT")?.execute([]).map(drop)
     }
+
+    /// What a failure means, and its text.
+    fn failure(&self, error: &rusqlite::Error) -> StorageError {
+        let hint = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => ": another program holds the lock for writing",
+            Some(ErrorCode::DiskFull) => ": there is no room",
+            Some(_) if is_refusal(error) => {
+                ": a write was refused; is there room, and a limit on the size of files?"
+            }
+            _ => "",
+        };
+        let text = format!("{}: {error}{hint}", self.file.display());
+        if is_refusal(error) { StorageError::Refused(text) } else { StorageError::Failed(text) }
+    }
 }
 
 impl Storage for Box<dyn Storage> {
     fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
         (**self).commit(transaction)
     }
+
+    fn probe(&mut self) -> Result<(), StorageError> {
+        (**self).probe()
+    }
 }
 
 impl Storage for Database {
     fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
-        self.write(transaction)
-            .map_err(|error| StorageError(format!("{}: {error}", self.file.display())))
+        if let Err(error) = self.write(transaction) {
+            // Whatever it was, no lock stays behind.
+            wal::roll_back(&self.connection).map_err(|error| self.unknown(&error))?;
+            return Err(self.failure(&error));
+        }
+        self.wal.look();
+        Ok(())
     }
+
+    fn probe(&mut self) -> Result<(), StorageError> {
+        match self.wal.probe(&self.connection) {
+            Ok(()) => Ok(()),
+            Err(ProbeError::Sqlite(error)) => Err(self.failure(&error)),
+            Err(ProbeError::Sync(error)) => Err(self.unknown(&error)),
+        }
+    }
+}
+
+/// Whether an error means that nothing was written. What a write could not put
+/// into the WAL is not committed, and the next transaction goes over it. A sync
+/// that failed is another matter: nobody knows what the device has.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    let writes = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull))
+        || error.sqlite_extended_error_code().is_some_and(|code| writes.contains(&code))
+}
+
+/// A refusal is no failure of what can be done later.
+fn unless_refused(error: rusqlite::Error) -> rusqlite::Result<()> {
+    if is_refusal(&error) { Ok(()) } else { Err(error) }
+}
+
+/// Opens the database file and its WAL.
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let open = |locking| {
+        // SQLite was built to take a name with `file:` in front for a URI,
+        // whatever the flags say; an absolute path begins with a slash.
+        let absolute =
+            std::path::absolute(file).map_err(|_| rusqlite::Error::InvalidPath(file.to_owned()))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(absolute, flags)?;
+        connection.pragma_update(None, "locking_mode", locking)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok::<_, rusqlite::Error>(connection)
+    };
+    match open("NORMAL") {
+        // No room for the WAL's index, of 32 KiB, in a file: it can be in memory
+        // while nobody else opens the database.
+        Err(error) if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
+            warn!(file = %file.display(), "there is no room; no other program can read the database");
+            open("EXCLUSIVE")
+        }
+        connection => connection,
+    }
+}
+
+/// Begins a new WAL, so that nothing of a torn transaction stays in it, and
+/// removes what a start of an earlier release left behind when it was cut short.
+fn tidy_up(connection: &Connection) -> rusqlite::Result<()> {
+    // Somebody who reads the database at the same time may keep it from
+    // happening, which is no failure.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.execute_batch("DROP TABLE IF EXISTS reserve")
 }
 
 fn cannot_open(file: &Path, error: rusqlite::Error) -> OpenError {
@@ -229,4 +322,43 @@ fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
 /// The number of a row of the journal, as SQLite has it.
 fn row_number(seq: u64) -> i64 {
     i64::try_from(seq).expect("commits are counted, and no process makes 2^63 of them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transaction(seq: u64) -> Transaction {
+        Transaction { seq, records: vec![0], ..Transaction::default() }
+    }
+
+    #[test]
+    fn a_failed_transaction_leaves_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.db");
+        let mut database = Database::open(&file, Synchronous::Full).unwrap();
+        assert_eq!(database.prepare().unwrap(), Ok(()));
+        database.commit(&transaction(1)).unwrap();
+        let twice = database.commit(&transaction(1));
+        assert!(matches!(twice, Err(StorageError::Failed(_))), "{twice:?}");
+        let other = Connection::open(&file).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let locked = database.probe();
+        assert!(matches!(locked, Err(StorageError::Refused(_))), "{locked:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(database.probe(), Ok(()));
+        assert_eq!(database.journal_range().unwrap(), JournalRange { first: 1, next: 2 });
+    }
+
+    #[test]
+    fn the_log_is_made_long_and_the_database_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.db");
+        let mut database = Database::open(&file, Synchronous::Full).unwrap();
+        assert_eq!(database.prepare().unwrap(), Ok(()));
+        let bytes = |path: &Path| std::fs::metadata(path).unwrap().len();
+        assert!(bytes(&wal::path(&file)) >= 1000 * 4096);
+        drop(database);
+        assert!(bytes(&file) < 100_000);
+    }
 }

@@ -4,10 +4,7 @@
 //! it as it is, writes it, syncs once, and answers all of it. What rides along
 //! is bounded by whoever hands it over: a partition waits for what it has in
 //! flight. How long it waits for more before it begins is not decided here but
-//! in `commit_delay`.
-//!
-//! A failure is final: what the file holds after it is not known, so nothing
-//! more is written, and everything from then on is told the same.
+//! in `commit_delay`, and whether it may begin at all in `standing`.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +15,11 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::commit_delay::{CommitDelay, LastCommit};
-use super::database::{JournalRange, Storage, Transaction};
+use super::database::{JournalRange, Storage, StorageError, Transaction};
 use super::lock::DirectoryLock;
+use super::standing::Standing;
 use crate::journal::{
-    AppendError, Commit, CommitResult, Journal, LogId, OpenError, Position, Progress, Record,
+    self, Commit, CommitResult, Journal, LogId, OpenError, Position, Progress, Record,
     RocketSnapshot, RunningJournal, ended, record,
 };
 
@@ -42,6 +40,7 @@ struct Shared {
     /// The last row that is durable.
     last: AtomicU64,
     records: AtomicU64,
+    standing: journal::Standing,
 }
 
 #[derive(Debug, Default)]
@@ -131,6 +130,10 @@ impl Journal for GroupCommit {
         assert!(last <= self.0.last.load(Ordering::Acquire), "{position:?} is not durable yet");
         self.0.add(|pending, reply| pending.trims.push((last, reply)))
     }
+
+    fn standing(&self) -> Option<journal::Standing> {
+        Some(self.0.standing.clone())
+    }
 }
 
 impl Drop for GroupCommit {
@@ -140,26 +143,30 @@ impl Drop for GroupCommit {
     }
 }
 
-/// Starts the thread over `storage`, whose journal holds `range`.
+/// Starts the thread over `storage`, whose journal holds `range` and which was
+/// `prepared` for more.
 pub(super) fn start(
     storage: impl Storage,
     range: JournalRange,
+    prepared: Result<(), StorageError>,
     delay: CommitDelay,
     lock: DirectoryLock,
 ) -> Result<RunningJournal, OpenError> {
+    let (standing, told) = Standing::after(prepared);
     let shared = Arc::new(Shared {
         state: Mutex::default(),
         wake: Condvar::new(),
         log: LogId::new(),
         last: AtomicU64::new(range.next - 1),
         records: AtomicU64::new(0),
+        standing: told,
     });
     let mut commit_loop = CommitLoop {
         storage,
         shared: shared.clone(),
         range,
         trims: VecDeque::new(),
-        failed: None,
+        standing,
         delay,
         last: LastCommit::default(),
     };
@@ -185,7 +192,7 @@ struct CommitLoop<S> {
     range: JournalRange,
     /// Rows up to which the journal is to be forgotten, as they came.
     trims: VecDeque<(u64, Reply)>,
-    failed: Option<AppendError>,
+    standing: Standing,
     delay: CommitDelay,
     last: LastCommit,
 }
@@ -203,7 +210,7 @@ impl<S: Storage> CommitLoop<S> {
             let begun = Instant::now();
             let result = self.commit(&transaction, pending.records);
             self.last = LastCommit { records: pending.records, took: begun.elapsed() };
-            for reply in pending.replies.into_iter().chain(self.trims_done()) {
+            for reply in pending.replies.into_iter().chain(self.trims_done(&result)) {
                 // A partition that is gone has nobody left to acknowledge to.
                 let _ = reply.send(result.clone());
             }
@@ -211,15 +218,28 @@ impl<S: Storage> CommitLoop<S> {
     }
 
     /// Waits for something to commit and takes it; `None` once nothing will
-    /// come any more.
-    fn next(&self) -> Option<PendingTransaction> {
-        let mut state = self.shared.lock();
+    /// come any more. Tries meanwhile whether what is refused can be written.
+    fn next(&mut self) -> Option<PendingTransaction> {
+        let shared = self.shared.clone();
+        let mut state = shared.lock();
         while state.pending.is_empty() && self.trims.is_empty() {
             if state.closed {
                 return None;
             }
             state.awaited = Some(1);
-            state = self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let Some(left) = self.standing.tries_in() else {
+                state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            if left.is_zero() {
+                drop(state);
+                // Whoever waits for the end of this hears of it.
+                let _ = self.standing.settle(self.storage.probe());
+                state = shared.lock();
+            } else {
+                let waited = shared.wake.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
         }
         state = self.wait_for_siblings(state);
         state.awaited = None;
@@ -250,14 +270,8 @@ impl<S: Storage> CommitLoop<S> {
     }
 
     fn commit(&mut self, transaction: &Transaction, records: u64) -> CommitResult {
-        if let Some(failure) = &self.failed {
-            return Err(failure.clone());
-        }
-        if let Err(error) = self.storage.commit(transaction) {
-            let failure = AppendError(error.to_string());
-            self.failed = Some(failure.clone());
-            return Err(failure);
-        }
+        self.standing.may_try()?;
+        self.standing.settle(self.storage.commit(transaction))?;
         if let Some(last) = transaction.trim {
             self.range.first = last + 1;
         }
@@ -270,11 +284,12 @@ impl<S: Storage> CommitLoop<S> {
         Ok(())
     }
 
-    /// The trims that need no further transaction.
-    fn trims_done(&mut self) -> Vec<Reply> {
+    /// The trims that need no further transaction, after one that ended with
+    /// `result`: what it did not trim is for whoever asks for it again.
+    fn trims_done(&mut self, result: &CommitResult) -> Vec<Reply> {
         let mut done = Vec::new();
         while let Some((last, reply)) = self.trims.pop_front() {
-            if self.failed.is_none() && last >= self.range.first {
+            if result.is_ok() && last >= self.range.first {
                 self.trims.push_front((last, reply));
                 break;
             }
@@ -302,6 +317,7 @@ mod tests {
 
     use super::super::database::StorageError;
     use super::*;
+    use crate::journal::AppendError;
     use crate::journal::ended::Died;
     use crate::telemetry::wire;
 
@@ -331,7 +347,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let lock = DirectoryLock::take(directory.path()).unwrap();
         let delay = CommitDelay::up_to(Duration::ZERO);
-        (start(storage, range, delay, lock).unwrap(), directory)
+        (start(storage, range, Ok(()), delay, lock).unwrap(), directory)
     }
 
     fn append(journal: &dyn Journal) -> Commit {

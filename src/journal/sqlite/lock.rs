@@ -44,12 +44,13 @@ impl DirectoryLock {
                 return Err(OpenError::InUse { path: directory.to_owned(), holder });
             }
         }
-        // Only said to help whoever is refused; the lock does not depend on it.
+        // Only said to help whoever is refused; the lock does not depend on it,
+        // and a disk may have no room for it.
         let note = format!("process {}", std::process::id());
-        file.rewind()
+        let _ = file
+            .rewind()
             .and_then(|()| file.set_len(0))
-            .and_then(|()| file.write_all(note.as_bytes()))
-            .map_err(failed)?;
+            .and_then(|()| file.write_all(note.as_bytes()));
         Ok(Self { _file: file })
     }
 }

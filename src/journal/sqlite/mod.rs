@@ -36,6 +36,8 @@
 //! * `rocket_row`: the table of rockets.
 //! * `group_commit`: the thread that commits, for all partitions together.
 //! * [`commit_delay`]: how long it waits for more.
+//! * `standing`: whether anything can be written, and when to try again.
+//! * `wal`: how long the write-ahead log is, and whether there is room for more.
 //! * `wal_check`: finding damage that SQLite passes over.
 //! * `recovery`: reading everything back at a start.
 //! * `lock`: one process for each directory.
@@ -48,6 +50,8 @@ mod group_commit;
 mod lock;
 mod recovery;
 mod rocket_row;
+mod standing;
+mod wal;
 mod wal_check;
 
 use std::ops::ControlFlow;
@@ -136,9 +140,7 @@ impl JournalSource for SqliteJournal {
 /// Refuses a damaged WAL. Where commits were not synced, a power cut may leave
 /// one that looks damaged anywhere; that loss was agreed to, and is only told.
 fn check_wal(database: &Path, synchronous: Synchronous) -> Result<(), OpenError> {
-    let mut file = database.as_os_str().to_owned();
-    file.push("-wal");
-    let file = PathBuf::from(file);
+    let file = wal::path(database);
     let place = match wal_check::damage(&file) {
         Ok(None) => return Ok(()),
         Ok(Some(Damage::Header)) => "its header".to_owned(),
@@ -162,9 +164,9 @@ impl OpenedJournal for Opened {
     }
 
     fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {
-        let Self { database, lock, commit_delay, wrap } = *self;
+        let Self { mut database, lock, commit_delay, wrap } = *self;
         let range = database.journal_range()?;
-        database.reserve_wal()?;
-        group_commit::start(wrap(database), range, commit_delay, lock)
+        let prepared = database.prepare()?;
+        group_commit::start(wrap(database), range, prepared, commit_delay, lock)
     }
 }

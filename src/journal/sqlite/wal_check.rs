@@ -8,6 +8,10 @@
 //! is the last. Whole frames of the same WAL behind the end of the transaction
 //! with the broken frame mean that it was synced once, and is damaged.
 //!
+//! What was written and rolled back, for want of room or to make the WAL longer,
+//! stays in it until it is written over. Its frames are whole, but none of them
+//! ends a transaction.
+//!
 //! What cannot be told apart is damage to the last transaction, and to the last
 //! frame of the one before it.
 //!
@@ -71,7 +75,11 @@ fn find(mut wal: impl Read) -> io::Result<Option<Damage>> {
             None if !whole => broken = Some(number),
             Some(broken) if whole && ended => return Ok(Some(Damage::Frame(broken))),
             Some(_) if whole => ended = word(&frame[4..]) != 0,
-            _ => {}
+            // Where a shorter transaction was written over one that was given up,
+            // what is left of that begins with such a frame. Nothing in it ends a
+            // transaction.
+            Some(_) => ended = false,
+            None => {}
         }
     }
     Ok(None)

@@ -14,8 +14,10 @@ use super::wait_until_free;
 pub enum Fault {
     #[default]
     None,
-    /// It writes nothing and says so.
+    /// It writes nothing, and nobody knows that.
     Fails,
+    /// It has no room, and says so.
+    NoRoom,
     /// It writes, and says that it did not.
     FailsAfterwards,
     /// It takes a while.
@@ -56,9 +58,10 @@ struct FaultyDisk {
 
 impl Storage for FaultyDisk {
     fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
-        let injected = |what: &str| Err(StorageError(format!("injected: {what}")));
+        let injected = |what: &str| Err(StorageError::Failed(format!("injected: {what}")));
         match self.faults.get() {
-            Fault::Fails => return injected("no space"),
+            Fault::Fails => return injected("no contact"),
+            Fault::NoRoom => return Err(no_room()),
             #[expect(clippy::disallowed_methods, reason = "the thread that commits is its own")]
             Fault::Slow(time) => std::thread::sleep(time),
             _ => {}
@@ -69,4 +72,15 @@ impl Storage for FaultyDisk {
             _ => Ok(()),
         }
     }
+
+    fn probe(&mut self) -> Result<(), StorageError> {
+        match self.faults.get() {
+            Fault::NoRoom => Err(no_room()),
+            _ => self.database.probe(),
+        }
+    }
+}
+
+fn no_room() -> StorageError {
+    StorageError::Refused("injected: no room".to_owned())
 }

@@ -51,7 +51,13 @@ impl HeldJournal {
     /// Loses the oldest batch.
     pub fn fail(&self, reason: &str) {
         let held = self.0.lock().unwrap().held.pop_front().expect("a batch waits");
-        held.fate.send(Err(AppendError(reason.to_owned()))).unwrap();
+        held.fate.send(Err(AppendError::Failed(reason.to_owned()))).unwrap();
+    }
+
+    /// Refuses the oldest batch for now.
+    pub fn refuse(&self, reason: &str) {
+        let held = self.0.lock().unwrap().held.pop_front().expect("a batch waits");
+        held.fate.send(Err(AppendError::Refused(reason.to_owned()))).unwrap();
     }
 
     /// Forgets the oldest batch without a word.

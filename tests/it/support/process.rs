@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -13,7 +13,10 @@ use super::{PATIENCE, eventually};
 
 /// The binary, without anything of the environment that would change it.
 pub fn downlink() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_downlink"));
+    run_bare(Command::new(env!("CARGO_BIN_EXE_downlink")))
+}
+
+fn run_bare(mut command: Command) -> Command {
     #[expect(clippy::disallowed_methods, reason = "to keep it from a child")]
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DOWNLINK_") {
@@ -24,11 +27,20 @@ pub fn downlink() -> Command {
     command
 }
 
+/// As [`downlink`], but none of its files may grow beyond so many bytes. That
+/// stands in for a full disk: a real error from a real write.
+pub fn under_file_limit(bytes: u32) -> Command {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--fsize={bytes}:")).arg(env!("CARGO_BIN_EXE_downlink"));
+    run_bare(command)
+}
+
 /// A running service.
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
     log: Option<std::thread::JoinHandle<String>>,
+    logged: Arc<Mutex<String>>,
 }
 
 impl Process {
@@ -41,7 +53,14 @@ impl Process {
 
     /// Runs a service that listens on a port of the system's choice, and waits
     /// until it is ready.
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: Command) -> Self {
+        let mut process = Self::spawn_listening(command);
+        process.wait_until_ready();
+        process
+    }
+
+    /// As [`Process::spawn`], but waits only until it listens.
+    pub fn spawn_listening(mut command: Command) -> Self {
         let mut child = command
             .args(["--log-format", "json"])
             .stdout(Stdio::null())
@@ -50,8 +69,9 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let (found, address) = mpsc::sync_channel(1);
+        let logged = Arc::new(Mutex::new(String::new()));
+        let text = logged.clone();
         let log = std::thread::spawn(move || {
-            let mut text = String::new();
             let mut line = String::new();
             while lines.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
                 let entry: Value = serde_json::from_str(&line).unwrap_or_default();
@@ -59,23 +79,37 @@ impl Process {
                     let address = entry["fields"]["address"].as_str().unwrap_or_default();
                     let _ = found.send(address.parse().unwrap());
                 }
-                text.push_str(&line);
+                text.lock().unwrap().push_str(&line);
                 line.clear();
             }
-            text
+            std::mem::take(&mut *text.lock().unwrap())
         });
         let address = address.recv_timeout(PATIENCE).expect("the service listens");
-        let mut process = Self { child, address, log: Some(log) };
+        Self { child, address, log: Some(log), logged }
+    }
+
+    fn wait_until_ready(&mut self) {
         eventually("the service is ready", || {
-            if let Some(status) = process.child.try_wait().unwrap() {
-                let log = process.log.take().unwrap().join().unwrap();
+            if let Some(status) = self.child.try_wait().unwrap() {
+                let log = self.log.take().unwrap().join().unwrap();
                 panic!("the service ended before it was ready: {status}\n{log}");
             }
-            let stream = TcpStream::connect(address).map(Connection::new);
+            let stream = TcpStream::connect(self.address).map(Connection::new);
             let answer = stream.and_then(|mut it| it.try_request(&Request::get("/readyz")));
             answer.is_ok_and(|answer| answer.status == 200)
         });
-        process
+    }
+
+    /// How often the log has `text` by now.
+    pub fn logged(&self, text: &str) -> usize {
+        self.logged.lock().unwrap().matches(text).count()
+    }
+
+    /// Lets the files of a service that was started [`under_file_limit`] grow.
+    pub fn lift_file_limit(&self) {
+        let id = self.child.id().to_string();
+        let lift = Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &id]).status();
+        assert!(lift.unwrap().success());
     }
 
     /// Sends SIGTERM.
