@@ -73,6 +73,6 @@ coverage *arguments:
 # Everything that has to pass before a merge
 ci: lint deny test
 
-# Kill the release service under load so many times, and check that nothing acknowledged is lost
+# Kill the release service so many times (under load, in a start, in recovery, in a checkpoint, in a stop), and check that nothing acknowledged is lost
 crash rounds="200":
     DOWNLINK_CRASH_ROUNDS={{rounds}} cargo test --release --test it -- --nocapture acked_messages_survive_kill

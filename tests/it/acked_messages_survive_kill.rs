@@ -1,18 +1,24 @@
-//! `kill -9` under load, again and again: whatever was acknowledged is there
+//! `kill -9` at any moment, again and again: whatever was acknowledged is there
 //! after the restart, and once the rest is sent the fleet is that of all
 //! messages.
 //!
-//! Ten rounds by default; `DOWNLINK_CRASH_ROUNDS` sets another number (`just
-//! crash 200`).
+//! The moments are of five kinds, in turn: under load, within the first 300 ms
+//! of a start, during recovery, during a checkpoint, during a clean stop. When
+//! the kill comes is left to chance, so how many of each kind met what they were
+//! meant to meet is read from the log and reported. Ten rounds by default;
+//! `DOWNLINK_CRASH_ROUNDS` sets another number (`just crash 200`).
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::sleep;
 use std::time::Duration;
 
 use crate::support::process::{Process, downlink};
-use crate::support::{self, Connection, Request, eventually, messages, oracle};
+use crate::support::{self, Connection, Request, messages, oracle};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -27,68 +33,195 @@ const LOAD: usize = 3000;
 /// How far messages come out of order.
 const DISORDER: usize = 60;
 
+/// When the kill comes.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    Load,
+    Start,
+    Recovery,
+    Checkpoint,
+    Stop,
+}
+
+const MOMENTS: [Moment; 5] =
+    [Moment::Load, Moment::Start, Moment::Recovery, Moment::Checkpoint, Moment::Stop];
+
+/// What is small, so that checkpoints and trims are under way when the kill comes.
+const OFTEN: [&str; 4] = ["--checkpoint-messages", "500", "--checkpoint-interval", "100ms"];
+
+const ALWAYS: [&str; 4] = ["--checkpoint-messages", "20", "--checkpoint-interval", "10ms"];
+
+const NEVER: [&str; 4] = ["--checkpoint-messages", "100000000", "--checkpoint-interval", "1h"];
+
 #[test]
 fn whatever_was_acknowledged_survives() {
     #[expect(clippy::disallowed_methods, reason = "it is the tests' own, and no flag")]
-    let rounds = match std::env::var("DOWNLINK_CRASH_ROUNDS") {
+    let rounds: usize = match std::env::var("DOWNLINK_CRASH_ROUNDS") {
         Ok(rounds) => rounds.parse().expect("DOWNLINK_CRASH_ROUNDS is a number"),
         Err(_) => 10,
     };
     let seed = rand::random();
     println!("{rounds} rounds with seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
     let directory = tempfile::tempdir().unwrap();
-    let mut fleet = Senders { next_number: [0; ROCKETS], sent: Vec::new() };
-    let (mut acked_in_all, mut unacked) = (0, VecDeque::new());
+    let mut crashes = Crashes {
+        directory: directory.path(),
+        random: StdRng::seed_from_u64(seed),
+        fleet: Senders { next_number: [0; ROCKETS], sent: Vec::new() },
+        unacked: VecDeque::new(),
+        acked: Vec::new(),
+        acked_in_all: 0,
+    };
+    // Rounds of each kind, and how many of them met what they were meant to.
+    let mut met = [(0, 0); MOMENTS.len()];
+    for round in 0..rounds {
+        let kind = round % MOMENTS.len();
+        let hit = crashes.round(round, MOMENTS[kind]);
+        met[kind].0 += 1;
+        met[kind].1 += usize::from(hit);
+        crashes.check(round);
+    }
+    println!("{} acknowledged in all, and nothing lost", crashes.acked_in_all);
+    for (moment, (rounds, hits)) in MOMENTS.iter().zip(met) {
+        println!("{moment:?}: {rounds} rounds, {hits} of them in the midst of it");
+    }
+    assert!(crashes.acked_in_all > rounds, "the service hardly acknowledged anything");
+    crashes.finish();
+}
 
-    for round in 1..=rounds {
-        let workers = random.random_range(1..=8);
-        let service = start(directory.path(), workers);
-        fleet.refill(&mut unacked, &mut random, round);
-        let (acked, rest) = load_until_killed(&service, unacked, &mut random);
-        unacked = rest;
+/// A service that is killed, and what it was sent.
+struct Crashes<'a> {
+    directory: &'a Path,
+    random: StdRng,
+    fleet: Senders,
+    unacked: VecDeque<Value>,
+    /// In the last round that sent anything.
+    acked: Vec<Value>,
+    acked_in_all: usize,
+}
 
-        // As it is in the next round, with any number of workers.
-        drop(service);
-        let service = start(directory.path(), random.random_range(1..=8));
-        for (message, answer) in send_all(service.address, &acked) {
+impl Crashes<'_> {
+    /// Kills the service once; returns whether that was in the midst of what the
+    /// round is about.
+    fn round(&mut self, round: usize, moment: Moment) -> bool {
+        match moment {
+            Moment::Load => {
+                let life = self.micros(1_000..400_000);
+                self.load(round, &OFTEN, |service| {
+                    sleep(life);
+                    service.signal("KILL");
+                });
+                true
+            }
+            Moment::Start => {
+                // A first start too, of which nothing may be left in the way.
+                let new = tempfile::tempdir().unwrap();
+                for directory in [new.path(), self.directory] {
+                    let mut command = command(directory, 2, &OFTEN);
+                    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+                    sleep(self.micros(0..300_000));
+                    child.kill().unwrap();
+                    child.wait().unwrap();
+                }
+                Process::spawn(command(new.path(), 2, &OFTEN)).signal("KILL");
+                true
+            }
+            Moment::Recovery => {
+                self.load(round, &NEVER, |service| {
+                    sleep(Duration::from_millis(300));
+                    service.signal("KILL");
+                });
+                let service = Process::spawn_listening(command(self.directory, 2, &OFTEN));
+                sleep(self.micros(0..20_000));
+                service.signal("KILL");
+                !has(&service.wait().1, "ready")
+            }
+            Moment::Checkpoint => {
+                let (which, later) = (self.random.random_range(1..4), self.micros(0..2_000));
+                let begins = quoted("a checkpoint begins");
+                let log = self.load(round, &ALWAYS, |service| {
+                    while service.logged(&begins) < which {
+                        std::thread::yield_now();
+                    }
+                    sleep(later);
+                    service.signal("KILL");
+                });
+                log.rfind(&begins) > log.rfind(&quoted("the checkpoint is complete"))
+            }
+            Moment::Stop => {
+                let (life, left) = (self.micros(1_000..200_000), self.micros(0..40_000));
+                let log = self.load(round, &NEVER, |service| {
+                    sleep(life);
+                    service.terminate();
+                    sleep(left);
+                    service.signal("KILL");
+                });
+                has(&log, "stopping") && !has(&log, "stopped")
+            }
+        }
+    }
+
+    fn micros(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_micros(self.random.random_range(range))
+    }
+
+    /// Sends until `end` has ended the service; returns its log.
+    fn load(&mut self, round: usize, arguments: &[&str], end: impl FnOnce(&Process)) -> String {
+        let workers = self.random.random_range(1..=8);
+        let service = Process::spawn(command(self.directory, workers, arguments));
+        self.fleet.refill(&mut self.unacked, &mut self.random, round);
+        let unacked = std::mem::take(&mut self.unacked);
+        (self.acked, self.unacked) = load_until_ended(&service, unacked, end);
+        self.acked_in_all += self.acked.len();
+        service.wait().1
+    }
+
+    /// That everything is there which was acknowledged last, with any number of
+    /// workers. Ends with a kill too.
+    fn check(&mut self, round: usize) {
+        let workers = self.random.random_range(1..=8);
+        let service = Process::spawn(command(self.directory, workers, &OFTEN));
+        for (message, answer) in send_all(service.address, &self.acked) {
             assert_eq!(answer, "duplicate", "round {round}: lost {message}");
         }
-        acked_in_all += acked.len();
-        println!(
-            "round {round}: {} acknowledged with {workers} workers, {acked_in_all} in all",
-            acked.len()
-        );
         service.signal("KILL");
         service.wait();
     }
 
-    assert!(acked_in_all > rounds, "the service hardly acknowledged anything");
-    let service = start(directory.path(), 3);
-    let rest: Vec<Value> = unacked.into();
-    for (message, answer) in send_all(service.address, &rest) {
-        assert!(["applied", "buffered", "duplicate"].contains(&&*answer), "{answer}: {message}");
+    /// Sends the rest, and compares the fleet with that of all messages.
+    fn finish(self) {
+        let service = Process::spawn(command(self.directory, 3, &OFTEN));
+        let rest: Vec<Value> = self.unacked.into();
+        for (message, answer) in send_all(service.address, &rest) {
+            assert!(
+                ["applied", "buffered", "duplicate"].contains(&&*answer),
+                "{answer}: {message}"
+            );
+        }
+        let rockets = support::http::send(service.address, &Request::get("/rockets")).json();
+        assert_eq!(rockets, Value::from(oracle::rockets(&self.fleet.sent)));
+        service.terminate();
+        assert!(service.wait().0.success());
     }
-    let rockets = support::http::send(service.address, &Request::get("/rockets")).json();
-    assert_eq!(rockets, Value::from(oracle::rockets(&fleet.sent)));
-    service.terminate();
-    assert!(service.wait().0.success());
 }
 
-fn start(directory: &std::path::Path, workers: usize) -> Process {
+fn command(directory: &Path, workers: usize, arguments: &[&str]) -> std::process::Command {
     let mut command = downlink();
     command.args(["--listen", "127.0.0.1:0", "--durability", "fsync", "--data-dir"]);
     command.arg(directory);
     command.args(["--workers", &workers.to_string()]);
     // One thread and several are different runtimes.
     command.args(["--threads", &(1 + workers % 2).to_string()]);
-    // Small, so that checkpoints and trims are under way when the kill comes.
-    command.args(["--checkpoint-messages", "500", "--checkpoint-interval", "100ms"]);
-    let service = Process::spawn(command);
-    eventually("the service is ready", || {
-        support::http::send(service.address, &Request::get("/readyz")).status == 200
-    });
-    service
+    command.args(["--log", "info,downlink=debug"]).args(arguments);
+    command
+}
+
+/// Whether the log has a line with this message.
+fn has(log: &str, message: &str) -> bool {
+    log.contains(&quoted(message))
+}
+
+fn quoted(message: &str) -> String {
+    format!("\"message\":\"{message}\"")
 }
 
 /// Makes up messages, without end.
@@ -128,18 +261,17 @@ fn any_message(rocket: usize, number: u64, round: usize) -> Value {
     }
 }
 
-/// Sends from the queue over many connections until the service is killed at a
-/// random moment. Returns what was acknowledged, and what was not.
-fn load_until_killed(
+/// Sends from the queue over many connections until `end` has ended the service.
+/// Returns what was acknowledged, and what was not.
+fn load_until_ended(
     service: &Process,
     queue: VecDeque<Value>,
-    random: &mut StdRng,
+    end: impl FnOnce(&Process),
 ) -> (Vec<Value>, VecDeque<Value>) {
     let queue = Mutex::new(queue);
     let acked = Mutex::new(Vec::new());
     let unanswered = Mutex::new(Vec::new());
     let killed = AtomicBool::new(false);
-    let life = Duration::from_micros(random.random_range(1_000..400_000));
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
@@ -161,9 +293,7 @@ fn load_until_killed(
                 }
             });
         }
-        #[expect(clippy::disallowed_methods, reason = "the kill comes at any time")]
-        std::thread::sleep(life);
-        service.signal("KILL");
+        end(service);
         killed.store(true, Ordering::Relaxed);
     });
     let mut rest = VecDeque::from(unanswered.into_inner().unwrap());
