@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::process::{downlink, run};
-use crate::support::{Service, eventually, messages, wait_until_free};
+use crate::support::{Request, Service, eventually, messages, wait_until_free};
 use downlink::config::Durability;
 use downlink::journal::sqlite::{self, SqliteJournal, Synchronous};
 use downlink::journal::{JournalSource, OpenError, Recovered};
@@ -291,4 +291,33 @@ fn a_torn_last_page_of_the_log_is_no_corruption() {
         // Opening made a WAL checkpoint; the next round starts as the first did.
         fs::copy(directory.path().join(sqlite::FILE), copy.path().join(sqlite::FILE)).unwrap();
     }
+}
+
+/// As a power cut leaves a transaction of which all but one page was written.
+/// Behind it stands what was written and rolled back when the log was made long.
+#[test]
+fn a_last_transaction_that_lacks_a_page_is_no_corruption() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Fsync;
+        config.data_dir = directory.path().to_owned();
+    });
+    eventually("the service is ready", || service.get("/readyz").status == 200);
+    service.post(&[messages::launch("a"), messages::speed_up("a", 2, 1)]);
+    let [log, database] = [LOG, sqlite::FILE].map(|name| directory.path().join(name));
+    let acked = fs::read(&log).unwrap();
+    // Larger than some pages.
+    let lines: Vec<_> = (3..103)
+        .map(|number| messages::change_mission("a", number, &format!("{number:0250}")).to_string())
+        .collect();
+    let many = Request::post(lines.join("\n")).header("Content-Type", "application/x-ndjson");
+    assert_eq!(service.send(&many).json()["applied"], 100);
+    let mut torn = fs::read(&log).unwrap();
+    let first = acked.iter().zip(&torn).position(|(old, new)| old != new).unwrap();
+    let lacking = first + 100..first + 2000;
+    torn[lacking.clone()].copy_from_slice(&acked[lacking]);
+    let copy = tempfile::tempdir().unwrap();
+    fs::write(copy.path().join(LOG), torn).unwrap();
+    fs::copy(database, copy.path().join(sqlite::FILE)).unwrap();
+    assert_eq!(read(copy.path()).unwrap().len(), 2);
 }

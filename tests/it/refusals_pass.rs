@@ -213,13 +213,16 @@ fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
     journal.refuse("injected: no room");
     let detail = passing_problem(&second.receive(), 503);
     assert!(detail.contains("for now") && detail.contains("injected: no room"), "{detail}");
-    // While the third is on its way, which nobody counts as early yet.
-    let mut fifth = post(&messages::speed_up(A, 5, 1));
+    // What comes behind it is early, and not the next any more: there is room for
+    // one, while nobody counts the third yet.
+    let mut fourth = post(&messages::speed_up(A, 4, 1));
+    let fifth = Request::message(&messages::speed_up(A, 5, 1));
+    passing_problem(&service.send(&fifth), 429);
     journal.settle();
     assert_eq!(third.receive().outcome(), "buffered");
     journal.refuse("injected: no room");
-    passing_problem(&fifth.receive(), 503);
-    passing_problem(&service.send(&Request::message(&messages::speed_up(A, 5, 1))), 429);
+    passing_problem(&fourth.receive(), 503);
+    passing_problem(&service.send(&fifth), 429);
     assert_eq!(service.read(&format!("/rockets/{A}"))["last_message_number"], 1);
 
     let mut second = post(&messages::speed_up(A, 2, 10));
