@@ -21,8 +21,9 @@
     clippy::format_collect,
     clippy::cast_possible_wrap,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     reason = "a test may end by a panic, and says what it did; what it costs does not count, and its \
-              numbers are small"
+              numbers are small; it waits between looks, in threads of its own"
 )]
 
 /// A crash at any point of any interleaving leaves the fleet that the messages make.
