@@ -30,6 +30,8 @@
 mod a_crash_at_any_point_changes_nothing;
 /// A disk that fails, stalls or is full is told to clients, and loses nothing acknowledged.
 mod a_failing_disk_is_told;
+/// A log whose reader is gone, stands still or has no room costs lines, and nothing else.
+mod a_log_that_nobody_reads;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
 /// A start that was cut short, or has no room, keeps no later one from its work.
