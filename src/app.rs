@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
@@ -26,6 +25,7 @@ use crate::fleet::threading::Threading;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::context::Context;
 use crate::http::dispatch;
+use crate::http::listener::Listeners;
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
@@ -45,18 +45,18 @@ pub enum AppError {
     ShutdownTimedOut(Duration),
 }
 
-/// Runs the service on `listener` until `shutdown` is done and everything
+/// Runs the service on `listeners` until `shutdown` is done and everything
 /// accepted is finished.
 ///
 /// # Errors
 /// When it cannot start, or the shutdown deadline came first.
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let source = journal(&config);
-    run_with(config, listener, shutdown, source).await
+    run_with(config, listeners, shutdown, source).await
 }
 
 /// The journal that the configuration asks for.
@@ -75,7 +75,7 @@ fn journal(config: &Config) -> Box<dyn JournalSource> {
 /// As [`run`].
 pub async fn run_with(
     config: Config,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()>,
     source: Box<dyn JournalSource>,
 ) -> Result<(), AppError> {
@@ -87,7 +87,7 @@ pub async fn run_with(
         threading: Threading::of(config.threads),
     };
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
-    let server = Server::start(&config, listener, fleet);
+    let server = Server::start(&config, listeners.into(), fleet);
 
     let mut shutdown = pin!(shutdown);
     let mut told_to_stop = false;
@@ -152,7 +152,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(config: &Config, listener: TcpListener, fleet: Fleet) -> Self {
+    fn start(config: &Config, listeners: Listeners, fleet: Fleet) -> Self {
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
             idle_timeout: config.http.idle_timeout,
@@ -160,7 +160,7 @@ impl Server {
         let (quit, told) = oneshot::channel();
         let told = async { told.await.unwrap_or_else(|_| Instant::now()) };
         let routes = dispatch::filter(Context::new(fleet, config.http.clone()));
-        Self { quit, task: tokio::spawn(server::serve(listener, routes, limits, told)) }
+        Self { quit, task: tokio::spawn(server::serve(listeners, routes, limits, told)) }
     }
 
     /// Lets requests in flight finish until `deadline`.

@@ -2,21 +2,59 @@
 //!
 //! [`Arguments`] is the command line as clap reads it; [`Config`] is what the
 //! rest of the program gets. Everything that can be wrong is found here, before
-//! anything is opened or bound.
+//! anything is opened or bound, and so is what is larger than makes sense.
+//!
+//! * `parse`: how single values are written.
+//! * `environment`: flags that are given in the environment.
+
+mod environment;
+mod parse;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytesize::ByteSize;
-use clap::{Parser, ValueEnum};
-use tracing_subscriber::filter::EnvFilter;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use self::parse::{address, count, log_filter, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::Limits;
 use crate::http::context::HttpConfig;
+use crate::http::listener::Address;
+
+/// Each has a thread that builds its rockets at a start, and an inbox; more than
+/// some ten times the cores of any machine only cost.
+const MOST_WORKERS: u64 = 1024;
+
+/// As for workers.
+const MOST_THREADS: u64 = 1024;
+
+/// What Linux allows a process in descriptors, unless it was told otherwise.
+const MOST_CONNECTIONS: u64 = 1 << 20;
+
+/// Each takes some 250 bytes, so that these are 4 GiB for a single worker.
+const MOST_IN_AN_INBOX: u64 = 1 << 24;
+
+/// A rocket and all that waits for it is one row of a database whose rows have a
+/// billion bytes at most, and a message has up to some 530.
+const MOST_BUFFERED_PER_ROCKET: u64 = 1_000_000;
+
+/// More than any memory holds, and far from any overflow.
+const MOST_BUFFERED: u64 = 1_000_000_000_000;
+
+/// Rockets are numbered with 32 bits in the journal.
+const MOST_ROCKETS: u64 = 4_000_000_000;
+
+/// More than any disk holds, and far from any overflow.
+const MOST_IN_THE_JOURNAL: u64 = 1_000_000_000_000;
+
+/// A body of one message is held whole: 1 GiB.
+const LARGEST_BODY: u64 = 1 << 30;
+
+/// A body of many is not, and ends all the same: 1 TiB.
+const LARGEST_BULK_BODY: u64 = 1 << 40;
 
 /// Receives telemetry from a fleet of rockets and serves the fleet's state.
 ///
@@ -26,22 +64,30 @@ use crate::http::context::HttpConfig;
 #[derive(Debug, Parser)]
 #[command(name = "downlink", version)]
 pub struct Arguments {
-    /// Address and port to serve on
+    /// Addresses to serve on, separated by commas or given one by one: ADDR:PORT,
+    /// NAME:PORT, :PORT for all of the machine's, or unix:PATH
     #[arg(
         long,
         env = "DOWNLINK_LISTEN",
-        value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:8088"
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8088",
+        value_delimiter = ',',
+        value_parser = address
     )]
-    listen: SocketAddr,
+    listen: Vec<Address>,
+
+    /// Who may connect to the sockets of --listen unix:PATH, as the octal mode of
+    /// their files
+    #[arg(long, env = "DOWNLINK_UNIX_MODE", value_name = "MODE", default_value = "660", value_parser = mode)]
+    unix_mode: u32,
 
     /// Worker tasks; each owns its share of the rockets [default: number of cores]
-    #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N")]
+    #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N", value_parser = count::<MOST_WORKERS>)]
     workers: Option<NonZeroUsize>,
 
     /// Threads that serve connections and run the workers [default: the number of
     /// cores, less one for the journal and the network, but at least one]
-    #[arg(long, env = "DOWNLINK_THREADS", value_name = "N")]
+    #[arg(long, env = "DOWNLINK_THREADS", value_name = "N", value_parser = count::<MOST_THREADS>)]
     threads: Option<NonZeroUsize>,
 
     /// Directory for what must survive a restart, created if absent; unused with
@@ -50,12 +96,12 @@ pub struct Arguments {
     data_dir: PathBuf,
 
     /// What an acknowledged message survives
-    #[arg(long, env = "DOWNLINK_DURABILITY", value_enum, default_value_t = Durability::Fsync)]
+    #[arg(long, env = "DOWNLINK_DURABILITY", value_enum, ignore_case = true, default_value_t = Durability::Fsync)]
     durability: Durability,
 
     /// Longest time that a commit waits for more senders, so that they share it;
     /// 0 turns that off
-    #[arg(long, env = "DOWNLINK_COMMIT_DELAY", value_name = "TIME", default_value = "500us", value_parser = parse_time_or_zero)]
+    #[arg(long, env = "DOWNLINK_COMMIT_DELAY", value_name = "TIME", default_value = "500us", value_parser = time_or_zero)]
     commit_delay: Duration,
 
     /// Messages after which the fleet is stored and the journal trimmed; a restart
@@ -64,16 +110,17 @@ pub struct Arguments {
         long,
         env = "DOWNLINK_CHECKPOINT_MESSAGES",
         value_name = "MESSAGES",
-        default_value = "1000000"
+        default_value = "1000000",
+        value_parser = count::<MOST_IN_THE_JOURNAL>
     )]
     checkpoint_messages: NonZeroUsize,
 
     /// Time after which the same happens, if any message came
-    #[arg(long, env = "DOWNLINK_CHECKPOINT_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = parse_time)]
+    #[arg(long, env = "DOWNLINK_CHECKPOINT_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = time)]
     checkpoint_interval: Duration,
 
     /// Messages that may wait for one worker; beyond it they are refused with 503
-    #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536")]
+    #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536", value_parser = count::<MOST_IN_AN_INBOX>)]
     inbox_capacity: NonZeroUsize,
 
     /// Messages of one rocket that may wait for an earlier one; beyond it 429
@@ -81,7 +128,8 @@ pub struct Arguments {
         long,
         env = "DOWNLINK_MAX_BUFFERED_PER_ROCKET",
         value_name = "MESSAGES",
-        default_value = "10000"
+        default_value = "10000",
+        value_parser = count::<MOST_BUFFERED_PER_ROCKET>
     )]
     max_buffered_per_rocket: NonZeroUsize,
 
@@ -90,46 +138,47 @@ pub struct Arguments {
         long,
         env = "DOWNLINK_MAX_BUFFERED",
         value_name = "MESSAGES",
-        default_value = "10000000"
+        default_value = "10000000",
+        value_parser = count::<MOST_BUFFERED>
     )]
     max_buffered: NonZeroUsize,
 
     /// Rockets in the fleet; beyond it messages of new ones are refused with 503
-    #[arg(long, env = "DOWNLINK_MAX_ROCKETS", value_name = "ROCKETS", default_value = "10000000")]
+    #[arg(long, env = "DOWNLINK_MAX_ROCKETS", value_name = "ROCKETS", default_value = "10000000", value_parser = count::<MOST_ROCKETS>)]
     max_rockets: NonZeroUsize,
 
     /// Connections served at once; further ones wait to be accepted
-    #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384")]
+    #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
     max_connections: NonZeroUsize,
 
     /// Largest body of one message, in bytes or with a unit; beyond it 413
-    #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = parse_size)]
+    #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = size::<LARGEST_BODY>)]
     max_body: usize,
 
     /// Largest body of many messages, one a line; beyond it 413
-    #[arg(long, env = "DOWNLINK_MAX_BULK_BODY", value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
+    #[arg(long, env = "DOWNLINK_MAX_BULK_BODY", value_name = "SIZE", default_value = "16MiB", value_parser = size::<LARGEST_BULK_BODY>)]
     max_bulk_body: usize,
 
     /// Time for a request's body to arrive and its answer to be found; beyond it
     /// 408 or 503
-    #[arg(long, env = "DOWNLINK_REQUEST_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    #[arg(long, env = "DOWNLINK_REQUEST_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
     request_timeout: Duration,
 
     /// Time for a request's head to arrive, a kept-alive connection to be used
     /// again, and a stalled reader to take more; beyond it the connection closes
-    #[arg(long, env = "DOWNLINK_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse_time)]
+    #[arg(long, env = "DOWNLINK_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = time)]
     idle_timeout: Duration,
 
     /// Time to finish what is in flight when told to stop
-    #[arg(long, env = "DOWNLINK_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
+    #[arg(long, env = "DOWNLINK_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time)]
     shutdown_timeout: Duration,
 
     /// Form of the log lines on standard error
-    #[arg(long, env = "DOWNLINK_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, env = "DOWNLINK_LOG_FORMAT", value_enum, ignore_case = true, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 
     /// Which log lines are written: a level, or levels for each target
-    #[arg(long, env = "DOWNLINK_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, env = "DOWNLINK_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     log: String,
 }
 
@@ -145,6 +194,17 @@ pub enum Durability {
     Memory,
 }
 
+impl fmt::Display for Durability {
+    /// As it is spelled on the command line.
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Fsync => "fsync",
+            Self::Os => "os",
+            Self::Memory => "memory",
+        })
+    }
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -157,8 +217,10 @@ pub enum LogFormat {
 /// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Address and port to serve on; port 0 lets the system choose one.
-    pub listen: SocketAddr,
+    /// Where to serve; port 0 lets the system choose one.
+    pub listen: Vec<Address>,
+    /// Of the files of Unix sockets.
+    pub unix_mode: u32,
     /// At least 1.
     pub workers: usize,
     /// Of the runtime; at least 1.
@@ -197,20 +259,17 @@ impl Config {
     pub fn parse(
         line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
-        Arguments::try_parse_from(line)?.validate()
+        let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
+        let matches = environment::read(&Arguments::command(), &line)?;
+        Ok(Arguments::from_arg_matches(&matches)?.validate())
     }
 }
 
 impl Arguments {
-    fn validate(self) -> Result<Config, clap::Error> {
-        EnvFilter::try_new(&self.log).map_err(|error| {
-            clap::Error::raw(
-                clap::error::ErrorKind::ValueValidation,
-                format!("invalid value '{}' for '--log <FILTER>': {error}", self.log),
-            )
-        })?;
-        Ok(Config {
+    fn validate(self) -> Config {
+        Config {
             listen: self.listen,
+            unix_mode: self.unix_mode,
             workers: self.workers.unwrap_or_else(cores).get(),
             threads: self.threads.unwrap_or_else(default_threads).get(),
             blocking_threads: cores().get(),
@@ -237,7 +296,7 @@ impl Arguments {
             shutdown_timeout: self.shutdown_timeout,
             log_format: self.log_format,
             log: self.log,
-        })
+        }
     }
 }
 
@@ -253,34 +312,6 @@ pub fn default_threads() -> NonZeroUsize {
     NonZeroUsize::new(cores().get() - 1).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Reads a number of bytes, such as `65536`, `64KiB` or `16MiB`.
-fn parse_size(text: &str) -> Result<usize, String> {
-    // What is too large for `u64` comes out as its end, and is refused with what
-    // no memory can hold.
-    let size = text.parse::<ByteSize>().ok().and_then(|size| isize::try_from(size.as_u64()).ok());
-    size.and_then(|bytes| usize::try_from(bytes).ok()).filter(|&bytes| bytes > 0).ok_or_else(|| {
-        "expected a number of bytes above 0, or one with a unit, such as 64KiB or 16MiB".to_owned()
-    })
-}
-
-/// Reads a time, such as `500ms`, `10s` or `2m`.
-fn parse_time(text: &str) -> Result<Duration, String> {
-    time_from(Duration::from_millis(1), text)
-        .ok_or_else(|| "expected a time from 1ms to 1day, such as 500ms, 10s or 2m".to_owned())
-}
-
-/// As [`parse_time`], of a time that may be none.
-fn parse_time_or_zero(text: &str) -> Result<Duration, String> {
-    time_from(Duration::ZERO, text)
-        .ok_or_else(|| "expected 0 or a time up to 1day, such as 500us or 2ms".to_owned())
-}
-
-fn time_from(shortest: Duration, text: &str) -> Option<Duration> {
-    // A day is beyond any use, and far from overflowing a deadline.
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    humantime::parse_duration(text).ok().filter(|time| (shortest..=DAY).contains(time))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,7 +323,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_contract() {
         let config = parse(&[]).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:8088");
+        assert_eq!(config.listen, [address("127.0.0.1:8088").unwrap()]);
         let cores = std::thread::available_parallelism().unwrap().get();
         assert_eq!(config.workers, cores);
         assert_eq!(config.threads, cores.max(2) - 1);
@@ -302,35 +333,6 @@ mod tests {
         assert_eq!(config.limits.buffered_per_rocket, 10_000);
         assert_eq!(config.http.max_body, 64 * 1024);
         assert_eq!(config.shutdown_timeout, Duration::from_secs(10));
-    }
-
-    #[test]
-    fn sizes_and_times_take_units() {
-        assert_eq!(parse_size("65536"), Ok(65_536));
-        assert_eq!(parse_size("64KiB"), Ok(65_536));
-        assert_eq!(parse_size("16MiB"), Ok(16 << 20));
-        assert_eq!(parse_time("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(parse_time("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(parse_time("5 s"), Ok(Duration::from_secs(5)));
-        assert_eq!(parse_time("1m 30s"), Ok(Duration::from_secs(90)));
-        for day in ["1440m", "24h", "1day"] {
-            assert_eq!(parse_time(day), Ok(Duration::from_secs(86_400)));
-        }
-        assert_eq!(parse_size("64 KiB"), Ok(65_536));
-        assert_eq!(parse_size("1kB"), Ok(1000));
-        assert_eq!(parse_size("1.5GiB"), Ok(3 << 29));
-        let too_large = ["99999999999GiB", "18446744073709551615", "99999999999999999999999"];
-        for bad in ["", "0", "0KiB", "-1", "KiB", "1x", "x"].iter().chain(&too_large) {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
-        for bad in ["", "5", "-1s", "s", "25h", "86401s", "9999999999999999m"] {
-            assert!(parse_time(bad).is_err(), "{bad}");
-            assert!(parse_time_or_zero(bad).is_err(), "{bad}");
-        }
-        for short in ["0", "0s", "999us"] {
-            assert!(parse_time(short).is_err(), "{short}");
-            assert!(parse_time_or_zero(short).is_ok(), "{short}");
-        }
     }
 
     #[test]
@@ -344,6 +346,8 @@ mod tests {
             (["--max-body", "0"], "--max-body"),
             (["--log-format", "xml"], "--log-format"),
             (["--log", "a=b=c"], "--log"),
+            (["--log", "verbose"], "--log"),
+            (["--workers", "99999999"], "--workers"),
             (["--warp-speed", "9"], "--warp-speed"),
         ] {
             let error = parse(&arguments).unwrap_err();

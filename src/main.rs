@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use downlink::config::Config;
+use downlink::config::{Config, Durability};
 use downlink::fleet::threading::Threading;
+use downlink::http::listener::Listeners;
 use downlink::{app, logging};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Takes the least memory for buffers and rockets: see decision 17.
@@ -57,16 +57,36 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let address = config.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    let listeners = Listeners::bind(&config.listen, config.unix_mode).await?;
+    say_what_starts(&config, &listeners.addresses());
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    Ok(app::run(config, listener, shutdown).await?)
+    Ok(app::run(config, listeners, shutdown).await?)
+}
+
+/// The first lines of the log: what this is, and where.
+fn say_what_starts(config: &Config, addresses: &[String]) {
+    let url = |address: &String| match address.strip_prefix("unix:") {
+        Some(_) => address.clone(),
+        None => format!("http://{address}"),
+    };
+    let urls: Vec<_> = addresses.iter().map(url).collect();
+    let data_directory = match config.durability {
+        Durability::Memory => "none".into(),
+        Durability::Fsync | Durability::Os => config.data_dir.to_string_lossy(),
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        url = urls.join(","),
+        %data_directory,
+        durability = %config.durability,
+        "downlink"
+    );
+    for address in addresses {
+        tracing::info!(%address, "listening");
+    }
 }

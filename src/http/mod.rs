@@ -10,6 +10,7 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`readiness`]: `GET /readyz`.
+//! * [`listener`]: addresses and sockets, and the connections that come in there.
 //! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
@@ -21,6 +22,7 @@ pub mod context;
 pub mod cursor;
 pub mod dispatch;
 pub mod etag;
+pub mod listener;
 pub mod listing;
 pub mod messages;
 pub mod missions;

@@ -19,7 +19,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -29,6 +28,7 @@ use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::listener::{Listeners, Stream};
 use super::problem::Problem;
 
 /// Most bytes of a request's head, and of what is read of a body at a time.
@@ -57,11 +57,11 @@ pub enum Stopped {
     CutOff,
 }
 
-/// Serves `routes` on `listener` until `shutdown` is done; then takes no more
+/// Serves `routes` on `listeners` until `shutdown` is done; then takes no more
 /// connections, lets requests in flight finish until the deadline that
 /// `shutdown` gave, and returns.
 pub async fn serve<F>(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     routes: F,
     limits: ServerLimits,
     shutdown: impl Future<Output = Instant>,
@@ -70,6 +70,7 @@ where
     F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
     F::Future: Send,
 {
+    let listeners = listeners.into();
     let service = warp::service(routes);
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_connections));
@@ -78,7 +79,7 @@ where
     let deadline = loop {
         let accepted = tokio::select! {
             deadline = &mut shutdown => break deadline,
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = accept(&listeners, &permits) => accepted,
             // Joined as they end, so that the set holds only live ones.
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
@@ -99,7 +100,7 @@ where
             }
         }
     };
-    drop(listener);
+    drop(listeners);
     let finished = timeout_at(deadline, graceful.shutdown()).await;
     connections.shutdown().await;
     finished.map_or(Stopped::CutOff, |()| Stopped::Finished)
@@ -109,19 +110,16 @@ type ConnectionPermit = OwnedSemaphorePermit;
 
 /// Waits for a permit, and then for a client to use it.
 async fn accept(
-    listener: &TcpListener,
+    listeners: &Listeners,
     permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, ConnectionPermit)> {
+) -> io::Result<(Stream, ConnectionPermit)> {
     let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, _) = listener.accept().await?;
-    // Answers are small, and must not wait for more to send.
-    stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    Ok((listeners.accept().await?, permit))
 }
 
 /// Serves one connection to its end, and gives its permit back then.
 fn serve_connection<S>(
-    stream: TcpStream,
+    stream: Stream,
     service: S,
     limits: ServerLimits,
     watcher: Watcher,

@@ -4,14 +4,15 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::http::send;
+use crate::support::logged::Guarded;
 use crate::support::messages::{explode, launch, speed_up};
-use crate::support::process::{downlink, wait};
+use crate::support::process::downlink;
 use crate::support::{Connection, Request, eventually};
 
 /// Lines that may wait to be written, and more; each request makes several.
@@ -27,7 +28,7 @@ fn talkative(listen: &str) -> Command {
 
 /// Starts it with standard error on a pipe; returns where it listens, and the
 /// pipe's other end, read up to there.
-fn on_a_pipe() -> (Child, SocketAddr, BufReader<PipeReader>) {
+fn on_a_pipe() -> (Guarded, SocketAddr, BufReader<PipeReader>) {
     let (reader, writer) = std::io::pipe().unwrap();
     // The smallest, so that it is full after some lines.
     rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
@@ -39,16 +40,14 @@ fn on_a_pipe() -> (Child, SocketAddr, BufReader<PipeReader>) {
         let entry: Value = serde_json::from_str(&line).unwrap();
         if entry["fields"]["message"] == "listening" {
             let address = entry["fields"]["address"].as_str().unwrap();
-            return (child, address.parse().unwrap(), lines);
+            return (Guarded(child), address.parse().unwrap(), lines);
         }
     }
 }
 
 /// Anomalies of several rockets, which are warned of, and a flood of requests.
 fn make_it_talk(address: SocketAddr) {
-    eventually("the service is ready", || {
-        send(address, &Request::get("/readyz")).status == 200
-    });
+    eventually("the service is ready", || send(address, &Request::get("/readyz")).status == 200);
     let mut connection = Connection::open(address);
     for n in 0..20 {
         let channel = format!("rocket {n}");
@@ -62,17 +61,16 @@ fn make_it_talk(address: SocketAddr) {
 }
 
 /// It takes messages as before, is ready, and ends well.
-fn goes_on(mut child: Child, address: SocketAddr) {
-    assert!(child.try_wait().unwrap().is_none(), "the service ended");
+fn goes_on(mut child: Guarded, address: SocketAddr) {
+    assert!(child.0.try_wait().unwrap().is_none(), "the service ended");
     let mut connection = Connection::open(address);
     for n in 0..20 {
         let message = Request::message(&speed_up(&format!("rocket {n}"), 4, 1));
         assert_eq!(connection.request(&message).outcome(), "applied", "rocket {n}");
     }
     assert_eq!(connection.request(&Request::get("/readyz")).json(), json!({"status": "ready"}));
-    let kill = format!("kill -TERM {}", child.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    assert_eq!(wait(&mut child).code(), Some(0));
+    child.signal("TERM");
+    assert_eq!(child.wait().code(), Some(0));
 }
 
 #[test]
@@ -96,7 +94,7 @@ fn a_full_disk_behind_the_log_stops_nothing() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = talkative(&address.to_string());
-    let child = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let child = Guarded(command.stdout(Stdio::null()).stderr(full).spawn().unwrap());
     eventually("the service listens", || std::net::TcpStream::connect(address).is_ok());
     make_it_talk(address);
     goes_on(child, address);
@@ -122,9 +120,8 @@ fn lines_that_were_lost_are_counted_once_the_way_is_free() {
         lost += heard.recv_timeout(Duration::from_millis(50)).unwrap_or(0);
         lost > 0
     });
-    let kill = format!("kill -TERM {}", child.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    assert_eq!(wait(&mut child).code(), Some(0));
+    child.signal("TERM");
+    assert_eq!(child.wait().code(), Some(0));
     reader.join().unwrap();
 }
 
@@ -140,7 +137,7 @@ fn on_a_terminal(variable: &str, value: &str) -> String {
     let mut command = downlink();
     command.env_remove("NO_COLOR").env("TERM", "xterm").env(variable, value);
     command.args(["--durability", "memory", "--log", "debug", "--listen", "127.0.0.1:0"]);
-    let mut child = command.stdout(Stdio::null()).stderr(terminal).spawn().unwrap();
+    let mut child = Guarded(command.stdout(Stdio::null()).stderr(terminal).spawn().unwrap());
     drop(command);
     let mut shown = String::new();
     let mut screen = std::fs::File::from(screen);
@@ -149,9 +146,8 @@ fn on_a_terminal(variable: &str, value: &str) -> String {
         let length = screen.read(&mut piece).unwrap();
         shown.push_str(&String::from_utf8_lossy(&piece[..length]));
     }
-    let kill = format!("kill -TERM {}", child.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    assert_eq!(wait(&mut child).code(), Some(0));
+    child.signal("TERM");
+    assert_eq!(child.wait().code(), Some(0));
     shown
 }
 

@@ -2,15 +2,16 @@
 
 use std::net::TcpListener;
 
-use crate::support::Request;
 use crate::support::http::send;
 use crate::support::messages::{launch, speed_up};
 use crate::support::process::{Process, downlink, run};
+use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 18] = [
+const FLAGS: [(&str, &str, &str); 19] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
+    ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
     ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),
     ("--durability", "DOWNLINK_DURABILITY", "fsync"),
@@ -25,16 +26,17 @@ const FLAGS: [(&str, &str, &str); 18] = [
     ("--checkpoint-messages", "DOWNLINK_CHECKPOINT_MESSAGES", "1000000"),
     ("--checkpoint-interval", "DOWNLINK_CHECKPOINT_INTERVAL", "60s"),
     ("--request-timeout", "DOWNLINK_REQUEST_TIMEOUT", "5s"),
-    ("--idle-timeout", "DOWNLINK_IDLE_TIMEOUT", "60s"),
+    ("--idle-timeout", "DOWNLINK_IDLE_TIMEOUT", "75s"),
     ("--shutdown-timeout", "DOWNLINK_SHUTDOWN_TIMEOUT", "10s"),
     ("--log-format", "DOWNLINK_LOG_FORMAT", "text"),
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 19] = [
-    ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "host:80"]),
+const BAD: [(&str, &[&str]); 20] = [
+    ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
+    ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),
-    ("--durability", &["", "eternal", "MEMORY"]),
+    ("--durability", &["", "eternal", "memroy"]),
     ("--commit-delay", &["", "5", "-1us", "25h", "soon"]),
     ("--inbox-capacity", &["", "0", "-5", "1k"]),
     ("--max-buffered-per-rocket", &["", "0", "-1", "x"]),
@@ -49,7 +51,7 @@ const BAD: [(&str, &[&str]); 19] = [
     ("--idle-timeout", &["", "0ms", "soon"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
     ("--log-format", &["", "xml"]),
-    ("--log", &["a=b=c"]),
+    ("--log", &["a=b=c", "warning", "verbose", "downlink", "info,loud"]),
     ("--warp-speed", &["9"]),
 ];
 
@@ -89,7 +91,89 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
         let (code, _, err) = run(command);
         assert_eq!((code, err.lines().count()), (Some(2), 1), "{variable}: {err}");
         assert!(err.contains(flag), "{variable}: {err}");
+        assert!(err.contains(&format!("environment variable {variable}")), "{err}");
     }
+}
+
+/// Every flag that takes a number, with what it takes none for, its least, its
+/// most, and the end of all numbers.
+const EXTREMES: [(&str, [&str; 4]); 16] = [
+    ("--workers", ["0", "1", "1024", "18446744073709551615"]),
+    ("--threads", ["0", "1", "1024", "18446744073709551615"]),
+    ("--inbox-capacity", ["0", "1", "16777216", "18446744073709551615"]),
+    ("--max-buffered-per-rocket", ["0", "1", "1000000", "18446744073709551615"]),
+    ("--max-buffered", ["0", "1", "1000000000000", "18446744073709551615"]),
+    ("--max-rockets", ["0", "1", "4000000000", "18446744073709551615"]),
+    ("--max-connections", ["0", "1", "1048576", "18446744073709551615"]),
+    ("--checkpoint-messages", ["0", "1", "1000000000000", "18446744073709551615"]),
+    ("--max-body", ["0", "1", "1GiB", "18446744073709551615"]),
+    ("--max-bulk-body", ["0", "1", "1TiB", "18446744073709551615"]),
+    ("--commit-delay", ["-1s", "0", "1day", "18446744073709551615s 1000ms"]),
+    ("--checkpoint-interval", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
+    ("--request-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
+    ("--idle-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
+    ("--shutdown-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
+    ("--unix-mode", ["", "0", "777", "18446744073709551615"]),
+];
+
+#[test]
+fn every_number_works_at_its_least_and_its_most_and_is_refused_beyond() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("--listen={}", taken.local_addr().unwrap());
+    for (flag, [none, least, most, beyond]) in EXTREMES {
+        for value in [none, beyond] {
+            let mut command = downlink();
+            command.args(["--durability", "memory", &taken]).arg(format!("{flag}={value}"));
+            let (code, _, err) = run(command);
+            assert_eq!((code, err.lines().count()), (Some(2), 1), "{flag}={value}: {err}");
+        }
+        for value in [least, most] {
+            // Both what waits for commits and what waits for nothing.
+            let directory = tempfile::tempdir().unwrap();
+            let mut command = downlink();
+            command.args(["--listen", "127.0.0.1:0"]).arg(format!("{flag}={value}"));
+            command.arg("--data-dir").arg(directory.path());
+            let process = Process::spawn(command);
+            // What comes of it depends on the flag; there is an answer.
+            let message = Request::message(&launch("a"));
+            let mut answer = None;
+            eventually("a message is answered", || {
+                let stream = std::net::TcpStream::connect(process.address);
+                let stream = stream.map(Connection::new);
+                answer = stream.and_then(|mut it| it.try_request(&message)).ok();
+                answer.is_some()
+            });
+            let status = answer.unwrap().status;
+            assert!([200, 408, 413, 503].contains(&status), "{flag}={value}: {status}");
+            process.terminate();
+            let (status, log) = process.wait();
+            // A millisecond may be too short for a stop, which is said then.
+            let in_time = status.code() == Some(0) || flag == "--shutdown-timeout";
+            assert!(in_time && !log.contains("panic"), "{flag}={value}: {status} {log}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_variable_is_unset_and_blanks_and_case_make_no_difference() {
+    let mut command = downlink();
+    for (_, variable, _) in FLAGS {
+        command.env(variable, if variable.ends_with("TIMEOUT") { " \n" } else { "" });
+    }
+    command
+        .env("DOWNLINK_LOG", "")
+        .env("DOWNLINK_LISTEN", "127.0.0.1:0\n")
+        .env("DOWNLINK_DURABILITY", " Memory ")
+        .env("DOWNLINK_MAX_BODY", "1KB\n")
+        .env("DOWNLINK_LOG_FORMAT", "JSON")
+        .env("DOWNLINK_SHUTDOWN_TIMEOUT", "9S");
+    let process = Process::spawn(command);
+    let post = |body: String| send(process.address, &Request::post(body)).status;
+    assert_eq!(post(" ".repeat(1001)), 413);
+    assert_eq!(post(launch("a").to_string()), 204);
+    process.terminate();
+    let (status, log) = process.wait();
+    assert!(status.success() && log.contains("listening"), "{log}");
 }
 
 #[test]

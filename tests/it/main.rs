@@ -74,6 +74,8 @@ mod posting;
 mod refusals_pass;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
 mod shutdown;
+/// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
+mod where_it_listens;
 
 /// What the tests share.
 mod support;

@@ -8,6 +8,7 @@ pub mod faults;
 pub mod fleet;
 pub mod http;
 pub mod journal;
+pub mod logged;
 pub mod messages;
 pub mod model;
 pub mod oracle;

@@ -1,0 +1,281 @@
+//! Where connections come from: TCP addresses and Unix sockets, of which there
+//! may be several. Owns how they are bound, and a socket's file; does not own how
+//! many connections there may be, nor what is done on them.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// All addresses that the host's name has; all of the machine if it is empty.
+    Tcp {
+        /// A name or an IP address, without brackets.
+        host: String,
+        /// 0 lets the system choose one.
+        port: u16,
+    },
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(to, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(to, "{host}:{port}"),
+            Self::Unix(path) => write!(to, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {error}")]
+pub struct BindError {
+    address: Address,
+    error: io::Error,
+}
+
+/// Listens on everything it was told to.
+#[derive(Debug)]
+pub struct Listeners {
+    all: Vec<Listener>,
+    /// Who is asked first next time, so that no address keeps others waiting.
+    turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(listener: TcpListener) -> Self {
+        Self::new(vec![Listener::Tcp(listener)])
+    }
+}
+
+impl Listeners {
+    fn new(all: Vec<Listener>) -> Self {
+        Self { all, turn: AtomicUsize::new(0) }
+    }
+
+    /// Binds all of them, or none. `unix_mode` is for the files of sockets.
+    ///
+    /// # Errors
+    /// When one of them cannot be bound; names it.
+    pub async fn bind(addresses: &[Address], unix_mode: u32) -> Result<Self, BindError> {
+        let mut all = Vec::new();
+        for address in addresses {
+            let failed = |error| BindError { address: address.clone(), error };
+            match address {
+                Address::Tcp { host, port } => {
+                    all.extend(bind_tcp(host, *port).await.map_err(failed)?);
+                }
+                Address::Unix(path) => {
+                    all.push(bind_unix(path, unix_mode).await.map_err(failed)?);
+                }
+            }
+        }
+        Ok(Self::new(all))
+    }
+
+    /// Where it listens by now, with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        let address = |listener: &Listener| match listener {
+            Listener::Tcp(listener) => listener
+                .local_addr()
+                .map_or_else(|error| error.to_string(), |address| address.to_string()),
+            Listener::Unix(_, file) => format!("unix:{}", file.path.display()),
+        };
+        self.all.iter().map(address).collect()
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// As the system has them: of one connection, or for want of what one needs.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        poll_fn(|context| {
+            let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.all.len().max(1);
+            let (later, sooner) = self.all.split_at(first);
+            let ready = sooner.iter().chain(later).find_map(|listener| {
+                match listener.poll_accept(context) {
+                    Poll::Ready(accepted) => Some(accepted),
+                    Poll::Pending => None,
+                }
+            });
+            ready.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}
+
+impl Listener {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(context).map(|accepted| {
+                let (stream, _) = accepted?;
+                // Answers are small, and must not wait for more to send.
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }),
+            Self::Unix(listener, _) => listener
+                .poll_accept(context)
+                .map(|accepted| accepted.map(|(stream, _)| Stream::Unix(stream))),
+        }
+    }
+}
+
+/// Listens on every address that a name has and this machine has too.
+async fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<Listener>> {
+    if host.is_empty() {
+        // Of both families, where there are both.
+        let any = match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await {
+            Err(error) if is_elsewhere(&error) => {
+                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
+            }
+            bound => bound,
+        };
+        return Ok(vec![Listener::Tcp(any?)]);
+    }
+    let mut bound = Vec::new();
+    let mut refused = None;
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match listen(address).await {
+            Ok(listener) => bound.push(Listener::Tcp(listener)),
+            Err(error) if is_elsewhere(&error) => refused = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    if bound.is_empty() {
+        let nothing = || io::Error::new(ErrorKind::NotFound, "the name has no address");
+        return Err(refused.unwrap_or_else(nothing));
+    }
+    Ok(bound)
+}
+
+async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Whether the machine has no such address, or none of its family.
+fn is_elsewhere(error: &io::Error) -> bool {
+    // EAFNOSUPPORT has no kind.
+    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(97)
+}
+
+async fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
+    make_way(path).await?;
+    let listener = UnixListener::bind(path)?;
+    let file = SocketFile::of(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    Ok(Listener::Unix(listener, file))
+}
+
+/// Removes a socket that nobody answers on, as a killed process leaves it.
+async fn make_way(path: &Path) -> io::Result<()> {
+    let there = match std::fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !there.file_type().is_socket() {
+        return Err(io::Error::new(ErrorKind::AlreadyExists, "there is a file, and no socket"));
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        // A full backlog is an answer too.
+        _ => Err(ErrorKind::AddrInUse.into()),
+    }
+}
+
+/// The file of a socket of ours, which goes with it.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: another process may have put its own there.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            // A file that stays is replaced at the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over the network.
+    Tcp(TcpStream),
+    /// Within the machine.
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
