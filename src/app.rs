@@ -5,7 +5,7 @@
 //! the journal is opened and read, and the workers start. Stop, in order: no
 //! more connections, requests in flight, a last checkpoint, workers, journal.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -45,6 +45,24 @@ pub enum AppError {
     ShutdownTimedOut(Duration),
 }
 
+/// Done once a stop is to be hastened: what `shutdown` leaves behind.
+pub struct Hurry(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Hurry {
+    /// When `told` is done.
+    #[must_use]
+    pub fn when(told: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Box::pin(told))
+    }
+}
+
+impl From<()> for Hurry {
+    /// Never.
+    fn from((): ()) -> Self {
+        Self::when(std::future::pending())
+    }
+}
+
 /// Runs the service on `listeners` until `shutdown` is done and everything
 /// accepted is finished.
 ///
@@ -53,7 +71,7 @@ pub enum AppError {
 pub async fn run(
     config: Config,
     listeners: impl Into<Listeners>,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output: Into<Hurry>>,
 ) -> Result<(), AppError> {
     let source = journal(&config);
     run_with(config, listeners, shutdown, source).await
@@ -76,7 +94,7 @@ fn journal(config: &Config) -> Box<dyn JournalSource> {
 pub async fn run_with(
     config: Config,
     listeners: impl Into<Listeners>,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output: Into<Hurry>>,
     source: Box<dyn JournalSource>,
 ) -> Result<(), AppError> {
     let health = Arc::new(Health::new(Phase::Starting("the journal is being read".to_owned())));
@@ -90,7 +108,7 @@ pub async fn run_with(
     let server = Server::start(&config, listeners.into(), fleet);
 
     let mut shutdown = pin!(shutdown);
-    let mut told_to_stop = false;
+    let mut told_to_stop = None;
     let interrupt = Arc::new(AtomicBool::new(false));
     let context = RecoveryContext {
         router: idle.router().clone(),
@@ -101,8 +119,8 @@ pub async fn run_with(
     let mut recovering = spawn_blocking(move || recover(source, &context));
     let recovered = tokio::select! {
         recovered = &mut recovering => recovered,
-        () = &mut shutdown => {
-            told_to_stop = true;
+        hurry = &mut shutdown => {
+            told_to_stop = Some(hurry);
             interrupt.store(true, Ordering::Relaxed);
             recovering.await
         }
@@ -129,15 +147,17 @@ pub async fn run_with(
         Err(reason) => warn!(%reason, "started, for reads only at first"),
     }
 
-    if !told_to_stop {
-        shutdown.await;
-    }
+    let hurry = match told_to_stop {
+        Some(hurry) => hurry,
+        None => shutdown.await,
+    };
     info!("stopping");
     health.set(Phase::Stopping);
     let timeout = config.shutdown_timeout;
     let deadline = Instant::now() + timeout;
     // Slow clients must not take the time that what was accepted needs.
-    if server.stop(Instant::now() + timeout / 2).await == Stopped::CutOff {
+    let last = Instant::now() + timeout / 2;
+    if server.stop_sooner(last, hurry.into()).await == Stopped::CutOff {
         warn!("connections were cut before they were done");
     }
     timeout_at(deadline, fleet.stop()).await.map_err(|_| AppError::ShutdownTimedOut(timeout))?;
@@ -165,9 +185,22 @@ impl Server {
 
     /// Lets requests in flight finish until `deadline`.
     async fn stop(self, deadline: Instant) -> Stopped {
+        self.stop_sooner(deadline, ().into()).await
+    }
+
+    /// As [`Server::stop`], or until `hurry` is done.
+    async fn stop_sooner(mut self, deadline: Instant, hurry: Hurry) -> Stopped {
         // If the task is gone, joining it says so.
         let _ = self.quit.send(deadline);
-        self.task.await.unwrap_or_else(|failure| {
+        let ended = tokio::select! {
+            ended = &mut self.task => ended,
+            () = hurry.0 => {
+                // All connections go with it.
+                self.task.abort();
+                return Stopped::CutOff;
+            }
+        };
+        ended.unwrap_or_else(|failure| {
             error!(%failure, "the accept loop died");
             Stopped::CutOff
         })

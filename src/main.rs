@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use downlink::app::Hurry;
 use downlink::config::{Config, Durability};
 use downlink::fleet::threading::Threading;
 use downlink::http::listener::Listeners;
@@ -57,13 +58,26 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP: there is nothing to reload yet");
+        }
+    });
     let listeners = Listeners::bind(&config.listen, config.unix_mode).await?;
     say_what_starts(&config, &listeners.addresses());
-    let shutdown = async move {
+    let mut told = async move || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    };
+    let shutdown = async move {
+        told().await;
+        Hurry::when(async move {
+            told().await;
+            tracing::warn!("told to stop again: what is in flight is not waited for");
+        })
     };
     Ok(app::run(config, listeners, shutdown).await?)
 }

@@ -14,6 +14,7 @@
 //! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
+//! * [`progress`]: which connections get on, for the stop.
 //! * [`problem`]: errors, and the one table from errors to status codes.
 
 pub mod body;
@@ -28,6 +29,7 @@ pub mod messages;
 pub mod missions;
 pub mod post_headers;
 pub mod problem;
+pub mod progress;
 pub mod readiness;
 pub mod respond;
 pub mod rockets;

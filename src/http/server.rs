@@ -20,7 +20,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
@@ -30,6 +29,7 @@ use warp::{Filter, Rejection};
 
 use super::listener::{Listeners, Stream};
 use super::problem::Problem;
+use super::progress::{Connections, Marked, Progress};
 
 /// Most bytes of a request's head, and of what is read of a body at a time.
 const MAX_READ_BUFFER: usize = 64 * 1024;
@@ -53,13 +53,13 @@ pub struct ServerLimits {
 pub enum Stopped {
     /// Every request in flight was answered.
     Finished,
-    /// The deadline came first, and connections were cut.
+    /// Connections were cut: they stood still, or the deadline came first.
     CutOff,
 }
 
 /// Serves `routes` on `listeners` until `shutdown` is done; then takes no more
 /// connections, lets requests in flight finish until the deadline that
-/// `shutdown` gave, and returns.
+/// `shutdown` gave, but cuts connections that stand still, and returns.
 pub async fn serve<F>(
     listeners: impl Into<Listeners>,
     routes: F,
@@ -74,7 +74,7 @@ where
     let service = warp::service(routes);
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_connections));
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     let mut shutdown = pin!(shutdown);
     let deadline = loop {
         let accepted = tokio::select! {
@@ -92,7 +92,11 @@ where
             Ok((stream, permit)) => {
                 let watcher = graceful.watcher();
                 let service = service.clone();
-                connections.spawn(serve_connection(stream, service, limits, watcher, permit));
+                let progress = Arc::new(Progress::default());
+                let stream = Marked::new(stream, progress.clone());
+                let connection =
+                    serve_connection(stream, progress.clone(), service, limits, watcher, permit);
+                connections.spawn(progress, connection);
             }
             Err(error) => {
                 warn!(%error, "could not accept a connection");
@@ -101,9 +105,13 @@ where
         }
     };
     drop(listeners);
-    let finished = timeout_at(deadline, graceful.shutdown()).await;
+    let mut cut = false;
+    let finished = tokio::select! {
+        finished = timeout_at(deadline, graceful.shutdown()) => finished.is_ok(),
+        () = connections.cut_those_that_stand_still(&mut cut) => false,
+    };
     connections.shutdown().await;
-    finished.map_or(Stopped::CutOff, |()| Stopped::Finished)
+    if finished && !cut { Stopped::Finished } else { Stopped::CutOff }
 }
 
 type ConnectionPermit = OwnedSemaphorePermit;
@@ -119,7 +127,8 @@ async fn accept(
 
 /// Serves one connection to its end, and gives its permit back then.
 fn serve_connection<S>(
-    stream: Stream,
+    stream: Marked<Stream>,
+    progress: Arc<Progress>,
     service: S,
     limits: ServerLimits,
     watcher: Watcher,
@@ -136,7 +145,10 @@ where
         if request.uri().path_and_query().is_none() {
             return Either::Left(ready(Ok(Problem::no_path().into_response())));
         }
-        Either::Right(service.borrow_mut().call(request))
+        progress.set_at_work(true);
+        let progress = progress.clone();
+        let answer = service.borrow_mut().call(request);
+        Either::Right(answer.inspect(move |_| progress.set_at_work(false)))
     });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.idle_timeout));

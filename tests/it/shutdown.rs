@@ -3,10 +3,12 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::support::journal::HeldJournal;
+use crate::support::logged::Logged;
 use crate::support::messages::{launch, speed_up};
-use crate::support::process::Process;
+use crate::support::process::{Process, downlink};
 use crate::support::{
     self, Connection, Request, Service, eventually, on_one_thread_and_on_several,
 };
@@ -220,4 +222,71 @@ fn a_service_that_fails_to_keep_messages_still_stops_well() {
     journal.fail("disk full");
     assert_eq!(connection.receive().status, 503);
     assert_eq!(service.stop(), Ok(()));
+}
+
+#[test]
+fn sighup_ends_nothing_and_is_told() {
+    let service = in_memory(&[]);
+    for count in 1..=2 {
+        service.child.signal("HUP");
+        let told = "SIGHUP: there is nothing to reload yet";
+        eventually("the signal is told", || service.said(told).len() == count);
+        let address = service.addresses()[0].parse().unwrap();
+        assert_eq!(support::http::send(address, &Request::get("/readyz")).status, 200);
+    }
+    service.stop();
+}
+
+/// A service that may take its time to stop.
+fn in_memory(arguments: &[&str]) -> Logged {
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen", "127.0.0.1:0"]);
+    command.args(["--shutdown-timeout", "100s", "--request-timeout", "100s"]).args(arguments);
+    Logged::start(command)
+}
+
+/// Far less than half of the time that a stop has here.
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_second_signal_hastens_the_stop() {
+    for second in ["TERM", "INT"] {
+        let service = in_memory(&[]);
+        let address = service.addresses()[0].parse().unwrap();
+        let mut connection = Connection::open(address);
+        begin(&mut connection, &launch("a"));
+        service.child.signal("TERM");
+        eventually("the listener is closed", || refuses_connections(address));
+        let start = Instant::now();
+        service.child.signal(second);
+        let (code, lines) = service.wait();
+        assert_eq!(code, Some(0), "{lines:?}");
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+        connection.read_until_closed();
+    }
+}
+
+#[test]
+fn half_a_head_and_a_reader_that_does_not_read_hold_no_stop_up() {
+    let service = in_memory(&[]);
+    let address = service.addresses()[0].parse().unwrap();
+    // More than the kernel takes for a reader that does not read.
+    let long = "x".repeat(250);
+    for batch in 0..4 {
+        let line = |n| {
+            format!("{}\n", support::messages::launch_as(&format!("{batch} {n}"), &long, 1, &long))
+        };
+        let lines: String = (0..10_000).map(line).collect();
+        let many = Request::post(lines).header("content-type", "application/x-ndjson");
+        assert_eq!(support::http::send(address, &many).status, 200);
+    }
+    let mut half = Connection::open(address);
+    half.send(b"GET /rockets HTTP/1.1\r\nhost: x\r\naccep");
+    let mut reader = Connection::open(address);
+    reader.send(&Request::get("/rockets").to_bytes());
+    reader.receive_head().unwrap();
+    let start = Instant::now();
+    service.stop();
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    half.read_until_closed();
 }
