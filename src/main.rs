@@ -94,8 +94,8 @@ fn say_what_starts(config: &Config, addresses: &[String]) {
         Durability::Fsync | Durability::Os => config.data_dir.to_string_lossy(),
     };
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        url = urls.join(","),
+        version = %env!("CARGO_PKG_VERSION"),
+        url = %urls.join(","),
         %data_directory,
         durability = %config.durability,
         "downlink"

@@ -77,8 +77,9 @@ impl Checkpointer {
                 debug!("a checkpoint begins");
                 match self.checkpoint().await {
                     Ok(progress) => {
-                        let took = begun.elapsed();
-                        debug!(position = %progress.position, ?took, "the checkpoint is complete");
+                        let (position, took_ms) =
+                            (progress.position, begun.elapsed().as_secs_f64() * 1e3);
+                        debug!(%position, took_ms, "the checkpoint is complete");
                     }
                     Err(CheckpointError::Journal(AppendError::Refused(reason))) => {
                         debug!(reason, "no checkpoint for now");

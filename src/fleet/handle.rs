@@ -14,6 +14,7 @@ use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
 use super::query::{Page, Part, Query, Selection};
+use super::refusals::Refusals;
 use super::routing::Router;
 use super::version::Version;
 use super::view::Lookup;
@@ -26,6 +27,7 @@ pub struct Fleet {
     router: Router,
     health: Arc<Health>,
     version: Version,
+    refusals: Arc<Refusals>,
 }
 
 /// Many messages on their way to their worker.
@@ -35,12 +37,20 @@ pub(super) struct HandedOver {
     /// How many of them there was room for.
     taken: Result<usize, SubmitError>,
     verdicts: oneshot::Receiver<Vec<Verdict>>,
+    refusals: Arc<Refusals>,
 }
 
 impl HandedOver {
     /// Waits until all of them are kept, and returns what became of each, in
     /// order.
     pub async fn outcomes(self, deadline: Instant) -> Vec<Submitted> {
+        let refusals = self.refusals.clone();
+        let results = self.results(deadline).await;
+        results.iter().filter_map(|result| result.as_ref().err()).for_each(|it| refusals.tell(it));
+        results
+    }
+
+    async fn results(self, deadline: Instant) -> Vec<Submitted> {
         let taken = match self.taken {
             Ok(taken) => taken,
             Err(error) => return vec![Err(error); self.count],
@@ -77,7 +87,7 @@ impl Fleet {
         health: Arc<Health>,
         version: Version,
     ) -> Self {
-        Self { mailboxes, router, health, version }
+        Self { mailboxes, router, health, version, refusals: Arc::default() }
     }
 
     /// Whether everything works.
@@ -92,6 +102,11 @@ impl Fleet {
     /// [`SubmitError`] tells whether it may be accepted yet. Sending it again is
     /// always safe.
     pub async fn submit(&self, message: Message, deadline: Instant) -> Submitted {
+        let submitted = self.hand_in(message, deadline).await;
+        submitted.inspect_err(|error| self.refusals.tell(error))
+    }
+
+    async fn hand_in(&self, message: Message, deadline: Instant) -> Submitted {
         self.health.can_write()?;
         let mailbox = &self.mailboxes[self.router.route(&message.channel)];
         let (reply, verdict) = oneshot::channel();
@@ -121,7 +136,7 @@ impl Fleet {
         let taken = self.health.can_write().map_err(SubmitError::from).and_then(|()| {
             self.mailboxes[partition].submit_many(messages, reply).map_err(Into::into)
         });
-        HandedOver { count, taken, verdicts }
+        HandedOver { count, taken, verdicts, refusals: self.refusals.clone() }
     }
 
     /// A number that goes up whenever a message is applied or buffered: as long

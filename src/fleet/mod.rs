@@ -18,6 +18,7 @@
 //!   back at a start.
 //! * [`version`]: how often the fleet has changed.
 //! * [`limits`]: how much the fleet may hold.
+//! * [`refusals`]: says in the log that a limit is reached.
 //! * [`health`]: whether the fleet can serve, and if not, why.
 //! * [`threading`]: what depends on how many threads there are.
 
@@ -31,6 +32,7 @@ pub mod observer;
 pub mod order;
 pub mod outcome;
 pub mod query;
+pub mod refusals;
 pub mod restore;
 pub mod roster;
 pub mod routing;

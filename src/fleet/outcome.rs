@@ -76,6 +76,15 @@ pub enum SubmitError {
     Lost,
 }
 
+impl SubmitError {
+    /// Whether the same message may go well later, without anybody changing
+    /// anything about the service. A full fleet stays full.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Refused(Refusal::FleetFull { .. }))
+    }
+}
+
 /// What its sender hears of a message.
 pub type Submitted = Result<Outcome, SubmitError>;
 

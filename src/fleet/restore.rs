@@ -79,7 +79,8 @@ pub fn recover(
     let opened = source.open()?;
     let (rosters, restored) = restore(router, quotas, |sink| opened.recover(sink), progress)?;
     let Restored { rockets, messages, rockets_took } = restored;
-    info!(rockets, messages, ?rockets_took, took = ?begun.elapsed(), "the journal is read");
+    let (rockets_took_ms, took_ms) = (milliseconds(rockets_took), milliseconds(begun.elapsed()));
+    info!(rockets, messages, rockets_took_ms, took_ms, "the journal is read");
     Ok(Recovered { journal: opened.start()?, rosters, backlog: messages > 0 })
 }
 
@@ -173,6 +174,10 @@ impl Feed {
     fn flush(self) {
         let _ = self.sender.send(self.batch);
     }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 fn build(mut roster: Roster, batches: Receiver<Vec<journal::Recovered>>) -> Roster {

@@ -285,7 +285,7 @@ impl Tally {
             Ok(Outcome::Applied) => self.applied += 1,
             Ok(Outcome::Buffered) => self.buffered += 1,
             Ok(Outcome::Duplicate) => self.duplicate += 1,
-            Err(error) => self.reject(line, error.to_string(), true),
+            Err(error) => self.reject(line, error.to_string(), error.may_pass()),
         }
     }
 

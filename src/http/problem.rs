@@ -15,10 +15,72 @@ use crate::telemetry::wire::WireError;
 /// inbox drains and a missing message may arrive.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
+/// What is wrong, for programs. What each means to a client is in docs/API.md.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    BadTarget,
+    BadParameter,
+    NotJson,
+    BrokenBody,
+    NotFound,
+    MethodNotAllowed,
+    BodyTooSlow,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InvalidMessage,
+    EveryLineRejected,
+    RocketBufferFull,
+    FleetBufferFull,
+    InboxFull,
+    FleetFull,
+    LinesLeft,
+    NotAcknowledged,
+    NotKept,
+    TooManyRequests,
+    NotAnswered,
+    Unavailable,
+    /// As RFC 9457 has it: no more than the status says.
+    Blank,
+}
+
+impl Kind {
+    /// All that have a meaning of their own, and their URI references, which never
+    /// change.
+    const URIS: [(Self, &'static str); 21] = [
+        (Self::BadTarget, "/problems/bad-target"),
+        (Self::BadParameter, "/problems/bad-parameter"),
+        (Self::NotJson, "/problems/not-json"),
+        (Self::BrokenBody, "/problems/broken-body"),
+        (Self::NotFound, "/problems/not-found"),
+        (Self::MethodNotAllowed, "/problems/method-not-allowed"),
+        (Self::BodyTooSlow, "/problems/body-too-slow"),
+        (Self::BodyTooLarge, "/problems/body-too-large"),
+        (Self::UnsupportedMediaType, "/problems/unsupported-media-type"),
+        (Self::InvalidMessage, "/problems/invalid-message"),
+        (Self::EveryLineRejected, "/problems/every-line-rejected"),
+        (Self::RocketBufferFull, "/problems/rocket-buffer-full"),
+        (Self::FleetBufferFull, "/problems/fleet-buffer-full"),
+        (Self::InboxFull, "/problems/inbox-full"),
+        (Self::FleetFull, "/problems/fleet-full"),
+        (Self::LinesLeft, "/problems/lines-left"),
+        (Self::NotAcknowledged, "/problems/not-acknowledged"),
+        (Self::NotKept, "/problems/not-kept"),
+        (Self::TooManyRequests, "/problems/too-many-requests"),
+        (Self::NotAnswered, "/problems/not-answered"),
+        (Self::Unavailable, "/problems/unavailable"),
+    ];
+
+    fn uri(self) -> &'static str {
+        // In the order of their numbers, and the one without is the last.
+        Self::URIS.get(self as usize).map_or("about:blank", |(_, uri)| uri)
+    }
+}
+
 /// An answer that is not a success (RFC 9457).
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
+    kind: Kind,
     detail: String,
     /// Members of the body beyond those of every problem.
     extension: Option<Box<serde_json::Value>>,
@@ -39,12 +101,18 @@ struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), extension: None, header: None }
+        let kind = usual_kind(status);
+        Self { status, kind, detail: detail.into(), extension: None, header: None }
     }
 
     /// As [`Problem::new`], for what may go well later.
     fn for_now(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { header: Some((RETRY_AFTER, RETRY_AFTER_SECONDS)), ..Self::new(status, detail) }
+    }
+
+    /// Of another kind than problems with this status usually are.
+    fn of(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 
     /// With further members of the body.
@@ -56,13 +124,14 @@ impl Problem {
     /// The request's target names a host, and nothing there.
     #[must_use]
     pub fn no_path() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "the target of the request has no path")
+        let detail = "the target of the request has no path";
+        Self::new(StatusCode::BAD_REQUEST, detail).of(Kind::BadTarget)
     }
 
     /// A query parameter that is unknown or has a bad value.
     #[must_use]
     pub fn bad_parameter(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
+        Self::new(StatusCode::BAD_REQUEST, detail).of(Kind::BadParameter)
     }
 
     /// 404: the path is known, and what it names is not.
@@ -97,21 +166,22 @@ impl Problem {
         } else {
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, "every line was rejected")
         };
-        problem.with(tally)
+        problem.of(Kind::EveryLineRejected).with(tally)
     }
 
     /// The lines before took so long that the rest was not taken.
     #[must_use]
     pub fn lines_left(tally: &impl Serialize) -> Self {
         let detail = "not all lines were taken in time; what was is counted here; send all again";
-        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).with(tally)
+        let problem = Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail);
+        problem.of(Kind::LinesLeft).with(tally)
     }
 
     /// 503: no request of many messages ended in time to let this one begin.
     #[must_use]
     pub fn too_many_bulk_requests() -> Self {
         let detail = "too many requests of many messages are being read";
-        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail)
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::TooManyRequests)
     }
 
     /// 408: the request's time was over before its body was there.
@@ -124,20 +194,22 @@ impl Problem {
     #[must_use]
     pub fn body_broken(detail: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {detail}"))
+            .of(Kind::BrokenBody)
     }
 
     /// The answer.
     #[must_use]
     pub fn into_response(self) -> Response {
         let body = Body {
-            r#type: "about:blank",
+            r#type: self.kind.uri(),
             title: self.status.canonical_reason().expect("each status here has a name"),
             status: self.status.as_u16(),
             detail: &self.detail,
             error: &self.detail,
             extension: self.extension,
         };
-        let json = serde_json::to_string(&body).expect("texts and numbers always serialise");
+        let mut json = serde_json::to_string(&body).expect("texts and numbers always serialise");
+        json.push('\n');
         let mut response = Response::new(json.into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -159,30 +231,75 @@ impl From<WireError> for Problem {
 
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
-        let status = match error {
-            SubmitError::Refused(
-                Refusal::RocketBufferFull { .. } | Refusal::FleetBufferFull { .. },
-            ) => StatusCode::TOO_MANY_REQUESTS,
-            SubmitError::Refused(
-                Refusal::FleetFull { .. } | Refusal::NotKept(_) | Refusal::NotNow(_),
-            )
-            | SubmitError::Unavailable(_)
-            | SubmitError::Busy
-            | SubmitError::TimedOut
-            | SubmitError::Lost => StatusCode::SERVICE_UNAVAILABLE,
+        const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        let (status, kind) = match &error {
+            SubmitError::Refused(Refusal::RocketBufferFull { .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, Kind::RocketBufferFull)
+            }
+            SubmitError::Refused(Refusal::FleetBufferFull { .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, Kind::FleetBufferFull)
+            }
+            SubmitError::Refused(Refusal::FleetFull { .. }) => (UNAVAILABLE, Kind::FleetFull),
+            SubmitError::Refused(Refusal::NotKept(_)) => (UNAVAILABLE, Kind::NotKept),
+            SubmitError::Refused(Refusal::NotNow(_)) => (UNAVAILABLE, Kind::Unavailable),
+            SubmitError::Unavailable(_) => (UNAVAILABLE, Kind::Unavailable),
+            SubmitError::Busy => (UNAVAILABLE, Kind::InboxFull),
+            SubmitError::TimedOut | SubmitError::Lost => (UNAVAILABLE, Kind::NotAcknowledged),
         };
-        Self::for_now(status, error.to_string())
+        let detail = error.to_string();
+        let problem = if error.may_pass() {
+            Self::for_now(status, detail)
+        } else {
+            Self::new(status, detail)
+        };
+        problem.of(kind)
     }
 }
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
-        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        let kind = match &error {
+            QueryError::Unavailable(_) | QueryError::Stopping => Kind::Unavailable,
+            QueryError::TooManyCollected | QueryError::Busy(_) => Kind::TooManyRequests,
+            QueryError::TimedOut(_) | QueryError::Stopped(_) => Kind::NotAnswered,
+        };
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).of(kind)
     }
 }
 
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+/// What a problem with this status is, unless it says otherwise.
+fn usual_kind(status: StatusCode) -> Kind {
+    match status {
+        StatusCode::BAD_REQUEST => Kind::NotJson,
+        StatusCode::NOT_FOUND => Kind::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Kind::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT => Kind::BodyTooSlow,
+        StatusCode::PAYLOAD_TOO_LARGE => Kind::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Kind::UnsupportedMediaType,
+        StatusCode::UNPROCESSABLE_ENTITY => Kind::InvalidMessage,
+        StatusCode::TOO_MANY_REQUESTS => Kind::TooManyRequests,
+        StatusCode::SERVICE_UNAVAILABLE => Kind::Unavailable,
+        _ => Kind::Blank,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_uri_and_a_line_in_the_contract() {
+        let contract = include_str!("../../docs/API.md");
+        for (at, (kind, uri)) in Kind::URIS.into_iter().enumerate() {
+            assert_eq!((kind as usize, kind.uri()), (at, uri));
+            let lines = contract.lines().filter(|line| line.starts_with(&format!("| `{uri}` |")));
+            assert_eq!(lines.count(), 1, "{uri}");
+        }
     }
 }

@@ -30,6 +30,7 @@ use warp::{Filter, Rejection};
 use super::listener::{Listeners, Stream};
 use super::problem::Problem;
 use super::progress::{Connections, Marked, Progress};
+use crate::fleet::refusals::Reached;
 
 /// Most bytes of a request's head, and of what is read of a body at a time.
 const MAX_READ_BUFFER: usize = 64 * 1024;
@@ -74,6 +75,7 @@ where
     let service = warp::service(routes);
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
     let mut connections = Connections::default();
     let mut shutdown = pin!(shutdown);
     let deadline = loop {
@@ -90,6 +92,9 @@ where
         };
         match accepted {
             Ok((stream, permit)) => {
+                if permits.available_permits() == 0 {
+                    all_taken.tell();
+                }
                 let watcher = graceful.watcher();
                 let service = service.clone();
                 let progress = Arc::new(Progress::default());

@@ -32,7 +32,10 @@ fn on_a_pipe() -> (Guarded, SocketAddr, BufReader<PipeReader>) {
     let (reader, writer) = std::io::pipe().unwrap();
     // The smallest, so that it is full after some lines.
     rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
-    let child = talkative("127.0.0.1:0").stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+    let mut command = talkative("127.0.0.1:0");
+    let child = Guarded(command.stdout(Stdio::null()).stderr(writer).spawn().unwrap());
+    // Which has the writing end too.
+    drop(command);
     let mut lines = BufReader::new(reader);
     loop {
         let mut line = String::new();
@@ -40,7 +43,7 @@ fn on_a_pipe() -> (Guarded, SocketAddr, BufReader<PipeReader>) {
         let entry: Value = serde_json::from_str(&line).unwrap();
         if entry["fields"]["message"] == "listening" {
             let address = entry["fields"]["address"].as_str().unwrap();
-            return (Guarded(child), address.parse().unwrap(), lines);
+            return (child, address.parse().unwrap(), lines);
         }
     }
 }

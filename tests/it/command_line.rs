@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::http::send;
+use crate::support::logged::Logged;
 use crate::support::messages::{launch, speed_up};
 use crate::support::process::{Process, downlink, run};
 use crate::support::{Connection, Request, eventually};
@@ -291,4 +292,38 @@ fn log_lines_are_text_unless_json_is_asked_for() {
     command.args(["--durability", "memory", "--listen", &taken.local_addr().unwrap().to_string()]);
     let (_, _, err) = run(command);
     assert!(!err.contains('{') && !err.contains('\u{1b}'), "{err}");
+}
+
+#[test]
+fn the_last_line_of_a_failed_start_is_json_if_asked_for() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--log-format", "json", "--listen", &address]);
+    let (code, _, err) = run(command);
+    assert_eq!(code, Some(1));
+    let line: serde_json::Value = serde_json::from_str(err.lines().last().unwrap()).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    assert!(line["fields"]["message"].as_str().unwrap().contains(&address), "{line}");
+}
+
+#[test]
+fn durations_in_the_log_are_numbers_with_their_unit_in_the_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = downlink();
+    command.args(["--listen", "127.0.0.1:0", "--log", "debug", "--data-dir"]).arg(directory.path());
+    let service = Logged::start(command);
+    let address = service.addresses()[0].parse().unwrap();
+    let message = Request::message(&launch("a"));
+    assert_eq!(send(address, &message).json()["outcome"], json!("applied"));
+    let lines = service.stop();
+    for (message, names) in [
+        ("the journal is read", &["took_ms", "rockets_took_ms"][..]),
+        ("the checkpoint is complete", &["took_ms"]),
+    ] {
+        let line = lines.iter().find(|line| line["fields"]["message"] == message).expect(message);
+        for name in names {
+            assert!(line["fields"][name].is_f64(), "{line}");
+        }
+    }
 }

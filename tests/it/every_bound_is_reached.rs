@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::support::fleet::Last;
 use crate::support::journal::HeldJournal;
+use crate::support::logged::Logged;
 use crate::support::messages::{launch, speed_up};
+use crate::support::process::downlink;
 use crate::support::service::wide;
 use crate::support::{
     self, Connection, Request, Response, Service, on_one_thread_and_on_several, passing_problem,
@@ -144,8 +146,11 @@ fn a_full_fleet_refuses_new_rockets_and_serves_those_it_has() {
     assert_eq!(service.post(&[launch("a")]), "applied");
     assert_eq!(service.post(&[speed_up("b", 2, 1)]), "buffered");
     for channel in ["c", "d", "e", "c"] {
-        let detail = refused(&mut connection, &launch(channel), 503);
-        assert!(detail.contains('2'), "{detail}");
+        let answer = connection.request(&Request::message(&launch(channel)));
+        assert!(problem(&answer, 503).contains('2'), "{}", answer.text());
+        assert_eq!(support::kind(&answer), "/problems/fleet-full");
+        // It stays full.
+        assert_eq!(answer.header("retry-after"), None);
         problem(&service.get(&format!("/rockets/{channel}")), 404);
     }
     assert_eq!(service.post(&[launch("a")]), "duplicate");
@@ -153,8 +158,13 @@ fn a_full_fleet_refuses_new_rockets_and_serves_those_it_has() {
     // An early message that finds no place among the rockets leaves its place
     // among the early ones.
     for channel in ["c", "d", "e"] {
-        refused(&mut connection, &speed_up(channel, 2, 1), 503);
+        problem(&connection.request(&Request::message(&speed_up(channel, 2, 1))), 503);
     }
+    let lines = format!("{}\n{}\n", launch("f"), launch("a"));
+    let many = Request::post(lines).header("content-type", "application/x-ndjson");
+    let errors = connection.request(&many).json()["errors"].clone();
+    assert_eq!(errors[0]["line"], 1);
+    assert_eq!(errors[0].get("retry"), None, "{errors}");
     assert_eq!(service.post(&[speed_up("a", 3, 1)]), "buffered");
     assert_eq!(service.post(&[speed_up("a", 2, 1)]), "applied");
     assert_eq!(service.read("/rockets").as_array().unwrap().len(), 2);
@@ -367,4 +377,44 @@ fn more_requests_of_many_messages_than_are_read_at_a_time_wait_and_are_refused()
         problem(&client.receive(), 408);
     }
     assert_eq!(service.send(&one).status, 200);
+}
+
+#[test]
+fn each_limit_is_told_once_a_second_with_its_flag() {
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen", "127.0.0.1:0", "--workers", "1"]);
+    command.args(["--max-rockets=2", "--max-buffered=3", "--max-buffered-per-rocket=2"]);
+    command.args(["--max-connections=2"]);
+    let service = Logged::start(command);
+    let address = service.addresses()[0].parse().unwrap();
+    let mut connection = Connection::open(address);
+    let mut post = |message: Value, status: u16| {
+        let answer = connection.request(&Request::message(&message));
+        assert_eq!(answer.status, status, "{}", answer.text());
+        (status != 200).then(|| support::kind(&answer))
+    };
+    for (channel, number) in [("a", 3), ("a", 4), ("b", 3)] {
+        post(speed_up(channel, number, 1), 200);
+    }
+    let start = std::time::Instant::now();
+    for _ in 0..50 {
+        let kind = post(speed_up("a", 5, 1), 429);
+        assert_eq!(kind.as_deref(), Some("/problems/rocket-buffer-full"));
+        let kind = post(speed_up("b", 4, 1), 429);
+        assert_eq!(kind.as_deref(), Some("/problems/fleet-buffer-full"));
+        let kind = post(launch("c"), 503);
+        assert_eq!(kind.as_deref(), Some("/problems/fleet-full"));
+    }
+    let seconds = start.elapsed().as_secs();
+    // Both places are taken, so that a third would wait.
+    let mut other = Connection::open(address);
+    assert_eq!(other.request(&Request::get("/readyz")).status, 200);
+    drop((connection, other));
+    let told: Vec<_> = service.stop().into_iter().filter(|line| line["level"] == "WARN").collect();
+    for flag in ["--max-buffered-per-rocket", "--max-buffered", "--max-rockets"] {
+        let of_flag: Vec<_> = told.iter().filter(|line| line["fields"]["flag"] == flag).collect();
+        assert!(!of_flag.is_empty() && of_flag.len() as u64 <= seconds + 1, "{flag}: {told:?}");
+        assert_eq!(of_flag[0]["fields"]["count"], 1, "{told:?}");
+    }
+    assert!(told.iter().any(|line| line["fields"]["flag"] == "--max-connections"), "{told:?}");
 }

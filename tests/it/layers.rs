@@ -28,6 +28,7 @@ const SEES: &[(&str, &[&str])] = &[
             "fleet::intake",
             "fleet::outcome",
             "fleet::query",
+            "fleet::refusals",
             "fleet::view",
             "telemetry",
         ],

@@ -63,8 +63,16 @@ pub fn problem(response: &Response, status: u16) -> String {
         assert!(!text.is_empty(), "{field} is missing: {body}");
     }
     assert_eq!(body["error"], body["detail"]);
+    assert!(body["type"].as_str().unwrap().starts_with("/problems/"), "{body}");
+    assert!(response.text().ends_with("}\n"), "{body}");
     assert_eq!(body.as_object().map(serde_json::Map::len), Some(5), "{body}");
     body["detail"].as_str().unwrap().to_owned()
+}
+
+/// What kind of problem an answer is.
+#[track_caller]
+pub fn kind(response: &Response) -> String {
+    response.json()["type"].as_str().unwrap().to_owned()
 }
 
 /// As [`problem`], of an error that may pass: it says when to try again.
