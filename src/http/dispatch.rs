@@ -16,7 +16,7 @@ use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute};
-use super::{messages, missions, readiness, rockets};
+use super::{index, messages, missions, readiness, rockets};
 
 /// The whole service, as warp serves it.
 pub fn filter(
@@ -73,5 +73,6 @@ async fn dispatch(
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::GetReadiness => readiness::get(&context),
+        Endpoint::GetIndex => index::get(&query),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use warp::http::header::{ETAG, IF_NONE_MATCH};
+use warp::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::Response;
 
@@ -66,7 +66,10 @@ impl Tag {
         };
         let value = HeaderValue::from_str(&format!("W/\"{}\"", self.0))
             .expect("a tag is made of digits, letters and dashes");
-        response.headers_mut().insert(ETAG, value);
+        let headers = response.headers_mut();
+        headers.insert(ETAG, value);
+        // Else a cache on the way may answer for a while without asking.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Ok(response)
     }
 

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use percent_encoding::{CONTROLS, utf8_percent_encode};
 use sync_wrapper::SyncStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
@@ -49,7 +48,6 @@ const PARAMETERS: &str = "sort, order, mission, status, rocket_type, limit and c
 pub struct Listing {
     /// Which rockets, as the fleet is asked for them.
     pub selection: Selection,
-    path: String,
     /// As given, but for the cursor.
     parameters: Vec<(String, String)>,
 }
@@ -79,23 +77,23 @@ impl Envelope {
     /// Nothing: the array is the answer.
     #[must_use]
     pub fn array() -> Self {
-        Self { prefix: "[".to_owned(), suffix: "]" }
+        Self { prefix: "[".to_owned(), suffix: "]\n" }
     }
 
     /// The object around the rockets on one mission.
     #[must_use]
     pub fn mission(mission: &str) -> Self {
         let name = serde_json::Value::from(mission);
-        Self { prefix: format!(r#"{{"mission":{name},"rockets":["#), suffix: "]}" }
+        Self { prefix: format!(r#"{{"mission":{name},"rockets":["#), suffix: "]}\n" }
     }
 }
 
 impl Listing {
-    /// Reads the query string of a request to `path`.
+    /// Reads the query string of a request.
     ///
     /// # Errors
     /// 400, naming the parameter and what is allowed.
-    pub fn parse(path: &str, query: &str) -> Result<Self, Problem> {
+    pub fn parse(query: &str) -> Result<Self, Problem> {
         let parameters: Vec<(String, String)> =
             form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let mut selection = Selection::default();
@@ -129,19 +127,19 @@ impl Listing {
             })?);
         }
         let parameters = parameters.into_iter().filter(|(name, _)| name != "cursor").collect();
-        Ok(Self { selection, path: path.to_owned(), parameters })
+        Ok(Self { selection, parameters })
     }
 
-    /// The value of the `Link` header that leads to what comes after `last`.
+    /// The value of the `Link` header that leads to what comes after `last`. It is
+    /// relative to the request, so that it also holds for who asked a proxy for
+    /// another path.
     fn next_link(&self, last: &RocketView) -> String {
         let sort = self.selection.sort;
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(&self.parameters)
             .append_pair("cursor", &cursor::encode(sort, &sort.position(last)))
             .finish();
-        // The path is as it came, perhaps with letters that are not of ASCII.
-        let path = utf8_percent_encode(&self.path, CONTROLS);
-        format!("<{path}?{query}>; rel=\"next\"")
+        format!("<?{query}>; rel=\"next\"")
     }
 }
 

@@ -46,9 +46,9 @@ fn success(headers: PostHeaders, outcome: Outcome) -> Response {
         return response;
     }
     let json = match outcome {
-        Outcome::Applied => r#"{"status":"success","outcome":"applied"}"#,
-        Outcome::Buffered => r#"{"status":"success","outcome":"buffered"}"#,
-        Outcome::Duplicate => r#"{"status":"success","outcome":"duplicate"}"#,
+        Outcome::Applied => "{\"status\":\"success\",\"outcome\":\"applied\"}\n",
+        Outcome::Buffered => "{\"status\":\"success\",\"outcome\":\"buffered\"}\n",
+        Outcome::Duplicate => "{\"status\":\"success\",\"outcome\":\"duplicate\"}\n",
     };
     let mut response = Response::new(json.into());
     let json_type = HeaderValue::from_static("application/json");

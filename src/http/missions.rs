@@ -50,7 +50,7 @@ pub async fn get(
     parameters: String,
 ) -> Result<Response, Problem> {
     let wanted = decode_segment(segment)?;
-    let mut listing = Listing::parse(&format!("/missions/{segment}"), &parameters)?;
+    let mut listing = Listing::parse(&parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let deadline = Instant::now() + context.config.request_timeout;
     let missions = context.fleet.missions(deadline).await?;

@@ -10,6 +10,7 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`readiness`]: `GET /readyz`.
+//! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there.
 //! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
 //! * [`etag`]: entity tags, and the 304 that they allow.
@@ -23,6 +24,7 @@ pub mod context;
 pub mod cursor;
 pub mod dispatch;
 pub mod etag;
+pub mod index;
 pub mod listener;
 pub mod listing;
 pub mod messages;

@@ -15,11 +15,13 @@ pub fn answer(result: Result<Response, Problem>) -> Response {
     result.unwrap_or_else(Problem::into_response)
 }
 
-/// A successful answer with a JSON body.
+/// A successful answer with a JSON body, which ends with a newline: a terminal
+/// shows what comes next on a line of its own.
 #[must_use]
 pub fn json(body: &impl Serialize) -> Response {
-    let json = serde_json::to_string(body)
+    let mut json = serde_json::to_string(body)
         .expect("answers are structs of texts, numbers and times, which always serialise");
+    json.push('\n');
     let mut response = Response::new(json.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

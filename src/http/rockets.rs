@@ -22,7 +22,7 @@ pub async fn list(
     headers: HeaderMap,
     parameters: String,
 ) -> Result<Response, Problem> {
-    let listing = Listing::parse("/rockets", &parameters)?;
+    let listing = Listing::parse(&parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let rockets = async {
         let first = listing::first_page(&context, &listing).await?;

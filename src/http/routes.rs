@@ -20,6 +20,8 @@ pub enum Endpoint {
     GetMission,
     /// Whether the service can serve.
     GetReadiness,
+    /// What there is to ask for.
+    GetIndex,
 }
 
 /// A line of the table.
@@ -44,6 +46,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/missions", methods: READ, endpoint: Endpoint::ListMissions },
     Route { path: "/missions/{mission}", methods: READ, endpoint: Endpoint::GetMission },
     Route { path: "/readyz", methods: READ, endpoint: Endpoint::GetReadiness },
+    Route { path: "/", methods: READ, endpoint: Endpoint::GetIndex },
 ];
 
 /// Where a request leads.
@@ -84,6 +87,10 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, NoRoute> {
 /// What `path` has in place of the name in braces, empty if `pattern` has none;
 /// `None` if it is not of this pattern.
 fn matched<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    if pattern == "/" {
+        // No slash of it belongs to no segment.
+        return (path == "/").then_some("");
+    }
     let mut given = segments(path);
     let mut named = "";
     for expected in segments(pattern) {
@@ -147,7 +154,8 @@ mod tests {
         let brew = Method::from_bytes(b"BREW").unwrap();
         for route in ROUTES {
             let (path, segment) = example(route);
-            for path in [path.clone(), format!("{path}/")] {
+            let other = if path == "/" { path.clone() } else { format!("{path}/") };
+            for path in [path.clone(), other] {
                 for method in route.methods {
                     let found = Found { endpoint: route.endpoint, segment };
                     assert_eq!(find(method, &path), Ok(found), "{method} {path}");
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn slashes_are_not_taken_lightly() {
-        for path in ["/", "//", "", "*", "//rockets", "/rockets//", "/rockets//a", "/rockets/a//"] {
+        for path in ["//", "", "*", "//rockets", "/rockets//", "/rockets//a", "/rockets/a//"] {
             assert_eq!(find(&Method::GET, path), Err(NoRoute::UnknownPath), "{path}");
         }
     }

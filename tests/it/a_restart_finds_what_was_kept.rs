@@ -184,6 +184,25 @@ fn a_database_of_format_version_1_is_read() {
     }
 }
 
+#[test]
+fn what_is_kept_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("new/data");
+    let service = start(&data, 2);
+    service.post(&[messages::launch("a")]);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    let mut files = 0;
+    for file in std::fs::read_dir(&data).unwrap() {
+        let file = file.unwrap().path();
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+        files += 1;
+    }
+    assert!(files >= 3, "the database, its WAL and the lock");
+    service.stop().unwrap();
+}
+
 /// Makes the fixtures. Only to be run when a new format version is made, under
 /// names of its own.
 #[test]

@@ -169,6 +169,22 @@ fn the_file_and_the_row_are_named() {
 }
 
 #[test]
+fn the_database_of_another_program_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(sqlite::FILE);
+    let other = Connection::open(&file).unwrap();
+    other.execute_batch("CREATE TABLE journal (x); PRAGMA user_version = 1;").unwrap();
+    drop(other);
+    let error = read(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("another program") && error.contains("application_id"), "{error}");
+    let tables: i64 = Connection::open(&file)
+        .unwrap()
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[test]
 fn another_format_and_what_is_no_database_are_refused() {
     let directory = filled();
     let file = directory.path().join(sqlite::FILE);

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::support::http::encode;
+use crate::support::http::{encode, next_page};
 use crate::support::messages::{at, change_mission, explode, launch_as, slow_down, speed_up, time};
-use crate::support::{Request, Response, Service, on_one_thread_and_on_several, problem};
+use crate::support::{Request, Service, on_one_thread_and_on_several, problem};
 use serde_json::{Value, json};
 
 const FIELDS: [&str; 10] = [
@@ -68,14 +68,6 @@ fn array(value: &Value) -> Vec<Value> {
     value.as_array().expect("an array").clone()
 }
 
-/// Where the `Link` header leads.
-fn next(page: &Response) -> Option<String> {
-    let link = page.header("link")?;
-    let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
-    assert_eq!(rest, "; rel=\"next\"");
-    Some(target.to_owned())
-}
-
 /// Every page from `target` on, in one list.
 fn follow(service: &Service, target: &str, limit: usize, total: usize) -> Vec<Value> {
     let mut all = Vec::new();
@@ -86,7 +78,7 @@ fn follow(service: &Service, target: &str, limit: usize, total: usize) -> Vec<Va
         assert_eq!(page.status, 200, "{at}: {}", page.text());
         assert_eq!(page.header("x-total-count"), Some(total.to_string().as_str()), "{at}");
         let rockets = array(&page.json());
-        target = next(&page);
+        target = next_page(&at, &page);
         assert_eq!(rockets.len(), limit.min(total - all.len()), "{at}");
         all.extend(rockets);
         assert_eq!(target.is_some(), all.len() < total, "{at}");
@@ -211,7 +203,7 @@ fn a_cursor_is_good_only_for_the_order_it_came_from() {
     let service = Service::start();
     service.post(&messages(12));
     let cursor_of = |target: &str| {
-        let link = next(&service.get(target)).unwrap();
+        let link = next_page(target, &service.get(target)).unwrap();
         link.split_once("cursor=").unwrap().1.to_owned()
     };
     let orders: Vec<_> = FIELDS
@@ -246,7 +238,7 @@ fn a_page_keeps_its_place_while_rockets_come_and_change() {
     service.post(&(0..10).map(|n| launch(2 * n)).collect::<Vec<_>>());
     let first = service.get("/rockets?limit=5");
     service.post(&[launch(1), launch(9), speed_up(&id(8), 2, 1), speed_up(&id(10), 2, 1)]);
-    let second = service.get(&next(&first).unwrap());
+    let second = service.get(&next_page("/rockets", &first).unwrap());
     let ids: Vec<_> = array(&second.json()).iter().map(|rocket| rocket["id"].clone()).collect();
     assert_eq!(ids, [9, 10, 12, 14, 16].map(|n| json!(id(n))));
     assert_eq!(second.header("x-total-count"), Some("12"));

@@ -1,7 +1,7 @@
 //! One rocket, missions, readiness, and every path and method that leads
 //! nowhere.
 
-use crate::support::http::encode;
+use crate::support::http::{encode, next_page};
 use crate::support::journal::Gated;
 use crate::support::messages::{at, change_mission, explode, launch, launch_as, speed_up};
 use crate::support::{Request, Service, passing_problem, problem};
@@ -120,16 +120,14 @@ fn a_mission_is_found_whatever_its_case_with_its_rockets_by_launch_time() {
     assert_eq!(ids("/missions/ares?mission=ARES%202"), Vec::<String>::new());
     let page = service.get("/missions/ares?limit=3");
     assert_eq!(page.header("x-total-count"), Some("4"));
-    let link = page.header("link").unwrap();
-    assert!(link.starts_with("</missions/ares?"), "{link}");
-    let next = link[1..].split_once('>').unwrap().0;
-    assert_eq!(ids(next), ["c"]);
-    assert_eq!(service.get(next).header("link"), None);
-    // A link is a URI, also if what was asked for was none.
+    let next = next_page("/missions/ares", &page).unwrap();
+    assert_eq!(ids(&next), ["c"]);
+    assert_eq!(service.get(&next).header("link"), None);
+    // A link holds no path, however odd the one that was asked for.
     service.post(&[launch_as("z", "T", 1, "Ärger/ß 🚀")]);
-    let link = service.get("/missions/Ärger%2Fß%20🚀?limit=1").header("link").unwrap().to_owned();
-    assert!(link.starts_with("</missions/%C3%84rger%2F%C3%9F%20%F0%9F%9A%80?"), "{link}");
-    assert_eq!(ids(link[1..].split_once('>').unwrap().0), ["z"]);
+    let odd = "/missions/Ärger%2Fß%20🚀";
+    let page = service.get(&format!("{odd}?limit=1"));
+    assert_eq!(ids(&next_page(odd, &page).unwrap()), ["z"]);
     let detail = problem(&service.get("/missions/ares?colour=red"), 400);
     assert!(detail.contains("colour"), "{detail}");
 
@@ -175,11 +173,26 @@ fn readiness_is_told() {
 }
 
 #[test]
+fn the_root_lists_what_there_is() {
+    let service = Service::start();
+    let index = service.read("/");
+    assert_eq!(index["version"], env!("CARGO_PKG_VERSION"));
+    let endpoints = index["endpoints"].as_array().unwrap();
+    assert!(endpoints.contains(&json!({"path": "/messages", "methods": ["POST"]})), "{index}");
+    for endpoint in endpoints {
+        let path = endpoint["path"].as_str().unwrap().replace(['{', '}'], "");
+        let methods: Vec<_> =
+            endpoint["methods"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+        let wrong = service.send(&Request::new("BREW", &path));
+        assert_eq!(wrong.header("allow"), Some(methods.join(", ").as_str()), "{path}");
+    }
+}
+
+#[test]
 fn a_path_that_leads_nowhere_is_404() {
     let service = Service::start();
     service.post(&[launch("a")]);
     for path in [
-        "/",
         "/nothing",
         "/rocket",
         "/Rockets",
@@ -209,7 +222,7 @@ fn a_path_that_leads_nowhere_is_404() {
 fn a_parameter_where_none_is_allowed_is_refused_by_name() {
     let service = Service::start();
     service.post(&[launch("a")]);
-    for path in ["/rockets/a", "/rockets/unknown", "/missions"] {
+    for path in ["/rockets/a", "/rockets/unknown", "/missions", "/"] {
         let detail = problem(&service.get(&format!("{path}?colour=red")), 400);
         assert!(detail.starts_with("colour"), "{path}: {detail}");
         assert_ne!(service.get(&format!("{path}?")).status, 400, "{path}");
@@ -226,6 +239,7 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
         ("/rockets/a", "GET, HEAD"),
         ("/rockets/unknown", "GET, HEAD"),
         ("/rockets?limit=1", "GET, HEAD"),
+        ("/", "GET, HEAD"),
         ("/missions", "GET, HEAD"),
         ("/missions/ARTEMIS", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
@@ -263,9 +277,8 @@ fn a_target_without_a_path_is_400() {
         assert!(detail.contains("no path"), "{method} {target}: {detail}");
     }
     // These have one, if only a short one.
-    for (method, target) in [("GET", "http://localhost"), ("OPTIONS", "*")] {
-        problem(&service.send(&Request::new(method, target)), 404);
-    }
+    problem(&service.send(&Request::new("OPTIONS", "*")), 404);
+    assert_eq!(service.read("http://localhost"), service.read("/"));
     assert_eq!(service.read("http://localhost/rockets"), json!([]));
 }
 
@@ -288,7 +301,7 @@ fn head_tells_what_get_would_without_the_body() {
         let get = connection.request(&Request::get(path));
         let head = connection.request(&Request::new("HEAD", path));
         assert_eq!(head.status, get.status, "{path}");
-        for name in ["content-type", "content-length", "x-total-count", "link"] {
+        for name in ["content-type", "content-length", "x-total-count", "link", "cache-control"] {
             assert_eq!(head.header(name), get.header(name), "{name} of {path}");
         }
     }

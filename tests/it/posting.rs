@@ -25,6 +25,7 @@ fn each_outcome_is_told_to_whoever_asks_for_json() {
             assert_eq!(answer.status, 200);
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.json(), json!({"status": "success", "outcome": outcome}));
+            assert!(answer.text().ends_with("}\n"));
         }
     }
 }

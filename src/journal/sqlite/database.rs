@@ -2,6 +2,9 @@
 //! the module above; the table of rockets is `rocket_row`'s.
 
 use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,6 +103,8 @@ impl Database {
     /// # Errors
     /// When it cannot be opened, is no database, or has an unknown version.
     pub fn open(file: &Path, synchronous: Synchronous) -> Result<Self, OpenError> {
+        make_private(file)
+            .map_err(|error| OpenError::Directory { path: file.to_owned(), error })?;
         let failed = |error| cannot_open(file, error);
         let mut connection = connect(file).map_err(failed)?;
         let synchronous = match synchronous {
@@ -109,6 +114,7 @@ impl Database {
         connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
         wal::configure(&connection).map_err(failed)?;
         create_tables(&mut connection).map_err(failed)?;
+        check_owner(file, &connection)?;
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(failed)?;
@@ -298,6 +304,28 @@ fn tidy_up(connection: &Connection) -> rusqlite::Result<()> {
     // happening, which is no failure.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     connection.execute_batch("DROP TABLE IF EXISTS reserve")
+}
+
+/// Creates the file if there is none, for its owner alone. SQLite gives the WAL
+/// the same mode.
+fn make_private(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).open(file).map(drop)
+}
+
+/// Refuses the database of another program, whatever its tables are called.
+fn check_owner(file: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let found: i64 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(|error| cannot_open(file, error))?;
+    if found == APPLICATION_ID {
+        return Ok(());
+    }
+    let error = format!(
+        "it is the database of another program: its application_id is {found:#x}, and not \
+         {APPLICATION_ID:#x}"
+    );
+    Err(OpenError::Open { file: file.to_owned(), error: error.into() })
 }
 
 fn cannot_open(file: &Path, error: rusqlite::Error) -> OpenError {

@@ -1,7 +1,8 @@
 //! One process for each data directory.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::journal::OpenError;
@@ -21,7 +22,9 @@ impl DirectoryLock {
     pub fn take(directory: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Directory { path: directory.to_owned(), error };
         if !directory.is_dir() {
-            fs::create_dir_all(directory).map_err(failed)?;
+            // What rockets report is for nobody else on the machine.
+            let mut private = DirBuilder::new();
+            private.recursive(true).mode(0o700).create(directory).map_err(failed)?;
             // A new directory is durable once the one that it is in is.
             let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = File::open(parent.unwrap_or(Path::new("."))).map_err(failed)?;
@@ -32,6 +35,7 @@ impl DirectoryLock {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(directory.join("lock"))
             .map_err(failed)?;
         match file.try_lock() {

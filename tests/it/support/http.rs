@@ -253,6 +253,16 @@ pub fn send(address: SocketAddr, request: &Request) -> Response {
     Connection::open(address).request(request)
 }
 
+/// Where the `Link` header of the answer to `target` leads, which is relative to
+/// that.
+#[track_caller]
+pub fn next_page(target: &str, page: &Response) -> Option<String> {
+    let link = page.header("link")?;
+    let (query, rest) = link.strip_prefix("<?").and_then(|link| link.split_once('>')).unwrap();
+    assert_eq!(rest, "; rel=\"next\"");
+    Some(format!("{}?{query}", target.split('?').next().unwrap()))
+}
+
 /// Percent-encodes a path segment or the value of a parameter.
 pub fn encode(text: &str) -> String {
     text.bytes()

@@ -140,6 +140,7 @@ impl Service {
         let response = self.get(target);
         assert_eq!(response.status, 200, "{target}: {}", response.text());
         assert_eq!(response.header("content-type"), Some("application/json"));
+        assert!(response.text().ends_with('\n'), "{target}");
         response.json()
     }
 

@@ -1,0 +1,39 @@
+//! `GET /`: what there is to ask for, as the table of routes has it.
+
+use serde::Serialize;
+use warp::http::Method;
+use warp::reply::Response;
+
+use super::problem::Problem;
+use super::respond::{json, no_parameters};
+use super::routes::ROUTES;
+
+#[derive(Serialize)]
+struct Index {
+    service: &'static str,
+    version: &'static str,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Serialize)]
+struct Endpoint {
+    path: &'static str,
+    methods: Vec<&'static str>,
+}
+
+/// All paths and their methods.
+///
+/// # Errors
+/// 400 for any parameter.
+pub fn get(parameters: &str) -> Result<Response, Problem> {
+    no_parameters(parameters)?;
+    let endpoints = ROUTES.iter().map(|route| Endpoint {
+        path: route.path,
+        methods: route.methods.iter().map(Method::as_str).collect(),
+    });
+    Ok(json(&Index {
+        service: "downlink",
+        version: env!("CARGO_PKG_VERSION"),
+        endpoints: endpoints.collect(),
+    }))
+}
