@@ -27,6 +27,7 @@ pub fn read(command: &Command, line: &[OsString]) -> Result<ArgMatches, clap::Er
         let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) else {
             continue;
         };
+        #[expect(clippy::disallowed_methods, reason = "this is the configuration's own file")]
         let Some(value) = env::var_os(variable).map(trimmed) else { continue };
         if value.is_empty()
             || typed.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine)

@@ -241,8 +241,9 @@ impl From<SubmitError> for Problem {
             }
             SubmitError::Refused(Refusal::FleetFull { .. }) => (UNAVAILABLE, Kind::FleetFull),
             SubmitError::Refused(Refusal::NotKept(_)) => (UNAVAILABLE, Kind::NotKept),
-            SubmitError::Refused(Refusal::NotNow(_)) => (UNAVAILABLE, Kind::Unavailable),
-            SubmitError::Unavailable(_) => (UNAVAILABLE, Kind::Unavailable),
+            SubmitError::Refused(Refusal::NotNow(_)) | SubmitError::Unavailable(_) => {
+                (UNAVAILABLE, Kind::Unavailable)
+            }
             SubmitError::Busy => (UNAVAILABLE, Kind::InboxFull),
             SubmitError::TimedOut | SubmitError::Lost => (UNAVAILABLE, Kind::NotAcknowledged),
         };

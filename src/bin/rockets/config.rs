@@ -213,10 +213,19 @@ const LONGEST_DURATION: Duration = Duration::from_secs(366 * 86_400);
 
 /// As humantime has it; a bare 0 is none.
 fn duration(typed: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(typed) {
-        Ok(duration) if duration <= LONGEST_DURATION => Ok(duration),
-        _ => Err("expected a duration such as 500ms, 1s or 2m".into()),
+    // One number with its unit at a time: humantime panics where a sum overflows.
+    let mut sum = Some(Duration::ZERO);
+    let mut rest = typed;
+    while !rest.is_empty() {
+        let unit = rest.find(char::is_alphabetic).unwrap_or(rest.len());
+        let next = rest[unit..].find(|c: char| c.is_ascii_digit());
+        let (term, after) = rest.split_at(next.map_or(rest.len(), |next| unit + next));
+        let time = humantime::parse_duration(term).ok();
+        sum = sum.zip(time).and_then(|(sum, time)| sum.checked_add(time));
+        rest = after;
     }
+    sum.filter(|&sum| !typed.is_empty() && sum <= LONGEST_DURATION)
+        .ok_or_else(|| "expected a duration such as 500ms, 1s or 2m".to_owned())
 }
 
 fn bound(typed: &str) -> Result<Bound, String> {
@@ -281,7 +290,9 @@ mod tests {
         for (typed, seconds) in good {
             assert_eq!(duration(typed), Ok(Duration::from_secs_f64(seconds)), "{typed}");
         }
-        for typed in ["", "5", "s", "-1s", "1x", "1.2.3s", "367d", "99999999999h", "ms5"] {
+        let overflowing = "18446744073709551615s 1000ms";
+        let bad = ["", "5", "s", "-1s", "1x", "1.2.3s", "367d", "99999999999h", "ms5", overflowing];
+        for typed in bad {
             assert!(duration(typed).is_err(), "{typed}");
         }
     }
