@@ -14,7 +14,12 @@ use std::task::{Context, Poll};
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+
+/// Clients that may wait to be accepted: the system's own bound
+/// (`net.core.somaxconn`), which cuts this down. A fleet that reconnects at once
+/// must not wait for a SYN to be sent again, a second later.
+const BACKLOG: u32 = i32::MAX.unsigned_abs();
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,9 +150,9 @@ impl Listener {
 async fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<Listener>> {
     if host.is_empty() {
         // Of both families, where there are both.
-        let any = match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await {
+        let any = match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
             Err(error) if is_elsewhere(&error) => {
-                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
+                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
             }
             bound => bound,
         };
@@ -156,7 +161,7 @@ async fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<Listener>> {
     let mut bound = Vec::new();
     let mut refused = None;
     for address in tokio::net::lookup_host((host, port)).await? {
-        match listen(address).await {
+        match listen(address) {
             Ok(listener) => bound.push(Listener::Tcp(listener)),
             Err(error) if is_elsewhere(&error) => refused = Some(error),
             Err(error) => return Err(error),
@@ -169,8 +174,15 @@ async fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<Listener>> {
     Ok(bound)
 }
 
-async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart need not wait for connections of the last run to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Whether the machine has no such address, or none of its family.

@@ -70,6 +70,8 @@ mod orders_are_obeyed_under_load;
 mod paths_and_methods;
 /// Each outcome of `POST /messages` is told to those who read it.
 mod posting;
+/// Clients that all connect at once are all let in at once.
+mod reconnecting;
 /// What cannot be written for now is refused for now: locks and full disks pass.
 mod refusals_pass;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
