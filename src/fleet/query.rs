@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::view::{Lookup, RocketView, Status};
-use crate::telemetry::{Channel, Timestamp};
+use crate::telemetry::{Caseless, Channel, Timestamp};
 
 /// A question to one partition, and where its part of the answer goes.
 #[derive(Debug)]
@@ -46,13 +46,15 @@ pub struct Selection {
     pub limit: Option<usize>,
 }
 
-/// Conditions that all hold. Texts match whatever their case.
+/// Conditions that all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The rocket has exactly this ID.
+    pub id: Option<Channel>,
     /// The rocket is on all of these, so two different ones match none.
-    pub missions: Vec<String>,
+    pub missions: Vec<Caseless>,
     /// The rocket is of this type.
-    pub rocket_type: Option<String>,
+    pub rocket_type: Option<Caseless>,
     /// The rocket has this status.
     pub status: Option<Status>,
 }
@@ -182,32 +184,31 @@ impl Field {
 }
 
 impl Selection {
-    /// Whether a partition answers this from its launch order, without a walk
-    /// over its rockets.
+    /// Whether a partition answers this from an index, of IDs or of launches,
+    /// without a walk over its rockets.
     #[must_use]
     pub fn is_indexed(&self) -> bool {
-        self.sort.field == Field::LaunchTime && self.filter.is_empty()
+        let in_launch_order = self.sort.field == Field::LaunchTime && self.filter.is_empty();
+        in_launch_order || self.filter.id.is_some()
+    }
+
+    /// Whether a rocket at this place comes after where the page begins.
+    #[must_use]
+    pub fn begins_before(&self, position: &Position) -> bool {
+        let after = self.after.as_ref();
+        after.is_none_or(|after| self.sort.compare(position, after) == Ordering::Greater)
     }
 }
 
 impl Filter {
-    /// Whether a rocket meets every condition.
+    /// Whether a rocket meets every condition but that of its ID, by which it was
+    /// found.
     #[must_use]
     pub fn admits(&self, rocket_type: &str, mission: &str, status: Status) -> bool {
         self.status.is_none_or(|wanted| wanted == status)
-            && self.rocket_type.as_ref().is_none_or(|wanted| same_text(wanted, rocket_type))
-            && self.missions.iter().all(|wanted| same_text(wanted, mission))
+            && self.rocket_type.as_ref().is_none_or(|wanted| wanted.matches(rocket_type))
+            && self.missions.iter().all(|wanted| wanted.matches(mission))
     }
-}
-
-/// Whether two texts are the same, whatever their case.
-#[must_use]
-pub fn same_text(a: &str, b: &str) -> bool {
-    if a.is_ascii() && b.is_ascii() {
-        return a.eq_ignore_ascii_case(b);
-    }
-    let lower = |text| str::chars(text).flat_map(char::to_lowercase);
-    lower(a).eq(lower(b))
 }
 
 impl Sort {
@@ -320,12 +321,13 @@ mod tests {
     }
 
     #[test]
-    fn texts_match_whatever_their_case() {
-        assert!(same_text("ARTEMIS", "artemis"));
-        assert!(same_text("MISSIÓN", "misión".replace("sión", "ssión").as_str()));
-        assert!(!same_text("ARTEMIS", "ARTEMI"));
-        let filter =
-            Filter { missions: vec!["artemis".into(), "apollo".into()], ..Filter::default() };
-        assert!(!filter.admits("Falcon-9", "ARTEMIS", Status::Launched));
+    fn conditions_all_hold_and_texts_match_whatever_their_case() {
+        let on = |missions: &[&str]| Filter {
+            missions: missions.iter().map(|mission| Caseless::new(mission)).collect(),
+            ..Filter::default()
+        };
+        assert!(on(&["artemis", "Artemis"]).admits("Falcon-9", "ARTEMIS", Status::Launched));
+        let both = on(&["artemis", "apollo"]);
+        assert!(!both.admits("Falcon-9", "ARTEMIS", Status::Launched));
     }
 }

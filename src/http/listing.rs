@@ -26,6 +26,7 @@ use super::problem::Problem;
 use crate::fleet::outcome::QueryError;
 use crate::fleet::query::{Field, Page, Selection, Sort};
 use crate::fleet::view::{RocketView, Status};
+use crate::telemetry::{Caseless, Channel};
 
 /// Most rockets on a page that a client may ask for.
 const MAX_LIMIT: usize = 1000;
@@ -42,7 +43,7 @@ const SMALL: usize = 10_000;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
-const PARAMETERS: &str = "sort, order, mission, status, rocket_type, limit and cursor";
+const PARAMETERS: &str = "sort, order, id, mission, status, rocket_type, limit and cursor";
 
 /// What a client asked for.
 pub struct Listing {
@@ -108,8 +109,9 @@ impl Listing {
                     let orders = [("asc", false), ("desc", true)];
                     selection.sort.descending = one_of(name, value, &orders)?;
                 }
-                "mission" => selection.filter.missions.push(value.clone()),
-                "rocket_type" => selection.filter.rocket_type = Some(value.clone()),
+                "id" => selection.filter.id = Some(id(value)?),
+                "mission" => selection.filter.missions.push(Caseless::new(value)),
+                "rocket_type" => selection.filter.rocket_type = Some(Caseless::new(value)),
                 "status" => selection.filter.status = Some(one_of(name, value, &Status::NAMES)?),
                 "limit" => selection.limit = Some(limit(value)?),
                 "cursor" => cursor = Some(value),
@@ -141,6 +143,10 @@ impl Listing {
             .finish();
         format!("<?{query}>; rel=\"next\"")
     }
+}
+
+fn id(value: &str) -> Result<Channel, Problem> {
+    Channel::parse(value).map_err(|error| Problem::bad_parameter(format!("id: {error}")))
 }
 
 fn limit(value: &str) -> Result<usize, Problem> {

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::listing::{self, Envelope, Listing};
 use super::problem::Problem;
 use super::respond::{decode_segment, json, no_parameters};
-use crate::fleet::query::same_text;
+use crate::telemetry::Caseless;
 
 #[derive(Serialize)]
 struct Missions {
@@ -55,10 +55,11 @@ pub async fn get(
     let deadline = Instant::now() + context.config.request_timeout;
     let missions = context.fleet.missions(deadline).await?;
     let nobody = || Problem::not_found(format!("no rocket is on the mission {wanted:?}"));
+    let caseless = Caseless::new(&wanted);
     let mission =
-        missions.into_iter().find(|mission| same_text(mission, &wanted)).ok_or_else(nobody)?;
+        missions.into_iter().find(|mission| caseless.matches(mission)).ok_or_else(nobody)?;
     let unfiltered = listing.selection.filter.is_empty();
-    listing.selection.filter.missions.push(wanted.clone());
+    listing.selection.filter.missions.push(caseless);
     let rockets = async {
         let first = listing::first_page(&context, &listing).await?;
         // The last one may have left since the missions were asked for.

@@ -6,7 +6,9 @@
 //! * [`reorder`]: puts one rocket's messages back in order.
 //! * [`rocket`]: the state table, one rocket's fold.
 //! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
+//! * [`caseless`]: texts that match whatever their case.
 
+pub mod caseless;
 pub mod channel;
 pub mod interner;
 pub mod message;
@@ -15,6 +17,7 @@ pub mod rocket;
 pub mod timestamp;
 pub mod wire;
 
+pub use caseless::Caseless;
 pub use channel::Channel;
 pub use message::{Event, Message, Report};
 pub use timestamp::Timestamp;

@@ -76,6 +76,8 @@ mod reconnecting;
 mod refusals_pass;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
 mod shutdown;
+/// Missions, types and IDs are found by the text that a reader has.
+mod texts_match_whatever_their_case;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
 mod where_it_listens;
 

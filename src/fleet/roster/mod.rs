@@ -317,12 +317,28 @@ impl Roster {
             .flatten()
     }
 
-    /// A page in launch order, unfiltered, in O(limit): whoever asks for all of a
+    /// A page that takes no walk over the rockets: of the one with some ID, or in
+    /// launch order, unfiltered, in O(limit): whoever asks for all of a
     /// large fleet at once keeps messages waiting.
     ///
     /// `selection` must be [indexed](Selection::is_indexed).
     #[must_use]
-    pub fn by_launch(&self, selection: &Selection) -> Part {
+    pub fn by_index(&self, selection: &Selection) -> Part {
+        match &selection.filter.id {
+            Some(id) => self.by_id(id, selection),
+            None => self.by_launch(selection),
+        }
+    }
+
+    fn by_id(&self, id: &Channel, selection: &Selection) -> Part {
+        let found = self.find(id).and_then(|slot| self.view_if(slot, &selection.filter));
+        let total = usize::from(found.is_some());
+        let is_on_page =
+            |rocket: &RocketView| selection.begins_before(&selection.sort.position(rocket));
+        Part { rockets: found.into_iter().filter(is_on_page).collect(), total, more: false }
+    }
+
+    fn by_launch(&self, selection: &Selection) -> Part {
         let limit = selection.limit.unwrap_or(usize::MAX);
         let order = &self.launch_order;
         let after = selection.after.as_ref().map(|Position { key, id }| match key {

@@ -330,7 +330,7 @@ impl Partition {
             Query::Rocket { channel, reply } => drop(reply.send(self.roster.lookup(&channel))),
             Query::Missions { reply } => drop(reply.send(self.roster.missions())),
             Query::Rockets { selection, reply } if selection.is_indexed() => {
-                drop(reply.send(self.roster.by_launch(&selection)));
+                drop(reply.send(self.roster.by_index(&selection)));
             }
             Query::Rockets { selection, reply } => {
                 self.scans.push_back(Scan::new(selection, reply));

@@ -66,9 +66,9 @@ impl Scan {
 
     fn visit(&mut self, rocket: RocketView) {
         self.total += 1;
-        let Selection { sort, ref after, limit, .. } = *self.selection;
+        let Selection { sort, limit, .. } = *self.selection;
         let position = sort.position(&rocket);
-        if after.as_ref().is_some_and(|after| sort.compare(&position, after) != Ordering::Greater) {
+        if !self.selection.begins_before(&position) {
             return;
         }
         let limit = limit.unwrap_or(usize::MAX);
