@@ -1,19 +1,18 @@
 //! Puts one rocket's messages back in order and tells repeats apart.
 //!
 //! Numbers run from 1 without gaps. What is next passes straight through;
-//! what is early waits in a heap; what was passed or waits already is a
-//! repeat, and the first one wins. Holding or releasing one of `b` buffered
-//! messages costs O(log b).
+//! what is early waits in a map sorted by number; what was passed or waits already
+//! is a repeat, and the first one wins. Holding or releasing one of `b` buffered
+//! messages costs O(log b), and takes or gives back memory a few messages at a
+//! time: what a rocket takes follows what waits now, whatever waited once.
 //!
 //! Bounds are not kept here: whoever feeds this asks [`Reorder::buffered`]
 //! before it accepts an early message.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use ahash::AHashSet;
-
-use super::Report;
+use super::{Event, Report, Timestamp};
 
 /// Where a message number stands in a rocket's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +33,15 @@ pub struct Reorder {
     early: Option<Box<Early>>,
 }
 
-#[derive(Debug, Default)]
-struct Early {
-    heap: BinaryHeap<Reverse<ByNumber>>,
-    numbers: AHashSet<u64>,
-}
+/// By number. Boxed, since a node of the map has room for eleven.
+type Early = BTreeMap<u64, Box<Waiting>>;
 
+/// A [`Report`] without its number.
 #[derive(Debug)]
-struct ByNumber(Report);
+struct Waiting {
+    time: Timestamp,
+    event: Event,
+}
 
 impl Reorder {
     /// Awaits number 1.
@@ -65,14 +65,15 @@ impl Reorder {
     /// How many messages wait for an earlier one.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.early.as_ref().map_or(0, |early| early.numbers.len())
+        self.early.as_ref().map_or(0, |early| early.len())
     }
 
-    /// The messages that wait, in no order.
-    pub fn waiting(&self) -> impl Iterator<Item = &Report> {
-        self.early
-            .iter()
-            .flat_map(|early| early.heap.iter().map(|Reverse(ByNumber(report))| report))
+    /// The messages that wait, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = Report> {
+        self.early.iter().flat_map(|early| early.iter()).map(|(&number, waiting)| {
+            let Waiting { time, ref event } = **waiting;
+            Report { number, time, event: event.clone() }
+        })
     }
 
     /// Where `number` stands now.
@@ -82,7 +83,7 @@ impl Reorder {
             Ordering::Less => Place::Known,
             Ordering::Equal => Place::Next,
             Ordering::Greater => match &self.early {
-                Some(early) if early.numbers.contains(&number) => Place::Known,
+                Some(early) if early.contains_key(&number) => Place::Known,
                 _ => Place::Early,
             },
         }
@@ -96,8 +97,8 @@ impl Reorder {
             Place::Known => {}
             Place::Early => {
                 let early = self.early.get_or_insert_default();
-                early.numbers.insert(report.number);
-                early.heap.push(Reverse(ByNumber(report)));
+                let Report { number, time, event } = report;
+                early.insert(number, Box::new(Waiting { time, event }));
             }
             Place::Next => {
                 self.next += 1;
@@ -113,18 +114,13 @@ impl Reorder {
 
     fn pop_next(&mut self) -> Option<Report> {
         let early = self.early.as_mut()?;
-        if !early.numbers.remove(&self.next) {
-            return None;
-        }
-        let Reverse(ByNumber(report)) = early.heap.pop().expect("what the set has is in the heap");
-        assert_eq!(
-            report.number, self.next,
-            "the lowest number that waits must be the awaited one"
-        );
-        if early.numbers.is_empty() {
+        let first = early.first_entry().filter(|first| *first.key() == self.next)?;
+        let (number, waiting) = first.remove_entry();
+        if early.is_empty() {
             self.early = None;
         }
-        Some(report)
+        let Waiting { time, event } = *waiting;
+        Some(Report { number, time, event })
     }
 }
 
@@ -134,32 +130,11 @@ impl Default for Reorder {
     }
 }
 
-impl Ord for ByNumber {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.number.cmp(&other.0.number)
-    }
-}
-
-impl PartialOrd for ByNumber {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for ByNumber {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.number == other.0.number
-    }
-}
-
-impl Eq for ByNumber {}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::telemetry::{Event, Timestamp};
 
     fn report(number: u64) -> Report {
         Report { number, time: Timestamp::EPOCH, event: Event::SpeedIncreased { by: 1 } }
@@ -208,8 +183,7 @@ mod tests {
                 let gap = (1..=60).find(|n| !seen.contains(n)).unwrap();
                 prop_assert_eq!(&passed, &(1..gap).collect::<Vec<_>>());
                 prop_assert_eq!(reorder.next(), gap);
-                let mut waiting: Vec<_> = reorder.waiting().map(|report| report.number).collect();
-                waiting.sort_unstable();
+                let waiting: Vec<_> = reorder.waiting().map(|report| report.number).collect();
                 prop_assert_eq!(&waiting, &seen.range(gap..).copied().collect::<Vec<_>>());
                 prop_assert_eq!(reorder.buffered(), waiting.len());
             }

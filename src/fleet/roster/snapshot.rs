@@ -73,7 +73,7 @@ impl Roster {
             last_message_number: reorder.next() - 1,
             last_update_time: rocket.last_update_time,
             flight: flight.map(|flight| flight.snapshot(&self.vocabulary)),
-            buffered: reorder.waiting().cloned().collect(),
+            buffered: reorder.waiting().collect(),
         }
     }
 
