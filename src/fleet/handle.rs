@@ -13,12 +13,12 @@ use tokio::time::{Instant, timeout_at};
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
-use super::query::{Page, Part, Query, Selection};
+use super::query::{Missions, Page, Part, Query, Selection};
 use super::refusals::Refusals;
 use super::routing::Router;
 use super::version::Version;
 use super::view::Lookup;
-use crate::telemetry::{Channel, Message};
+use crate::telemetry::{Caseless, Channel, Message};
 
 /// The fleet, as its users see it.
 #[derive(Clone, Debug)]
@@ -179,16 +179,34 @@ impl Fleet {
         Ok(Page::merge(parts, sort, limit))
     }
 
-    /// Missions of launched rockets, each once, sorted.
+    /// Missions of launched rockets that sort behind `after`: the first `limit`.
     ///
     /// # Errors
     /// When any partition does not answer by `deadline`, or the fleet only starts.
-    pub async fn missions(&self, deadline: Instant) -> Result<Vec<Arc<str>>, QueryError> {
-        let parts = self.ask_all(deadline, |reply| Query::Missions { reply }).await?;
-        let mut missions = parts.concat();
-        missions.sort_unstable();
-        missions.dedup();
-        Ok(missions)
+    pub async fn missions(
+        &self,
+        after: Option<Arc<str>>,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Missions, QueryError> {
+        // One more, to see whether there is more.
+        let query =
+            |reply| Query::Missions { after: after.clone(), limit: limit.saturating_add(1), reply };
+        Ok(Missions::merge(&self.ask_all(deadline, query).await?, limit))
+    }
+
+    /// The mission that launched rockets are on, as they spell it; of several
+    /// spellings the one that sorts first. `None` if no rocket is on it.
+    ///
+    /// # Errors
+    /// When any partition does not answer by `deadline`, or the fleet only starts.
+    pub async fn mission(
+        &self,
+        wanted: &Caseless,
+        deadline: Instant,
+    ) -> Result<Option<Arc<str>>, QueryError> {
+        let query = |reply| Query::Mission { wanted: wanted.clone(), reply };
+        Ok(self.ask_all(deadline, query).await?.into_iter().flatten().min())
     }
 
     /// Asks every partition, all at once; fails whole.

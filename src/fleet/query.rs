@@ -28,8 +28,20 @@ pub enum Query {
     },
     /// Missions in use; asked of every partition.
     Missions {
-        /// Where this partition's missions go, each once.
+        /// Only those that sort behind this one.
+        after: Option<Arc<str>>,
+        /// At most so many.
+        limit: usize,
+        /// Where this partition's missions go, each once, sorted.
         reply: oneshot::Sender<Vec<Arc<str>>>,
+    },
+    /// One mission; asked of every partition.
+    Mission {
+        /// Which one, in whatever spelling.
+        wanted: Caseless,
+        /// Where the spelling goes that this partition's rockets have; of several
+        /// the one that sorts first.
+        reply: oneshot::Sender<Option<Arc<str>>>,
     },
 }
 
@@ -147,6 +159,29 @@ pub struct Page {
     pub total: usize,
     /// Whether there are rockets behind these.
     pub more: bool,
+}
+
+/// The first missions behind some place.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Missions {
+    /// Each once, sorted by their bytes.
+    pub names: Vec<Arc<str>>,
+    /// Whether there are missions behind these.
+    pub more: bool,
+}
+
+impl Missions {
+    /// Merges the parts of all partitions into the first `limit`. Each part must
+    /// have been asked for one more.
+    #[must_use]
+    pub fn merge(parts: &[Vec<Arc<str>>], limit: usize) -> Self {
+        let mut names = parts.concat();
+        names.sort_unstable();
+        names.dedup();
+        let more = names.len() > limit;
+        names.truncate(limit);
+        Self { names, more }
+    }
 }
 
 impl Field {
@@ -318,6 +353,19 @@ mod tests {
         let mut parts = parts();
         parts[0].more = true;
         assert!(Page::merge(parts, Sort::default(), Some(4)).more);
+    }
+
+    #[test]
+    fn missions_merge_in_order_and_each_once() {
+        let part = |names: &[&str]| names.iter().map(|&name| name.into()).collect::<Vec<_>>();
+        let parts = [part(&["a", "c", "d"]), part(&["b", "c", "e"])];
+        let merged = |limit| {
+            let Missions { names, more } = Missions::merge(&parts, limit);
+            (names.concat(), more)
+        };
+        assert_eq!(merged(2), ("ab".to_owned(), true));
+        assert_eq!(merged(4), ("abcd".to_owned(), true));
+        assert_eq!(merged(5), ("abcde".to_owned(), false));
     }
 
     #[test]

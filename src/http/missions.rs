@@ -1,22 +1,30 @@
-//! `GET /missions` and `GET /missions/{mission}`.
+//! `GET /missions` and `GET /missions/{mission}`. The missions are fetched and
+//! written a piece at a time, at the reader's pace; does not own how the rockets
+//! on one of them are (`listing`).
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use sync_wrapper::SyncStream;
 use tokio::time::Instant;
-use warp::http::HeaderMap;
-use warp::reply::Response;
+use warp::http::header::CONTENT_TYPE;
+use warp::http::{HeaderMap, HeaderValue};
+use warp::reply::{Reply, Response};
 
 use super::context::Context;
 use super::listing::{self, Envelope, Listing};
 use super::problem::Problem;
-use super::respond::{decode_segment, json, no_parameters};
+use super::respond::{decode_segment, no_parameters};
+use crate::fleet::outcome::QueryError;
+use crate::fleet::query::Missions;
 use crate::telemetry::Caseless;
 
-#[derive(Serialize)]
-struct Missions {
-    missions: Vec<Arc<str>>,
-}
+/// Missions fetched and written out at a time.
+const PIECE: usize = 256;
+
+const PREFIX: &str = r#"{"missions":["#;
+const SUFFIX: &str = "]}";
 
 /// Every mission that a launched rocket is on.
 ///
@@ -30,11 +38,57 @@ pub async fn list(
     no_parameters(parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let missions = async {
-        let deadline = Instant::now() + context.config.request_timeout;
-        let missions = context.fleet.missions(deadline).await?;
-        Ok(json(&Missions { missions }))
+        let first = piece(&context, None).await?;
+        let mut response = if first.more {
+            let pieces = streamed(context.clone(), first);
+            warp::reply::stream(SyncStream::new(pieces)).into_response()
+        } else {
+            let mut json = PREFIX.to_owned();
+            write_names(&mut json, &first, true);
+            json.push_str(SUFFIX);
+            Response::new(json.into())
+        };
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        Ok(response)
     };
     tag.answer(&headers, missions).await
+}
+
+/// The first missions that sort behind `after`.
+async fn piece(context: &Context, after: Option<Arc<str>>) -> Result<Missions, QueryError> {
+    let deadline = Instant::now() + context.config.request_timeout;
+    context.fleet.missions(after, PIECE, deadline).await
+}
+
+/// The whole answer, of which the first piece is there already.
+fn streamed(
+    context: Arc<Context>,
+    first: Missions,
+) -> impl Stream<Item = Result<Bytes, QueryError>> + Send {
+    let start = (context, Some(first), PREFIX.to_owned());
+    stream::try_unfold(start, |(context, missions, mut json)| async move {
+        let Some(missions) = missions else { return Ok(None) };
+        let is_first = !json.is_empty();
+        write_names(&mut json, &missions, is_first);
+        let next = match missions.names.last().filter(|_| missions.more) {
+            Some(last) => Some(piece(&context, Some(last.clone())).await?),
+            None => None,
+        };
+        if next.is_none() {
+            json.push_str(SUFFIX);
+        }
+        Ok(Some((Bytes::from(json), (context, next, String::new()))))
+    })
+}
+
+fn write_names(json: &mut String, missions: &Missions, mut is_first: bool) {
+    for name in &missions.names {
+        if !std::mem::take(&mut is_first) {
+            json.push(',');
+        }
+        json.push_str(&serde_json::to_string(name).expect("a text always serialises"));
+    }
 }
 
 /// The rockets on one mission, matched whatever its case. The answer shows the
@@ -53,11 +107,9 @@ pub async fn get(
     let mut listing = Listing::parse(&parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let deadline = Instant::now() + context.config.request_timeout;
-    let missions = context.fleet.missions(deadline).await?;
     let nobody = || Problem::not_found(format!("no rocket is on the mission {wanted:?}"));
     let caseless = Caseless::new(&wanted);
-    let mission =
-        missions.into_iter().find(|mission| caseless.matches(mission)).ok_or_else(nobody)?;
+    let mission = context.fleet.mission(&caseless, deadline).await?.ok_or_else(nobody)?;
     let unfiltered = listing.selection.filter.is_empty();
     listing.selection.filter.missions.push(caseless);
     let rockets = async {

@@ -74,22 +74,32 @@ impl Interner {
         Symbol::of_entry(at)
     }
 
-    /// Gives one use back.
+    /// Gives one use back. Returns the text if that was the last one.
     ///
     /// # Panics
     /// It may when the symbol is of another interner.
     #[expect(clippy::needless_pass_by_value, reason = "giving a use back consumes it")]
-    pub fn release(&mut self, symbol: Symbol) {
+    pub fn release(&mut self, symbol: Symbol) -> Option<Arc<str>> {
         let at = symbol.entry();
         let entry = &mut self.entries[at];
         entry.uses -= 1;
         if entry.uses > 0 {
-            return;
+            return None;
         }
         let text = entry.text.take().expect(INDEXED);
         let hash = self.hasher.hash_one(&*text);
         self.index.find_entry(hash, |&other| other == at).expect(INDEXED).remove();
         self.free.push(at);
+        Some(text)
+    }
+
+    /// How often the text of a symbol is in use.
+    ///
+    /// # Panics
+    /// It may when the symbol is of another interner.
+    #[must_use]
+    pub fn uses(&self, symbol: &Symbol) -> u32 {
+        self.entries[symbol.entry()].uses
     }
 
     /// The text of a symbol.
@@ -103,7 +113,8 @@ impl Interner {
     }
 
     /// Every text in use, once, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
         self.entries.iter().filter_map(|entry| entry.text.as_ref())
     }
 }
@@ -121,9 +132,10 @@ mod tests {
         assert_eq!(first, second);
         assert_ne!(first, other);
         assert_eq!(&**texts.get(&second), "APOLLO");
-        texts.release(first);
+        assert_eq!(texts.uses(&first), 2);
+        assert_eq!(texts.release(first), None);
         assert_eq!(texts.iter().count(), 2);
-        texts.release(second);
+        assert_eq!(texts.release(second).as_deref(), Some("APOLLO"));
         assert_eq!(texts.iter().map(|text| &**text).collect::<Vec<_>>(), ["GEMINI"]);
     }
 

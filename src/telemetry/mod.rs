@@ -6,12 +6,14 @@
 //! * [`reorder`]: puts one rocket's messages back in order.
 //! * [`rocket`]: the state table, one rocket's fold.
 //! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
+//! * [`missions`]: the missions in use, by any spelling and in order.
 //! * [`caseless`]: texts that match whatever their case.
 
 pub mod caseless;
 pub mod channel;
 pub mod interner;
 pub mod message;
+pub mod missions;
 pub mod reorder;
 pub mod rocket;
 pub mod timestamp;

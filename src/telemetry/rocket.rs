@@ -13,6 +13,7 @@
 use std::sync::Arc;
 
 use super::interner::{Interner, Symbol};
+use super::missions::Missions;
 use super::{Event, Report, Timestamp};
 
 /// The texts that rockets refer to. Missions are those of launched rockets.
@@ -21,7 +22,7 @@ pub struct Vocabulary {
     /// Rocket types.
     pub types: Interner,
     /// Missions that a rocket is on now.
-    pub missions: Interner,
+    pub missions: Missions,
     /// Why rockets exploded.
     pub reasons: Interner,
 }

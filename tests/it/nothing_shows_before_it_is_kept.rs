@@ -42,7 +42,7 @@ async fn a_message_neither_shows_nor_is_acknowledged_before_its_commit() {
         assert_eq!(answer_so_far(&mut answer).await, None);
         assert_eq!(journal.waiting(), 1);
         assert_eq!(fleet.rockets().await, Vec::<Value>::new());
-        assert!(fleet.fleet.missions(deadline()).await.unwrap().is_empty());
+        assert!(fleet.fleet.missions(None, 1, deadline()).await.unwrap().names.is_empty());
         let lookup = fleet.fleet.rocket(channel("a"), deadline()).await.unwrap();
         assert!(matches!(lookup, Lookup::Unknown), "{lookup:?}");
 

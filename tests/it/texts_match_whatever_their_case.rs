@@ -3,7 +3,7 @@
 
 use crate::support::http::encode;
 use crate::support::messages::{launch, launch_as, speed_up};
-use crate::support::{Service, problem};
+use crate::support::{Request, Service, problem};
 use serde_json::{Value, json};
 
 fn ids(rockets: &Value) -> Vec<&str> {
@@ -44,6 +44,36 @@ fn missions_and_types_match_by_full_case_folding_in_any_normal_form() {
     for other in ["", "odos", "STRASE", "cafe", "apollo11"] {
         assert_eq!(service.read(&format!("/rockets?mission={}", encode(other))), json!([]));
     }
+}
+
+/// More than a piece of a stream has, in several partitions.
+#[test]
+fn many_missions_are_streamed_in_order_and_each_is_found() {
+    let service = Service::start_with(|config| config.workers = 3);
+    let name = |n: u64| format!("Mission {:03} \"ß\"", n * 7919 % 900);
+    let launches = (0..900).map(|n| launch_as(&n.to_string(), "T", 1, &name(n)).to_string());
+    let request = Request::post(launches.collect::<Vec<_>>().join("\n"));
+    let answer = service.send(&request.header("content-type", "application/x-ndjson"));
+    assert_eq!(answer.json()["applied"], 900);
+    // On a second spelling of one, in whichever partition.
+    service.post(&[launch_as("x", "T", 1, "MISSION 000 \"SS\"")]);
+
+    let mut expected: Vec<_> = (0..900).map(name).collect();
+    expected.push("MISSION 000 \"SS\"".to_owned());
+    expected.sort_unstable();
+    let answer = service.get("/missions");
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.json(), json!({"missions": expected}));
+    let mut connection = service.connect();
+    for n in 0..900 {
+        let asked = encode(&name(n).to_uppercase());
+        let mission = connection.request(&Request::get(&format!("/missions/{asked}"))).json();
+        let is_two = name(n).contains(" 000 ");
+        assert_eq!(mission["mission"], if is_two { expected[0].clone() } else { name(n) });
+        assert_eq!(ids(&mission["rockets"]).len(), if is_two { 2 } else { 1 }, "{n}");
+    }
+    problem(&service.get("/missions/Mission%20900"), 404);
 }
 
 /// A client takes `/rockets/..` for `/`, encoded or not.

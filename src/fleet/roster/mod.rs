@@ -34,7 +34,7 @@ use super::query::{Filter, Part, Position, Selection, SortKey};
 use super::view::{Lookup, RocketView, Status};
 use crate::telemetry::reorder::Place;
 use crate::telemetry::rocket::{Effect, Vocabulary};
-use crate::telemetry::{Channel, Message, Report};
+use crate::telemetry::{Caseless, Channel, Message, Report};
 
 /// A message that was let in, on its way to [`Roster::apply`].
 #[derive(Clone, Copy, Debug)]
@@ -280,10 +280,18 @@ impl Roster {
         }
     }
 
-    /// Missions of launched rockets, each once.
+    /// Missions of launched rockets behind `after`, or from the first on, each
+    /// once, sorted; at most `limit`.
     #[must_use]
-    pub fn missions(&self) -> Vec<Arc<str>> {
-        self.vocabulary.missions.iter().cloned().collect()
+    pub fn missions(&self, after: Option<&str>, limit: usize) -> Vec<Arc<str>> {
+        self.vocabulary.missions.after(after).take(limit).cloned().collect()
+    }
+
+    /// The mission that launched rockets are on, as they spell it; of several
+    /// spellings the one that sorts first.
+    #[must_use]
+    pub fn mission(&self, wanted: &Caseless) -> Option<Arc<str>> {
+        self.vocabulary.missions.find(wanted).cloned()
     }
 
     /// The number of launched rockets.

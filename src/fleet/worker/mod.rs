@@ -328,7 +328,10 @@ impl Partition {
         // Whoever asked may have given up waiting, and needs no answer then.
         match query {
             Query::Rocket { channel, reply } => drop(reply.send(self.roster.lookup(&channel))),
-            Query::Missions { reply } => drop(reply.send(self.roster.missions())),
+            Query::Missions { after, limit, reply } => {
+                drop(reply.send(self.roster.missions(after.as_deref(), limit)));
+            }
+            Query::Mission { wanted, reply } => drop(reply.send(self.roster.mission(&wanted))),
             Query::Rockets { selection, reply } if selection.is_indexed() => {
                 drop(reply.send(self.roster.by_index(&selection)));
             }
