@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
-use super::query::{Missions, Page, Part, Query, Selection};
+use super::query::{Missions, Page, Part, Query, Selection, Whole};
 use super::refusals::Refusals;
 use super::routing::Router;
 use super::version::Version;
@@ -163,7 +164,7 @@ impl Fleet {
         self.ask(partition, deadline, |reply| Query::Rocket { channel, reply }).await
     }
 
-    /// A page of rockets.
+    /// A page of rockets, or what an index answers.
     ///
     /// # Errors
     /// When any partition does not answer by `deadline`, or the fleet only starts.
@@ -177,6 +178,25 @@ impl Fleet {
             .ask_all(deadline, |reply| Query::Rockets { selection: selection.clone(), reply })
             .await?;
         Ok(Page::merge(parts, sort, limit))
+    }
+
+    /// All rockets of a selection that has no limit and that no index answers.
+    ///
+    /// # Errors
+    /// When any partition does not answer by `deadline`, or the fleet only starts.
+    pub async fn whole(
+        &self,
+        selection: Arc<Selection>,
+        deadline: Instant,
+    ) -> Result<Whole, QueryError> {
+        let sort = selection.sort;
+        let parts: Vec<Part> = self
+            .ask_all(deadline, |reply| Query::Rockets { selection: selection.clone(), reply })
+            .await?;
+        let total = parts.iter().map(|part| part.total).sum();
+        let slices = parts.into_iter().map(|part| part.rockets).collect();
+        let merging = spawn_blocking(move || Whole::merge(slices, sort, total));
+        merging.await.map_err(|_| QueryError::Stopping)
     }
 
     /// Missions of launched rockets that sort behind `after`: the first `limit`.

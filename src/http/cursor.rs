@@ -1,6 +1,6 @@
 //! The opaque position at which the next page of a listing starts: where in
 //! the listing's order the page before ended, as base64 of JSON. Does not own the
-//! orders, nor what a position means in them (`fleet/query.rs`).
+//! orders, nor what a position means in them (`fleet/query/sort.rs`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

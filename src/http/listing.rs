@@ -1,12 +1,12 @@
 //! Query parameters, pages and streams of the endpoints that list rockets. Does
-//! not own what matches and in which order (`fleet/query.rs`).
+//! not own what matches and in which order (`fleet/query`).
 //!
 //! A listing with a `limit` is one page. A listing without one is the whole
 //! fleet, and is streamed: the reader's pace decides when the next rockets are
 //! fetched and written out, so a slow reader holds nobody up and takes the
-//! memory of a page. In launch order the stream goes on page by page; any other
-//! order has to be collected first, and only a few such collections may exist
-//! at a time.
+//! memory of a page. In launch order the stream goes on page by page; in any other
+//! order the rockets have to be collected first, and only a few such collections
+//! may exist at a time.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use super::context::Context;
 use super::cursor;
 use super::problem::Problem;
 use crate::fleet::outcome::QueryError;
-use crate::fleet::query::{Field, Page, Selection, Sort};
+use crate::fleet::query::{Field, Page, Selection, Sort, Whole};
 use crate::fleet::view::{RocketView, Status};
 use crate::telemetry::{Caseless, Channel};
 
@@ -60,17 +60,28 @@ pub struct Envelope {
 }
 
 /// The first rockets of a listing.
-pub struct First {
-    page: Page,
-    /// What lets a large collected listing exist.
-    permit: Option<OwnedSemaphorePermit>,
+pub enum First {
+    /// There may be more, from an index.
+    Page(Page),
+    /// All of them.
+    Collected(Collected),
+}
+
+/// A collected listing.
+pub struct Collected {
+    rockets: Whole,
+    /// What lets a large one exist, for as long as it is held.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl First {
     /// Rockets in the whole listing.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.page.total
+        match self {
+            Self::Page(page) => page.total,
+            Self::Collected(collected) => collected.rockets.total(),
+        }
     }
 }
 
@@ -174,19 +185,26 @@ fn one_of<T: Copy>(parameter: &str, value: &str, names: &[(&str, T)]) -> Result<
 pub async fn first_page(context: &Context, listing: &Listing) -> Result<First, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
     let mut selection = listing.selection.clone();
-    let mut permit = None;
     if selection.limit.is_none() {
-        if selection.is_indexed() {
-            selection.limit = Some(STREAMED);
-        } else {
-            let permits = context.collected_listings.clone();
-            let acquired = timeout_at(deadline, permits.acquire_owned()).await;
-            let acquired = acquired.map_err(|_| QueryError::TooManyCollected)?;
-            permit = Some(acquired.expect("the semaphore is never closed"));
+        if !selection.is_indexed() {
+            return Ok(First::Collected(collect(context, selection, deadline).await?));
         }
+        selection.limit = Some(STREAMED);
     }
-    let page = context.fleet.rockets(Arc::new(selection), deadline).await?;
-    Ok(First { permit: permit.filter(|_| page.rockets.len() > SMALL), page })
+    Ok(First::Page(context.fleet.rockets(Arc::new(selection), deadline).await?))
+}
+
+async fn collect(
+    context: &Context,
+    selection: Selection,
+    deadline: Instant,
+) -> Result<Collected, QueryError> {
+    let permits = context.collected_listings.clone();
+    let acquired = timeout_at(deadline, permits.acquire_owned()).await;
+    let acquired = acquired.map_err(|_| QueryError::TooManyCollected)?;
+    let permit = acquired.expect("the semaphore is never closed");
+    let rockets = context.fleet.whole(Arc::new(selection), deadline).await?;
+    Ok(Collected { _permit: (rockets.left() > SMALL).then_some(permit), rockets })
 }
 
 /// The answer that begins with `first`.
@@ -199,22 +217,26 @@ pub async fn respond(
     first: First,
     envelope: Envelope,
 ) -> Result<Response, Problem> {
-    let First { page, permit } = first;
-    let total = page.total;
+    let total = first.total();
     let paged = listing.selection.limit.is_some();
-    let link =
-        page.rockets.last().filter(|_| paged && page.more).map(|last| listing.next_link(last));
-    let mut response = if paged || (!page.more && page.rockets.len() <= MAX_LIMIT) {
-        let mut json = written(envelope.prefix, page.rockets, true).await?;
-        json.push_str(envelope.suffix);
-        Response::new(json.into())
-    } else if page.more {
-        let sort = listing.selection.sort;
-        let pages = Pages { context, selection: listing.selection, sort };
-        warp::reply::stream(SyncStream::new(pages.stream(page, envelope))).into_response()
-    } else {
-        let chunks = collected(page.rockets, permit, envelope);
-        warp::reply::stream(SyncStream::new(chunks)).into_response()
+    let mut link = None;
+    let mut response = match first {
+        First::Page(page) if page.more && !paged => {
+            let sort = listing.selection.sort;
+            let pages = Pages { context, selection: listing.selection, sort };
+            warp::reply::stream(SyncStream::new(pages.stream(page, envelope))).into_response()
+        }
+        First::Page(page) => {
+            link = page.rockets.last().filter(|_| page.more).map(|last| listing.next_link(last));
+            in_one(envelope, page.rockets).await?
+        }
+        First::Collected(Collected { mut rockets, .. }) if rockets.left() <= MAX_LIMIT => {
+            in_one(envelope, rockets.next(MAX_LIMIT)).await?
+        }
+        First::Collected(rockets) => {
+            let pieces = rockets.stream(envelope);
+            warp::reply::stream(SyncStream::new(pieces)).into_response()
+        }
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -225,6 +247,13 @@ pub async fn respond(
         headers.insert(LINK, link);
     }
     Ok(response)
+}
+
+/// An answer that is written before it is sent.
+async fn in_one(envelope: Envelope, rockets: Vec<RocketView>) -> Result<Response, QueryError> {
+    let mut json = written(envelope.prefix, rockets, true).await?;
+    json.push_str(envelope.suffix);
+    Ok(Response::new(json.into()))
 }
 
 /// Appends rockets to `json`; if there are many, on a thread of its own, so that
@@ -291,22 +320,23 @@ impl Pages {
     }
 }
 
-/// A collected listing, written out a piece at a time.
-fn collected(
-    rockets: Vec<RocketView>,
-    permit: Option<OwnedSemaphorePermit>,
-    envelope: Envelope,
-) -> impl Stream<Item = Chunk> + Send {
-    let start = (rockets.into_iter(), Some(envelope.prefix), Some(envelope.suffix), permit);
-    stream::try_unfold(start, |(mut rockets, mut prefix, mut suffix, permit)| async move {
-        let piece: Vec<_> = rockets.by_ref().take(STREAMED).collect();
-        let json = if piece.is_empty() {
-            suffix.take().map(str::to_owned)
-        } else {
-            let first = prefix.is_some();
-            Some(written(prefix.take().unwrap_or_default(), piece, first).await?)
-        };
-        // The permit is held until the end.
-        Ok(json.map(|json| (Bytes::from(json), (rockets, prefix, suffix, permit))))
-    })
+impl Collected {
+    /// Merges and writes a piece at a time. The permit is held until the end.
+    fn stream(self, envelope: Envelope) -> impl Stream<Item = Chunk> + Send {
+        let start = (Some(self), envelope.prefix);
+        stream::try_unfold(start, move |(collected, mut json)| async move {
+            let Some(mut collected) = collected else { return Ok(None) };
+            let is_first = !json.is_empty();
+            let writing = spawn_blocking(move || {
+                write_rockets(&mut json, &collected.rockets.next(STREAMED), is_first);
+                (json, collected)
+            });
+            let (mut json, collected) = writing.await.map_err(|_| QueryError::Stopping)?;
+            let is_last = collected.rockets.left() == 0;
+            if is_last {
+                json.push_str(envelope.suffix);
+            }
+            Ok(Some((Bytes::from(json), ((!is_last).then_some(collected), String::new()))))
+        })
+    }
 }

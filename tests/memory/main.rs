@@ -1,6 +1,8 @@
 //! What the parts of the service take of the memory, counted by an allocator of
 //! this binary's own. One test, since all threads share the count.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured")]
+
 use downlink::telemetry::message::MAX_TEXT_BYTES;
 use downlink::telemetry::reorder::Reorder;
 use downlink::telemetry::{Event, Report, Timestamp};

@@ -169,6 +169,8 @@ fn fleet(bench: &Bench) -> Result<Vec<Figure>> {
     })?;
     let (full_listings, beside) =
         while_sending(address, 2_000.0, OTHERS + 300, || pages("/rockets"))?;
+    let (sorted_listings, beside_sorted) =
+        while_sending(address, 2_000.0, OTHERS + 400, || pages("/rockets?sort=speed"))?;
     let per_rocket = (full - empty) as f64 / MILLION as f64;
     Ok(vec![
         Figure {
@@ -205,6 +207,20 @@ fn fleet(bench: &Bench) -> Result<Vec<Figure>> {
                 p99(&quiet),
                 p99(&beside),
                 full_listings.len()
+            ),
+        },
+        Figure {
+            what: "ingestion p99 while full listings by speed of 1,000,000 rockets are made and stream"
+                .to_owned(),
+            value: p99(&beside_sorted),
+            unit: "ms",
+            wanted: Wanted::AtMost(f64::max(5.0, 3.0 * p99(&quiet))),
+            raw: format!(
+                "2000 messages/s; p99 {:.2} ms idle, {:.2} ms beside {} listings, p50 {:.0} ms each",
+                p99(&quiet),
+                p99(&beside_sorted),
+                sorted_listings.len(),
+                quantile(sorted_listings.iter().copied(), 0.5)
             ),
         },
     ])

@@ -341,9 +341,8 @@ impl Roster {
     fn by_id(&self, id: &Channel, selection: &Selection) -> Part {
         let found = self.find(id).and_then(|slot| self.view_if(slot, &selection.filter));
         let total = usize::from(found.is_some());
-        let is_on_page =
-            |rocket: &RocketView| selection.begins_before(&selection.sort.position(rocket));
-        Part { rockets: found.into_iter().filter(is_on_page).collect(), total, more: false }
+        let rockets = found.into_iter().filter(|rocket| selection.begins_before(rocket)).collect();
+        Part { rockets, total, more: false }
     }
 
     fn by_launch(&self, selection: &Selection) -> Part {

@@ -2,7 +2,9 @@
 //!
 //! It goes on slice by slice, so that the worker can take messages in between.
 //! Every rocket is visited once, and seen as it is at that moment. Of a page,
-//! only as many rockets are kept as it holds.
+//! only as many rockets are kept as it holds; of a whole listing all, as they
+//! come. Does not own their order: they are sorted and merged elsewhere
+//! (`query/whole`), on a thread that serves nobody.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::fleet::query::{Part, Position, Selection, Sort};
+use crate::fleet::query::{Part, Selection, Slices, Sort};
 use crate::fleet::roster::Roster;
 use crate::fleet::roster::slot::Slot;
 use crate::fleet::view::RocketView;
@@ -24,21 +26,29 @@ pub(super) struct Scan {
     reply: oneshot::Sender<Part>,
     next: Slot,
     total: usize,
-    more: bool,
-    /// The best rockets so far, the last of them on top.
-    best: BinaryHeap<Ranked>,
+    kept: Kept,
+}
+
+enum Kept {
+    /// The best rockets so far, the last of them on top; at most `limit`.
+    Page { best: BinaryHeap<Ranked>, limit: usize, more: bool },
+    /// All that were visited.
+    Whole(Slices),
 }
 
 struct Ranked {
     sort: Sort,
-    position: Position,
     rocket: RocketView,
 }
 
 impl Scan {
     #[must_use]
     pub fn new(selection: Arc<Selection>, reply: oneshot::Sender<Part>) -> Self {
-        Self { selection, reply, next: 0, total: 0, more: false, best: BinaryHeap::new() }
+        let kept = match selection.limit {
+            Some(limit) => Kept::Page { best: BinaryHeap::new(), limit, more: false },
+            None => Kept::Whole(Slices::default()),
+        };
+        Self { selection, reply, next: 0, total: 0, kept }
     }
 
     /// Visits the next slice. Returns the scan unless it is done: because all
@@ -51,44 +61,51 @@ impl Scan {
         let end = roster.slots().min(self.next.saturating_add(SLICE));
         for slot in self.next..end {
             if let Some(rocket) = roster.view_if(slot, &self.selection.filter) {
-                self.visit(rocket);
+                self.total += 1;
+                if self.selection.begins_before(&rocket) {
+                    self.kept.add(rocket, self.selection.sort);
+                }
             }
         }
         self.next = end;
         if end < roster.slots() {
             return Some(self);
         }
-        let rockets = self.best.into_iter().map(|ranked| ranked.rocket).collect();
+        let (rockets, more) = match self.kept {
+            Kept::Page { best, more, .. } => {
+                (best.into_iter().map(|ranked| ranked.rocket).collect(), more)
+            }
+            Kept::Whole(rockets) => (rockets, false),
+        };
         // Whoever asked may be gone by now, and needs no answer then.
-        let _ = self.reply.send(Part { rockets, total: self.total, more: self.more });
+        let _ = self.reply.send(Part { rockets, total: self.total, more });
         None
     }
+}
 
-    fn visit(&mut self, rocket: RocketView) {
-        self.total += 1;
-        let Selection { sort, limit, .. } = *self.selection;
-        let position = sort.position(&rocket);
-        if !self.selection.begins_before(&position) {
-            return;
-        }
-        let limit = limit.unwrap_or(usize::MAX);
-        let ranked = Ranked { sort, position, rocket };
-        if self.best.len() < limit {
-            self.best.push(ranked);
-            return;
-        }
-        self.more = true;
-        if let Some(mut last) = self.best.peek_mut()
-            && ranked < *last
-        {
-            *last = ranked;
+impl Kept {
+    fn add(&mut self, rocket: RocketView, sort: Sort) {
+        match self {
+            Self::Whole(rockets) => rockets.push(rocket),
+            Self::Page { best, limit, .. } if best.len() < *limit => {
+                best.push(Ranked { sort, rocket });
+            }
+            Self::Page { best, more, .. } => {
+                *more = true;
+                let ranked = Ranked { sort, rocket };
+                if let Some(mut last) = best.peek_mut()
+                    && ranked < *last
+                {
+                    *last = ranked;
+                }
+            }
         }
     }
 }
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.sort.compare(&self.position, &other.position)
+        self.sort.compare_rockets(&self.rocket, &other.rocket)
     }
 }
 

@@ -1,5 +1,13 @@
 //! What can be asked of the fleet, the partial result of one partition, and
 //! the pure merge of the parts.
+//!
+//! * `sort`: the orders of listings, and a rocket's place in one.
+//! * `slices`: many rockets, in steps that each take little.
+//! * `whole`: the merge of a whole listing, done as it is taken.
+
+mod slices;
+mod sort;
+mod whole;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -7,7 +15,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::view::{Lookup, RocketView, Status};
-use crate::telemetry::{Caseless, Channel, Timestamp};
+use crate::telemetry::{Caseless, Channel};
+
+pub use self::slices::Slices;
+pub use self::sort::{Field, Position, Sort, SortKey};
+pub use self::whole::Whole;
 
 /// A question to one partition, and where its part of the answer goes.
 #[derive(Debug)]
@@ -79,71 +91,12 @@ impl Filter {
     }
 }
 
-/// The order of rockets: by a field, then by ID, and all that from the end if
-/// `descending`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sort {
-    /// What is compared first.
-    pub field: Field,
-    /// Largest first, IDs too.
-    pub descending: bool,
-}
-
-/// A field to sort by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Field {
-    /// By the text of the ID.
-    Id,
-    /// By launch time, the order that partitions keep their rockets in.
-    #[default]
-    LaunchTime,
-    /// By the time of the last applied message.
-    LastUpdateTime,
-    /// By the number of the last applied message.
-    LastMessageNumber,
-    /// By speed.
-    Speed,
-    /// By the text of the type.
-    RocketType,
-    /// By the text of the mission.
-    Mission,
-    /// By the name of the status: exploded before launched.
-    Status,
-    /// By the text of the reason; rockets that fly have none and come first.
-    ExplosionReason,
-    /// By the number of messages that wait for an earlier one.
-    BufferedMessages,
-}
-
-/// A rocket's place in an order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The value of the field that is sorted by.
-    pub key: SortKey,
-    /// Sets rockets with the same value apart.
-    pub id: Channel,
-}
-
-/// The value that a rocket is sorted by. Positions in one order hold the same
-/// variant throughout.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SortKey {
-    /// Sorts before any text.
-    Nothing,
-    /// Of fields that hold a time.
-    Time(Timestamp),
-    /// Of fields that hold a number, counts included.
-    Number(i64),
-    /// Of fields that hold a text, compared by its bytes.
-    Text(Arc<str>),
-}
-
 /// One partition's part of the answer to [`Query::Rockets`].
 #[derive(Debug, Default)]
 pub struct Part {
     /// The first rockets of the selection that this partition owns, in no
     /// order; at most [`Selection::limit`].
-    pub rockets: Vec<RocketView>,
+    pub rockets: Slices,
     /// How many rockets match the filter, wherever the page starts and ends.
     pub total: usize,
     /// Whether there are rockets in this partition behind these.
@@ -184,40 +137,6 @@ impl Missions {
     }
 }
 
-impl Field {
-    /// Every field with its name in the HTTP contract.
-    pub const NAMES: [(&'static str, Self); 10] = [
-        ("launch_time", Self::LaunchTime),
-        ("id", Self::Id),
-        ("last_update_time", Self::LastUpdateTime),
-        ("last_message_number", Self::LastMessageNumber),
-        ("speed", Self::Speed),
-        ("rocket_type", Self::RocketType),
-        ("mission", Self::Mission),
-        ("status", Self::Status),
-        ("explosion_reason", Self::ExplosionReason),
-        ("buffered_messages", Self::BufferedMessages),
-    ];
-}
-
-impl Field {
-    /// Whether rockets are sorted by such a key when this is the field.
-    #[must_use]
-    pub fn holds(self, key: &SortKey) -> bool {
-        match key {
-            SortKey::Nothing => matches!(self, Self::Id | Self::ExplosionReason),
-            SortKey::Time(_) => matches!(self, Self::LaunchTime | Self::LastUpdateTime),
-            SortKey::Text(_) => {
-                matches!(self, Self::RocketType | Self::Mission | Self::ExplosionReason)
-            }
-            SortKey::Number(_) => matches!(
-                self,
-                Self::LastMessageNumber | Self::Speed | Self::Status | Self::BufferedMessages
-            ),
-        }
-    }
-}
-
 impl Selection {
     /// Whether a partition answers this from an index, of IDs or of launches,
     /// without a walk over its rockets.
@@ -227,11 +146,12 @@ impl Selection {
         in_launch_order || self.filter.id.is_some()
     }
 
-    /// Whether a rocket at this place comes after where the page begins.
+    /// Whether a rocket comes after where the page begins.
     #[must_use]
-    pub fn begins_before(&self, position: &Position) -> bool {
-        let after = self.after.as_ref();
-        after.is_none_or(|after| self.sort.compare(position, after) == Ordering::Greater)
+    pub fn begins_before(&self, rocket: &RocketView) -> bool {
+        let is_before =
+            |after| self.sort.compare(&self.sort.position(rocket), after) == Ordering::Greater;
+        self.after.as_ref().is_none_or(is_before)
     }
 }
 
@@ -246,64 +166,28 @@ impl Filter {
     }
 }
 
-impl Sort {
-    /// Compares two positions in this order.
-    #[must_use]
-    pub fn compare(self, a: &Position, b: &Position) -> Ordering {
-        if self.descending { b.cmp(a) } else { a.cmp(b) }
-    }
-
-    /// Where a rocket stands in this order.
-    #[must_use]
-    pub fn position(self, rocket: &RocketView) -> Position {
-        Position { key: self.key(rocket), id: rocket.id.clone() }
-    }
-
-    fn key(self, rocket: &RocketView) -> SortKey {
-        let number = |n: u64| {
-            let n = i64::try_from(n).expect("messages are numbered and counted below 2^63");
-            SortKey::Number(n)
-        };
-        match self.field {
-            Field::Id => SortKey::Nothing,
-            Field::LaunchTime => SortKey::Time(rocket.launch_time),
-            Field::LastUpdateTime => SortKey::Time(rocket.last_update_time),
-            Field::LastMessageNumber => number(rocket.last_message_number),
-            Field::Speed => SortKey::Number(rocket.speed),
-            Field::RocketType => SortKey::Text(rocket.rocket_type.clone()),
-            Field::Mission => SortKey::Text(rocket.mission.clone()),
-            Field::Status => SortKey::Number(rocket.status as i64),
-            Field::ExplosionReason => {
-                rocket.explosion_reason.clone().map_or(SortKey::Nothing, SortKey::Text)
-            }
-            Field::BufferedMessages => number(rocket.buffered_messages as u64),
-        }
-    }
-}
-
 impl Page {
-    /// Merges the parts of all partitions.
+    /// Merges the parts of all partitions, at once: for pages. A whole listing that
+    /// no index answers is a [`Whole`].
     #[must_use]
     pub fn merge(parts: Vec<Part>, sort: Sort, limit: Option<usize>) -> Self {
         let total = parts.iter().map(|part| part.total).sum();
         let mut more = parts.iter().any(|part| part.more);
-        let mut keyed: Vec<_> = parts
-            .into_iter()
-            .flat_map(|part| part.rockets)
-            .map(|rocket| (sort.position(&rocket), rocket))
-            .collect();
-        keyed.sort_unstable_by(|(a, _), (b, _)| sort.compare(a, b));
-        if let Some(limit) = limit.filter(|&limit| limit < keyed.len()) {
-            keyed.truncate(limit);
+        let slices = parts.into_iter().flat_map(|part| part.rockets.take());
+        let mut rockets: Vec<_> = slices.flatten().collect();
+        rockets.sort_unstable_by(|a, b| sort.compare_rockets(a, b));
+        if let Some(limit) = limit.filter(|&limit| limit < rockets.len()) {
+            rockets.truncate(limit);
             more = true;
         }
-        Self { rockets: keyed.into_iter().map(|(_, rocket)| rocket).collect(), total, more }
+        Self { rockets, total, more }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Timestamp;
 
     fn view(id: &str, launched: i64, speed: i64) -> RocketView {
         let time = Timestamp::from_unix(launched, 0).unwrap();
@@ -325,10 +209,14 @@ mod tests {
         page.rockets.iter().map(|rocket| rocket.id.to_string()).collect()
     }
 
+    fn part(rockets: [RocketView; 2], total: usize) -> Part {
+        Part { rockets: rockets.into_iter().collect(), total, more: false }
+    }
+
     fn parts() -> Vec<Part> {
         vec![
-            Part { rockets: vec![view("d", 2, 7), view("b", 1, 9)], total: 2, more: false },
-            Part { rockets: vec![view("a", 2, 8), view("c", 1, 9)], total: 5, more: false },
+            part([view("d", 2, 7), view("b", 1, 9)], 2),
+            part([view("a", 2, 8), view("c", 1, 9)], 5),
         ]
     }
 
@@ -353,6 +241,40 @@ mod tests {
         let mut parts = parts();
         parts[0].more = true;
         assert!(Page::merge(parts, Sort::default(), Some(4)).more);
+    }
+
+    /// Many slices, in both directions, by every field, against one sort by
+    /// positions.
+    #[test]
+    fn a_whole_listing_is_merged_as_it_is_taken() {
+        let rocket = |n: i64| RocketView {
+            speed: n * 7919 % 100,
+            last_message_number: (n * 31 % 50).unsigned_abs(),
+            mission: format!("M{}", n % 9).into(),
+            explosion_reason: (n % 3 == 0).then(|| format!("R{}", n % 4).into()),
+            status: if n % 3 == 0 { Status::Exploded } else { Status::Launched },
+            buffered_messages: usize::try_from(n % 5).unwrap(),
+            last_update_time: Timestamp::from_unix(n * 17 % 40, 0).unwrap(),
+            ..view(&format!("{}", n * 104_729 % 5000), n * 13 % 70, 0)
+        };
+        for (_, field) in Field::NAMES {
+            for descending in [false, true] {
+                let sort = Sort { field, descending };
+                let mut expected: Vec<_> = (0..5000).map(|n| sort.position(&rocket(n))).collect();
+                expected.sort_by(|a, b| sort.compare(a, b));
+                let parts =
+                    vec![(0..3000).map(rocket).collect(), (3000..5000).map(rocket).collect()];
+                let mut whole = Whole::merge(parts, sort, 6000);
+                let mut found = Vec::new();
+                while whole.left() > 0 {
+                    let next = whole.next(700);
+                    assert!(next.len() == 700 || whole.left() == 0);
+                    found.extend(next.iter().map(|rocket| sort.position(rocket)));
+                }
+                assert_eq!((found == expected, whole.total()), (true, 6000), "{sort:?}");
+                assert!(whole.next(1).is_empty());
+            }
+        }
     }
 
     #[test]
