@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use self::parse::{address, count, log_filter, mode, size, time, time_or_zero};
+use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
-use crate::fleet::limits::Limits;
+use crate::fleet::limits::{self, Limits};
 use crate::http::context::HttpConfig;
 use crate::http::listener::Address;
 
@@ -39,7 +39,7 @@ const MOST_IN_AN_INBOX: u64 = 1 << 24;
 
 /// A rocket and all that waits for it is one row of a database whose rows have a
 /// billion bytes at most, and a message has up to some 530.
-const MOST_BUFFERED_PER_ROCKET: u64 = 1_000_000;
+const MOST_BUFFERED_PER_ROCKET: u64 = limits::MOST_BUFFERED_PER_ROCKET as u64;
 
 /// More than any memory holds, and far from any overflow.
 const MOST_BUFFERED: u64 = 1_000_000_000_000;
@@ -55,6 +55,10 @@ const LARGEST_BODY: u64 = 1 << 30;
 
 /// A body of many is not, and ends all the same: 1 TiB.
 const LARGEST_BULK_BODY: u64 = 1 << 40;
+
+/// Without a memory limit.
+const MAX_ROCKETS: usize = 10_000_000;
+const MAX_BUFFERED: usize = 10_000_000;
 
 /// Receives telemetry from a fleet of rockets and serves the fleet's state.
 ///
@@ -123,6 +127,13 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536", value_parser = count::<MOST_IN_AN_INBOX>)]
     inbox_capacity: NonZeroUsize,
 
+    /// Memory to get along with: --max-rockets and --max-buffered follow from it
+    /// where they are not given
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_MEMORY_LIMIT", value_name = "SIZE", value_parser = memory)]
+    memory_limit: Option<usize>,
+
     /// Messages of one rocket that may wait for an earlier one; beyond it 429
     #[arg(
         long,
@@ -134,18 +145,16 @@ pub struct Arguments {
     max_buffered_per_rocket: NonZeroUsize,
 
     /// Messages of all rockets that may wait for an earlier one; beyond it 429
-    #[arg(
-        long,
-        env = "DOWNLINK_MAX_BUFFERED",
-        value_name = "MESSAGES",
-        default_value = "10000000",
-        value_parser = count::<MOST_BUFFERED>
-    )]
-    max_buffered: NonZeroUsize,
+    ///
+    /// [default: 10000000, or what fits into --memory-limit]
+    #[arg(long, env = "DOWNLINK_MAX_BUFFERED", value_name = "MESSAGES", value_parser = count::<MOST_BUFFERED>)]
+    max_buffered: Option<NonZeroUsize>,
 
     /// Rockets in the fleet; beyond it messages of new ones are refused with 503
-    #[arg(long, env = "DOWNLINK_MAX_ROCKETS", value_name = "ROCKETS", default_value = "10000000", value_parser = count::<MOST_ROCKETS>)]
-    max_rockets: NonZeroUsize,
+    ///
+    /// [default: 10000000, or what fits into --memory-limit]
+    #[arg(long, env = "DOWNLINK_MAX_ROCKETS", value_name = "ROCKETS", value_parser = count::<MOST_ROCKETS>)]
+    max_rockets: Option<NonZeroUsize>,
 
     /// Connections served at once; further ones wait to be accepted
     #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
@@ -267,6 +276,8 @@ impl Config {
 
 impl Arguments {
     fn validate(self) -> Config {
+        let (rockets, buffered) =
+            self.memory_limit.map_or((MAX_ROCKETS, MAX_BUFFERED), Limits::fitting);
         Config {
             listen: self.listen,
             unix_mode: self.unix_mode,
@@ -283,8 +294,8 @@ impl Arguments {
             inbox_capacity: self.inbox_capacity.get(),
             limits: Limits {
                 buffered_per_rocket: self.max_buffered_per_rocket.get(),
-                buffered: self.max_buffered.get(),
-                rockets: self.max_rockets.get(),
+                buffered: self.max_buffered.map_or(buffered, NonZeroUsize::get),
+                rockets: self.max_rockets.map_or(rockets, NonZeroUsize::get),
             },
             http: HttpConfig {
                 max_connections: self.max_connections.get(),
@@ -331,6 +342,7 @@ mod tests {
         assert_eq!(config.durability, Durability::Fsync);
         assert_eq!(config.commit_delay, Duration::from_micros(500));
         assert_eq!(config.limits.buffered_per_rocket, 10_000);
+        assert_eq!((config.limits.buffered, config.limits.rockets), (10_000_000, 10_000_000));
         assert_eq!(config.http.max_body, 64 * 1024);
         assert_eq!(config.shutdown_timeout, Duration::from_secs(10));
     }
@@ -344,6 +356,9 @@ mod tests {
             (["--threads", "0"], "--threads"),
             (["--durability", "eternal"], "--durability"),
             (["--max-body", "0"], "--max-body"),
+            (["--max-buffered-per-rocket", "0"], "--max-buffered-per-rocket"),
+            (["--max-buffered-per-rocket", "1000001"], "1000000"),
+            (["--memory-limit", "1MiB"], "16MiB"),
             (["--log-format", "xml"], "--log-format"),
             (["--log", "a=b=c"], "--log"),
             (["--log", "verbose"], "--log"),

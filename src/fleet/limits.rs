@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use super::view::RocketView;
+
 /// The bounds, as configured.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -11,6 +13,34 @@ pub struct Limits {
     pub buffered: usize,
     /// Most channels, whether launched yet or not.
     pub rockets: usize,
+}
+
+/// Most that may be set for one rocket: a checkpoint stores what waits for a
+/// rocket in one row, and no row can hold more than 1,000,000,000 bytes. A
+/// message takes no more than 560 of them.
+pub const MOST_BUFFERED_PER_ROCKET: usize = 1_000_000;
+
+/// Memory of a launched rocket, with an ID that is a UUID and texts that many
+/// rockets share; `tests/memory` measures it.
+const ROCKET_BYTES: usize = 140;
+
+/// Memory of an early message without texts of its own; `tests/memory` measures
+/// it.
+const EARLY_BYTES: usize = 100;
+
+/// Copies of a rocket that readers of whole listings hold at most.
+const COPIES: usize = 2;
+
+impl Limits {
+    /// How many rockets fit into half of so many bytes, each with the copies that
+    /// whole listings make of it, and how many early messages into a quarter. The
+    /// last quarter is for connections, requests and answers. At least one of
+    /// each.
+    #[must_use]
+    pub fn fitting(memory: usize) -> (usize, usize) {
+        let rocket = ROCKET_BYTES + COPIES * size_of::<RocketView>();
+        ((memory / 2 / rocket).max(1), (memory / 4 / EARLY_BYTES).max(1))
+    }
 }
 
 /// The bounds and how much of each is taken. Shared by all partitions, so that
@@ -119,6 +149,14 @@ impl Quota {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_memory_limit_is_shared_out_as_documented() {
+        assert_eq!(size_of::<RocketView>(), 128);
+        assert_eq!(Limits::fitting(1 << 30), (1_355_734, 2_684_354));
+        assert_eq!(Limits::fitting(1), (1, 1));
+        const { assert!(MOST_BUFFERED_PER_ROCKET * 560 < 1_000_000_000) };
+    }
 
     #[test]
     fn a_quota_ends_at_its_limit_and_can_be_given_back() {

@@ -306,6 +306,17 @@ mod tests {
         assert!(push_record(Record::Message(&change), Vec::new()).len() <= 36);
     }
 
+    /// From which follows how many may wait for one rocket (`fleet/limits`).
+    #[test]
+    fn the_largest_early_message_takes_no_more_than_560_bytes() {
+        let text = || "x".repeat(crate::telemetry::message::MAX_TEXT_BYTES).into();
+        let event = Event::Launched { rocket_type: text(), speed: i64::MAX, mission: text() };
+        let number = u64::MAX >> 1;
+        let time = Timestamp::parse("9999-12-31T23:59:59.999999999Z").unwrap();
+        let block = buffer_block(1, &[Report { number, time, event }]);
+        assert!((540..=560 + HEADER).contains(&block.len()), "{}", block.len());
+    }
+
     #[test]
     fn any_flipped_bit_and_any_cut_is_refused() {
         let block = written(7, &messages());

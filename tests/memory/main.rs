@@ -3,15 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured")]
 
+use std::sync::Arc;
+
+use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::roster::{Admission, Roster};
 use downlink::telemetry::message::MAX_TEXT_BYTES;
 use downlink::telemetry::reorder::Reorder;
-use downlink::telemetry::{Event, Report, Timestamp};
+use downlink::telemetry::{Channel, Event, Message, Report, Timestamp, channel};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const MESSAGES: u64 = 10_000;
+const ROCKETS: u64 = 20_000;
 
 fn taken(before: usize) -> usize {
     ALLOCATOR.current_usage().saturating_sub(before)
@@ -39,6 +44,43 @@ fn each(numbers: impl Iterator<Item = u64>, report: fn(u64) -> Report) -> u64 {
     taken(before) as u64 / MESSAGES
 }
 
+/// Bytes of each of many launched rockets in a partition.
+fn each_rocket(messages: impl Fn(u64) -> Vec<Message>) -> u64 {
+    let limits = Limits { buffered_per_rocket: 1, buffered: 1, rockets: usize::MAX };
+    let before = ALLOCATOR.current_usage();
+    let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
+    for message in (0..ROCKETS).flat_map(messages) {
+        match roster.admit(&message) {
+            Admission::Accepted(ticket) => drop(roster.apply(ticket, message.report, &mut ())),
+            other => panic!("{other:?}"),
+        }
+    }
+    taken(before) as u64 / ROCKETS
+}
+
+fn usual_rocket(n: u64) -> Vec<Message> {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&n.to_be_bytes());
+    let texts = ["Falcon-9", "ARTEMIS"].map(Into::into);
+    let [rocket_type, mission] = texts;
+    let event = Event::Launched { rocket_type, speed: 1, mission };
+    vec![Message { channel: Channel::from_uuid(id), report: Report { event, ..report(1) } }]
+}
+
+/// With an ID and texts of its own, as long as the contract allows.
+fn largest_rocket(n: u64) -> Vec<Message> {
+    let text = |length: usize| format!("{n:0length$}");
+    let own = || text(MAX_TEXT_BYTES).into();
+    let channel = || Channel::parse(&text(channel::MAX_BYTES)).expect("digits");
+    let launched = Event::Launched { rocket_type: own(), speed: 1, mission: own() };
+    [(1, launched), (2, Event::Exploded { reason: own() })]
+        .map(|(number, event)| Message {
+            channel: channel(),
+            report: Report { event, ..report(number) },
+        })
+        .into()
+}
+
 #[test]
 fn a_rocket_takes_the_memory_of_what_waits_now() {
     let before = ALLOCATOR.current_usage();
@@ -60,5 +102,9 @@ fn a_rocket_takes_the_memory_of_what_waits_now() {
     let falling = each((2..MESSAGES + 2).rev(), report);
     let largest = each(2..MESSAGES + 2, largest);
     println!("{rising} bytes each, rising; {falling}, falling; {largest} at most");
-    assert!(rising <= 110 && falling <= 110 && largest <= 620);
+    let usual = each_rocket(usual_rocket);
+    let largest_rocket = each_rocket(largest_rocket);
+    println!("{usual} bytes a rocket; {largest_rocket} at most");
+    assert!(usual <= 140 && largest_rocket <= 1400);
+    assert!(rising <= 100 && falling <= 100 && largest <= 620);
 }
