@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 19] = [
+const FLAGS: [(&str, &str, &str); 20] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
@@ -34,7 +34,7 @@ const FLAGS: [(&str, &str, &str); 19] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 20] = [
+const BAD: [(&str, &[&str]); 21] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),

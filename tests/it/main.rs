@@ -54,6 +54,8 @@ mod every_bound_is_reached;
 mod layers;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.
 mod listings;
+/// A walk over all rockets leaves its thread to others, and its reader may leave.
+mod listings_hold_nobody_up;
 /// Many messages, one a line, have the effect and the answer of each alone.
 mod many_messages_in_one_request;
 /// The fleet is the ordered fold of what was accepted, each message once.

@@ -180,9 +180,14 @@ impl Worker {
             // being made.
             partition.answer_waiting(&inbox);
             partition.obey_waiting(&inbox);
-            partition.step_scan();
+            let walked = partition.step_scan();
             partition.step_snapshot();
-            inbox.consume_budget().await;
+            if walked {
+                // The connections on this thread too, which bring the messages.
+                yield_now().await;
+            } else {
+                inbox.consume_budget().await;
+            }
         };
         drop((messages, queries, orders));
         partition.wind_up(&inbox).await;
@@ -367,10 +372,11 @@ impl Partition {
         }
     }
 
-    /// Takes the walk that waited longest one slice further.
-    fn step_scan(&mut self) {
-        let rest = self.scans.pop_front().and_then(|scan| scan.step(&self.roster));
-        self.scans.extend(rest);
+    /// Takes the walk that waited longest one slice further. Whether there was one.
+    fn step_scan(&mut self) -> bool {
+        let Some(scan) = self.scans.pop_front() else { return false };
+        self.scans.extend(scan.step(&self.roster));
+        true
     }
 
     /// Stores the next slice of a checkpoint, if it is its turn.
