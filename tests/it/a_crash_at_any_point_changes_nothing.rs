@@ -1,5 +1,6 @@
 //! A crash between append, apply, acknowledgement and checkpoint, at any point
-//! and any number of times, leaves the fleet that the messages make.
+//! and any number of times, leaves the fleet that the messages make; and so does
+//! a refusal of what was handed to the journal.
 //!
 //! The journal is a model that makes things durable one step at a time, so
 //! every interleaving of messages, commits, checkpoints and crashes can occur.
@@ -28,6 +29,8 @@ enum Step {
     Send,
     /// Some of what waits becomes durable, as one transaction.
     Commit(usize),
+    /// Some of what waits is refused, as one transaction.
+    Refuse(usize),
     /// A checkpoint begins, unless one is under way.
     Checkpoint,
     /// The service is killed and started again with so many workers.
@@ -38,6 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => Just(Step::Send),
         4 => (1usize..4).prop_map(Step::Commit),
+        1 => (1usize..4).prop_map(Step::Refuse),
         1 => Just(Step::Checkpoint),
         1 => (1usize..5).prop_map(Step::Crash),
     ];
@@ -109,7 +113,7 @@ impl Running {
             let journal: Arc<dyn Journal> = self.journal.clone();
             let mut checkpointer = Checkpointer::new(self.fleet.mailboxes(), journal, interval);
             self.checkpoint = Some(tokio::spawn(async move {
-                // Fails when the fleet crashes first.
+                // Fails when the fleet crashes first, or when it is refused.
                 let _ = checkpointer.checkpoint().await;
             }));
         }
@@ -156,6 +160,7 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
         match step {
             Step::Send => running.send(next.next().unwrap()),
             Step::Commit(jobs) => drop(running.journal.commit(*jobs)),
+            Step::Refuse(jobs) => running.journal.refuse(*jobs),
             Step::Checkpoint => running.begin_checkpoint(),
             Step::Crash(workers) => {
                 let (disk, acked) = running.crash().await;

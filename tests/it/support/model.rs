@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use downlink::journal::{
-    Commit, CommitResult, Journal, LogId, Position, Progress, Record, Recovered, RocketSnapshot,
-    record,
+    AppendError, Commit, CommitResult, Journal, LogId, Position, Progress, Record, Recovered,
+    RocketSnapshot, record,
 };
 use tokio::sync::oneshot;
 
@@ -98,6 +98,17 @@ impl ModelJournal {
             let _ = fate.send(Ok(()));
         }
         jobs > 0
+    }
+
+    /// Refuses up to `jobs` of what waits for now, as one transaction.
+    pub fn refuse(&self, jobs: usize) {
+        let mut state = self.state.lock().unwrap();
+        let jobs = jobs.min(state.waiting.len());
+        let refused: Vec<_> = state.waiting.drain(..jobs).collect();
+        drop(state);
+        for (_, fate) in refused {
+            let _ = fate.send(Err(AppendError::Refused("the model has no room".to_owned())));
+        }
     }
 
     /// What a crash at this moment leaves.
