@@ -121,9 +121,10 @@ impl Database {
         if found != VERSION {
             return Err(OpenError::Version { file: file.to_owned(), found, known: VERSION });
         }
-        // Nobody's lock holds up a start: what is refused now is done later.
-        connection.busy_timeout(Duration::ZERO).map_err(failed)?;
-        tidy_up(&connection).or_else(unless_refused).map_err(failed)?;
+        // What is refused now is done by a later start.
+        at_once(&connection, || tidy_up(&connection).or_else(unless_refused))
+            .and_then(|tidied| tidied)
+            .map_err(failed)?;
         Ok(Self { file: file.to_owned(), connection, wal_pages: wal::PAGES, wal: Wal::of(file) })
     }
 
@@ -133,12 +134,15 @@ impl Database {
     /// # Errors
     /// When nothing may be written at all.
     pub fn prepare(&mut self) -> Result<Result<(), StorageError>, OpenError> {
-        let prepared = self.probe();
-        if let Err(error @ StorageError::Failed(_)) = prepared {
-            return Err(OpenError::Open { file: self.file.clone(), error: error.into() });
+        let Self { file, connection, wal, .. } = self;
+        let probed = at_once(connection, || wal.probe(connection));
+        let probed = probed.map_err(|error| cannot_open(file, error))?;
+        match self.told(probed) {
+            Err(error @ StorageError::Failed(_)) => {
+                Err(OpenError::Open { file: self.file.clone(), error: error.into() })
+            }
+            prepared => Ok(prepared),
         }
-        self.connection.busy_timeout(LOCK_WAIT).map_err(|error| cannot_open(&self.file, error))?;
-        Ok(prepared)
     }
 
     /// The rows of the journal.
@@ -211,6 +215,14 @@ impl Database {
         tx.prepare_cached("COMMIT")?.execute([]).map(drop)
     }
 
+    /// How a probe ended, as it is told.
+    fn told(&self, probed: Result<(), ProbeError>) -> Result<(), StorageError> {
+        probed.map_err(|error| match error {
+            ProbeError::Sqlite(error) => self.failure(&error),
+            ProbeError::Sync(error) => self.unknown(&error),
+        })
+    }
+
     /// What a failure means, and its text.
     fn failure(&self, error: &rusqlite::Error) -> StorageError {
         let hint = match error.sqlite_error_code() {
@@ -248,11 +260,8 @@ impl Storage for Database {
     }
 
     fn probe(&mut self) -> Result<(), StorageError> {
-        match self.wal.probe(&self.connection) {
-            Ok(()) => Ok(()),
-            Err(ProbeError::Sqlite(error)) => Err(self.failure(&error)),
-            Err(ProbeError::Sync(error)) => Err(self.unknown(&error)),
-        }
+        let probed = self.wal.probe(&self.connection);
+        self.told(probed)
     }
 }
 
@@ -263,6 +272,14 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
     let writes = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull))
         || error.sqlite_extended_error_code().is_some_and(|code| writes.contains(&code))
+}
+
+/// Does something that waits for nobody's lock: nobody is to hold up a start.
+fn at_once<T>(connection: &Connection, what: impl FnOnce() -> T) -> rusqlite::Result<T> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let done = what();
+    connection.busy_timeout(LOCK_WAIT)?;
+    Ok(done)
 }
 
 /// A refusal is no failure of what can be done later.
