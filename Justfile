@@ -76,3 +76,7 @@ ci: lint deny test
 # Kill the release service so many times (under load, in a start, in recovery, in a checkpoint, in a stop), and check that nothing acknowledged is lost
 crash rounds="200":
     DOWNLINK_CRASH_ROUNDS={{rounds}} cargo test --release --test it -- --nocapture acked_messages_survive_kill
+
+# Cut the power of the release service so many times, simulated at any moment, and check that nothing acknowledged is lost
+power-cuts cuts="300":
+    DOWNLINK_POWER_CUTS={{cuts}} cargo test --release --test it -- --nocapture power_cuts_lose_nothing

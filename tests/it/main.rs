@@ -72,6 +72,8 @@ mod orders_are_obeyed_under_load;
 mod paths_and_methods;
 /// Each outcome of `POST /messages` is told to those who read it.
 mod posting;
+/// A power cut at any moment loses nothing acknowledged, and the next start goes on.
+mod power_cuts_lose_nothing;
 /// Clients that all connect at once are all let in at once.
 mod reconnecting;
 /// What cannot be written for now is refused for now: locks and full disks pass.
