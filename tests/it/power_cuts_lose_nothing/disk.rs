@@ -149,9 +149,10 @@ impl Disk {
         disk
     }
 
-    /// Whether a file has anything that was not synced.
+    /// Whether pages were written to a file and not synced yet.
     pub fn is_dirty(&mut self, name: &str) -> bool {
-        self.file(name).is_some_and(|file| !file.since.is_empty())
+        let is_page = |op: &Op| matches!(op, Op::Write(_, data) if data.len() >= SECTOR);
+        self.file(name).is_some_and(|file| file.since.iter().any(is_page))
     }
 
     pub fn feed(&mut self, event: &Event) {
