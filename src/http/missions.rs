@@ -24,7 +24,7 @@ use crate::telemetry::Caseless;
 const PIECE: usize = 256;
 
 const PREFIX: &str = r#"{"missions":["#;
-const SUFFIX: &str = "]}";
+const SUFFIX: &str = "]}\n";
 
 /// Every mission that a launched rocket is on.
 ///

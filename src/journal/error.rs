@@ -76,6 +76,19 @@ pub enum OpenError {
         /// What is wrong there.
         problem: String,
     },
+    /// The file was copied without another that belongs to it.
+    #[error(
+        "{} is only a part: what was kept last is in {}, which is missing (to go on without it, \
+         create an empty file of that name; how to take a backup is in docs/OPERATIONS.md)",
+        file.display(),
+        missing.display()
+    )]
+    Incomplete {
+        /// The file that is there.
+        file: PathBuf,
+        /// The one that is not.
+        missing: PathBuf,
+    },
     /// The operating system refused a thread.
     #[error("cannot start the thread that commits: {0}")]
     Thread(io::Error),

@@ -26,6 +26,8 @@
               numbers are small; it waits between looks, in threads of its own"
 )]
 
+/// A backup of a running service restores whole; a copy that is not whole is refused.
+mod a_backup_restores_whole;
 /// A crash at any point of any interleaving leaves the fleet that the messages make.
 mod a_crash_at_any_point_changes_nothing;
 /// A disk that fails, stalls or is full is told to clients, and loses nothing acknowledged.
@@ -82,6 +84,8 @@ mod refusals_pass;
 mod shutdown;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
+/// Files that are deleted, moved or replaced while the service runs end acknowledgements.
+mod the_directory_is_taken_away;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
 mod where_it_listens;
 

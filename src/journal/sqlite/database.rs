@@ -2,36 +2,23 @@
 //! the module above; the table of rockets is `rocket_row`'s.
 
 use std::fmt::Display;
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, params};
 use thiserror::Error;
 use tracing::warn;
 
+use super::files::Files;
+use super::open::{
+    VERSION, begin_wal, cannot_open, check_owner, connect, create_tables, drop_leftovers,
+    is_refusal, make_private,
+};
 use super::rocket_row;
 use super::settings::Synchronous;
 use super::wal::{self, ProbeError, Wal};
 use crate::journal::{OpenError, RocketSnapshot, record};
-
-/// `user_version` of the format.
-pub const VERSION: i64 = 1;
-
-/// Marks the file as ours for tools such as `file`: "dnlk".
-const APPLICATION_ID: i64 = 0x646e_6c6b;
-
-/// In the order in which the tables are created.
-const SCHEMA: [&str; 3] = [
-    "CREATE TABLE journal (seq INTEGER PRIMARY KEY, records BLOB NOT NULL);",
-    rocket_row::CREATE_TABLE,
-    "
-    CREATE TABLE meta (only INTEGER PRIMARY KEY CHECK (only = 1), first_seq INTEGER NOT NULL);
-    INSERT INTO meta VALUES (1, 1);
-    ",
-];
 
 /// How long a commit waits for somebody else's lock before it is refused: a look
 /// with another tool goes unnoticed, and senders hear of more than that in time.
@@ -86,6 +73,8 @@ pub struct Database {
     /// From which on a WAL checkpoint is set to be made.
     wal_pages: i64,
     wal: Wal,
+    /// Dropped after the connection.
+    files: Files,
 }
 
 /// The rows of the journal.
@@ -107,6 +96,10 @@ impl Database {
             .map_err(|error| OpenError::Directory { path: file.to_owned(), error })?;
         let failed = |error| cannot_open(file, error);
         let mut connection = connect(file).map_err(failed)?;
+        // Which would delete the WAL: `Database::close` does both, in order.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(failed)?;
         let synchronous = match synchronous {
             Synchronous::Full => "FULL",
             Synchronous::Normal => "NORMAL",
@@ -122,10 +115,21 @@ impl Database {
             return Err(OpenError::Version { file: file.to_owned(), found, known: VERSION });
         }
         // What is refused now is done by a later start.
-        at_once(&connection, || tidy_up(&connection).or_else(unless_refused))
-            .and_then(|tidied| tidied)
-            .map_err(failed)?;
-        Ok(Self { file: file.to_owned(), connection, wal_pages: wal::PAGES, wal: Wal::of(file) })
+        let later = |done: rusqlite::Result<rusqlite::Result<()>>| {
+            done.and_then(|done| done.or_else(unless_refused)).map_err(failed)
+        };
+        later(at_once(&connection, || begin_wal(&connection)))?;
+        let directory_error = |error| OpenError::Directory { path: file.to_owned(), error };
+        let files = Files::of(file).map_err(directory_error)?;
+        let (wal_pages, wal) = (wal::PAGES, Wal::of(file));
+        let database = Self { file: file.to_owned(), connection, wal_pages, wal, files };
+        // SQLite would count a mark that was left as a page, if the WAL is empty.
+        if database.is_whole().map_err(failed)? {
+            database.files.unmark().map_err(directory_error)?;
+        }
+        let connection = &database.connection;
+        later(at_once(connection, || drop_leftovers(connection)))?;
+        Ok(database)
     }
 
     /// Makes ready for transactions, as [`Storage::probe`] does; `Err` within if
@@ -143,6 +147,38 @@ impl Database {
             }
             prepared => Ok(prepared),
         }
+    }
+
+    /// Brings what is in the WAL into the database file. Whether that was all:
+    /// not while somebody reads what was before.
+    fn is_whole(&self) -> rusqlite::Result<bool> {
+        let copied = |row: &rusqlite::Row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?);
+        match self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], copied) {
+            Err(error) if is_refusal(&error) => Ok(false),
+            whole => whole,
+        }
+    }
+
+    /// From now on commits are acknowledged.
+    ///
+    /// # Errors
+    /// When the files cannot be made ready for it.
+    pub(super) fn begin(&mut self) -> Result<(), OpenError> {
+        self.files.begin().map_err(|error| OpenError::Directory { path: self.file.clone(), error })
+    }
+
+    /// Brings everything into the database file, so that the WAL can go. Left
+    /// alone are files that are not ours any more: SQLite deletes the WAL by its
+    /// name. What cannot be done now, the next start does.
+    fn close(&self) -> rusqlite::Result<()> {
+        if !self.files.are_there() {
+            return Ok(());
+        }
+        if self.is_whole()? && self.files.unmark().is_ok() {
+            let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            self.connection.set_db_config(no_checkpoint, false)?;
+        }
+        Ok(())
     }
 
     /// The rows of the journal.
@@ -255,6 +291,7 @@ impl Storage for Database {
             wal::roll_back(&self.connection).map_err(|error| self.unknown(&error))?;
             return Err(self.failure(&error));
         }
+        self.files.committed().map_err(|error| StorageError::Failed(error.to_string()))?;
         self.wal.look();
         Ok(())
     }
@@ -265,13 +302,12 @@ impl Storage for Database {
     }
 }
 
-/// Whether an error means that nothing was written. What a write could not put
-/// into the WAL is not committed, and the next transaction goes over it. A sync
-/// that failed is another matter: nobody knows what the device has.
-fn is_refusal(error: &rusqlite::Error) -> bool {
-    let writes = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull))
-        || error.sqlite_extended_error_code().is_some_and(|code| writes.contains(&code))
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            warn!(file = %self.file.display(), %error, "the log stays; the next start reads it");
+        }
+    }
 }
 
 /// Does something that waits for nobody's lock: nobody is to hold up a start.
@@ -285,83 +321,6 @@ fn at_once<T>(connection: &Connection, what: impl FnOnce() -> T) -> rusqlite::Re
 /// A refusal is no failure of what can be done later.
 fn unless_refused(error: rusqlite::Error) -> rusqlite::Result<()> {
     if is_refusal(&error) { Ok(()) } else { Err(error) }
-}
-
-/// Opens the database file and its WAL.
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
-    let open = |locking| {
-        // SQLite was built to take a name with `file:` in front for a URI,
-        // whatever the flags say; an absolute path begins with a slash.
-        let absolute =
-            std::path::absolute(file).map_err(|_| rusqlite::Error::InvalidPath(file.to_owned()))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(absolute, flags)?;
-        connection.pragma_update(None, "locking_mode", locking)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok::<_, rusqlite::Error>(connection)
-    };
-    match open("NORMAL") {
-        // No room for the WAL's index, of 32 KiB, in a file: it can be in memory
-        // while nobody else opens the database.
-        Err(error) if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
-            warn!(file = %file.display(), "there is no room; no other program can read the database");
-            open("EXCLUSIVE")
-        }
-        connection => connection,
-    }
-}
-
-/// Begins a new WAL, so that nothing of a torn transaction stays in it, and
-/// removes what a start of an earlier release left behind when it was cut short.
-fn tidy_up(connection: &Connection) -> rusqlite::Result<()> {
-    // Somebody who reads the database at the same time may keep it from
-    // happening, which is no failure.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    connection.execute_batch("DROP TABLE IF EXISTS reserve")
-}
-
-/// Creates the file if there is none, for its owner alone. SQLite gives the WAL
-/// the same mode.
-fn make_private(file: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).open(file).map(drop)
-}
-
-/// Refuses the database of another program, whatever its tables are called.
-fn check_owner(file: &Path, connection: &Connection) -> Result<(), OpenError> {
-    let found: i64 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(|error| cannot_open(file, error))?;
-    if found == APPLICATION_ID {
-        return Ok(());
-    }
-    let error = format!(
-        "it is the database of another program: its application_id is {found:#x}, and not \
-         {APPLICATION_ID:#x}"
-    );
-    Err(OpenError::Open { file: file.to_owned(), error: error.into() })
-}
-
-fn cannot_open(file: &Path, error: rusqlite::Error) -> OpenError {
-    OpenError::Open { file: file.to_owned(), error: Box::new(error) }
-}
-
-fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 {
-        return Ok(());
-    }
-    let tx = connection.transaction()?;
-    for table in SCHEMA {
-        tx.execute_batch(table)?;
-    }
-    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-    tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()
 }
 
 /// The number of a row of the journal, as SQLite has it.

@@ -21,7 +21,9 @@
 //!   first_seq  the lowest seq that was not forgotten
 //! ```
 //!
-//! `user_version` is the format's version. Invariants:
+//! `user_version` is the format's version. While what was kept last is in the
+//! WAL alone, the database file has a mark behind its last page (`files`), which
+//! a start refuses if there is no WAL beside it. Invariants:
 //!
 //! * Records that share a transaction share a row: a row for each message was
 //!   measured to halve the throughput.
@@ -38,16 +40,20 @@
 //! * [`commit_delay`]: how long it waits for more.
 //! * `standing`: whether anything can be written, and when to try again.
 //! * `wal`: how long the write-ahead log is, and whether there is room for more.
+//! * `open`: the database file, its tables, and whose it is.
 //! * `wal_check`: finding damage that SQLite passes over.
 //! * `recovery`: reading everything back at a start.
+//! * `files`: whether the files are still there, and all of them.
 //! * `lock`: one process for each directory.
 
 pub mod commit_delay;
 pub mod database;
 pub mod settings;
 
+mod files;
 mod group_commit;
 mod lock;
+mod open;
 mod recovery;
 mod rocket_row;
 mod standing;
@@ -131,6 +137,7 @@ impl JournalSource for SqliteJournal {
         let Self { directory, synchronous, commit_delay, wrap } = *self;
         let lock = DirectoryLock::take(&directory)?;
         let file = directory.join(FILE);
+        files::refuse_a_part(&file)?;
         check_wal(&file, synchronous)?;
         let database = Database::open(&file, synchronous)?;
         Ok(Box::new(Opened { database, lock, commit_delay, wrap }))
@@ -167,6 +174,7 @@ impl OpenedJournal for Opened {
         let Self { mut database, lock, commit_delay, wrap } = *self;
         let range = database.journal_range()?;
         let prepared = database.prepare()?;
+        database.begin()?;
         group_commit::start(wrap(database), range, prepared, commit_delay, lock)
     }
 }

@@ -1,0 +1,261 @@
+//! The journal's files, beside SQLite: whether they are still the ones that
+//! their names lead to, and a mark that says that they belong together.
+//!
+//! # Still there
+//!
+//! A process goes on writing to a file that was deleted or moved away, and
+//! nobody would find again what it writes. So after each commit, and before it
+//! is acknowledged, both names must lead to what was opened.
+//!
+//! # The mark
+//!
+//! What was committed last is in the WAL, and the database file alone is a whole
+//! database all the same, with an older state. So that a copy of it alone is not
+//! taken for everything, it carries a mark while its WAL matters: some bytes
+//! behind its last page, which SQLite does not read. They are
+//!
+//! * put there before the first message of a run is acknowledged, once the name
+//!   of the WAL is durable, so that no power cut leaves a mark without a WAL;
+//! * cut off by SQLite itself in a WAL checkpoint that leaves nothing in the
+//!   WAL, whoever makes it, and put there again before anything later is
+//!   acknowledged;
+//! * missing for a while if there is no room for it;
+//! * not part of what SQLite's own means of backup copy, which is whole;
+//! * gone after a stop, which leaves no WAL.
+//!
+//! A start refuses a database with the mark that has no WAL beside it; an empty
+//! one will do, for who decides so. Does not look into either file.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use super::wal;
+use crate::journal::OpenError;
+
+/// To be read by people too. No whole number of sectors, as databases are.
+const MARK: &[u8; 64] = b"\nA part only: the rest is in downlink.db-wal, beside this file.\n";
+
+/// All page sizes are multiples of it.
+const SMALLEST_PAGE: u64 = 512;
+
+/// The files of a database that is open. To be dropped after its connection:
+/// when a process closes a file, it loses all of its locks on it.
+#[derive(Debug)]
+pub struct Files {
+    database: Opened,
+    /// Not before there is one.
+    wal: Option<Opened>,
+    /// There was no room for the mark.
+    unmarked: bool,
+}
+
+#[derive(Debug)]
+struct Opened {
+    path: PathBuf,
+    file: File,
+    id: Id,
+}
+
+/// Which file it is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Id(u64, u64);
+
+impl Id {
+    fn of(metadata: &Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
+}
+
+/// Refuses a database file that was copied without its WAL.
+///
+/// # Errors
+/// [`OpenError::Incomplete`], or when it cannot be read.
+pub fn refuse_a_part(database: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Directory { path: database.to_owned(), error };
+    let file = match File::open(database) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let missing = wal::path(database);
+    if has_mark(&file).map_err(failed)? && !missing.try_exists().map_err(failed)? {
+        return Err(OpenError::Incomplete { file: database.to_owned(), missing });
+    }
+    Ok(())
+}
+
+fn has_mark(file: &File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    let mark = MARK.len() as u64;
+    if length % SMALLEST_PAGE != mark {
+        return Ok(false);
+    }
+    let mut end = [0; MARK.len()];
+    file.read_exact_at(&mut end, length - mark)?;
+    Ok(end == *MARK)
+}
+
+impl Files {
+    /// Those of a database that was just opened.
+    ///
+    /// # Errors
+    /// When it cannot be opened once more.
+    pub fn of(database: &Path) -> io::Result<Self> {
+        Ok(Self { database: Opened::open(database)?, wal: None, unmarked: false })
+    }
+
+    /// From now on something is acknowledged that is only in the WAL, which is
+    /// there by now.
+    ///
+    /// # Errors
+    /// When its name cannot be made durable.
+    pub fn begin(&mut self) -> io::Result<()> {
+        let directory = self.database.path.parent().filter(|path| !path.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        self.wal = Some(Opened::open(&wal::path(&self.database.path))?);
+        self.mark();
+        Ok(())
+    }
+
+    /// To be called after each commit, before it is acknowledged: looks whether
+    /// the files are still there, and renews the mark.
+    ///
+    /// # Errors
+    /// When one is not there any more.
+    pub fn committed(&mut self) -> io::Result<()> {
+        let Some(wal) = &self.wal else { return Ok(()) };
+        self.database.check()?;
+        wal.check()?;
+        self.mark();
+        Ok(())
+    }
+
+    /// Whether the names still lead to these files.
+    pub fn are_there(&self) -> bool {
+        let wal = self.wal.as_ref().is_none_or(|wal| wal.check().is_ok());
+        wal && self.database.check().is_ok()
+    }
+
+    /// Puts the mark there, unless it is. Nothing is lost without it as long as
+    /// nobody copies one file alone, so a full disk does not end the service: the
+    /// next commit tries again.
+    fn mark(&mut self) {
+        let Opened { path, file, .. } = &self.database;
+        let write = || {
+            let length = file.metadata()?.len();
+            if length % SMALLEST_PAGE == MARK.len() as u64 {
+                return Ok(());
+            }
+            // Behind whatever another mark left when the file grew over it.
+            file.write_all_at(MARK, length.next_multiple_of(SMALLEST_PAGE))
+        };
+        let result: io::Result<()> = write();
+        if let Err(error) = &result
+            && !self.unmarked
+        {
+            let file = path.display();
+            warn!(%file, %error, "a copy of this file alone will not be known as incomplete");
+        }
+        self.unmarked = result.is_err();
+    }
+
+    /// Takes the mark away for good, once nothing is in the WAL alone.
+    ///
+    /// # Errors
+    /// When the file cannot be written to.
+    pub fn unmark(&self) -> io::Result<()> {
+        let file = &self.database.file;
+        if has_mark(file)? {
+            file.set_len(file.metadata()?.len() - MARK.len() as u64)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Opened {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::options().read(true).write(true).open(path)?;
+        let id = Id::of(&file.metadata()?);
+        Ok(Self { path: path.to_owned(), file, id })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let gone = |what: &str| {
+            let path = self.path.display();
+            Err(io::Error::other(format!("{path} was {what} while the service ran")))
+        };
+        match fs::metadata(&self.path) {
+            Ok(metadata) if Id::of(&metadata) == self.id => Ok(()),
+            // Some file systems give an open file another number.
+            Ok(metadata) if Id::of(&metadata) == Id::of(&self.file.metadata()?) => Ok(()),
+            Ok(_) => gone("replaced by another file"),
+            Err(error) if error.kind() == ErrorKind::NotFound => gone("deleted or moved away"),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("downlink.db");
+        fs::write(&file, [1; 4096]).unwrap();
+        fs::write(wal::path(&file), "").unwrap();
+        (directory, file)
+    }
+
+    #[test]
+    fn the_mark_stays_behind_the_last_page_and_goes() {
+        let (_directory, file) = database();
+        let mut files = Files::of(&file).unwrap();
+        files.begin().unwrap();
+        files.committed().unwrap();
+        let marked = fs::read(&file).unwrap();
+        assert_eq!((marked.len(), &marked[4096..]), (4096 + 64, &MARK[..]));
+        refuse_a_part(&file).unwrap();
+        fs::rename(wal::path(&file), wal::path(&wal::path(&file))).unwrap();
+        let refused = refuse_a_part(&file).unwrap_err().to_string();
+        assert!(refused.contains("downlink.db-wal"), "{refused}");
+        fs::rename(wal::path(&wal::path(&file)), wal::path(&file)).unwrap();
+
+        // The database grew over it, once by a page and once by a part of one.
+        for length in [8192, 8192 + 64 + 10] {
+            fs::write(&file, vec![1; length]).unwrap();
+            files.committed().unwrap();
+            assert!(has_mark(&File::open(&file).unwrap()).unwrap(), "{length}");
+        }
+        fs::write(&file, [1; 4096]).unwrap();
+        files.committed().unwrap();
+        files.unmark().unwrap();
+        files.unmark().unwrap();
+        assert_eq!(fs::read(&file).unwrap(), [1; 4096]);
+    }
+
+    #[test]
+    fn a_file_that_is_deleted_moved_or_replaced_is_missed() {
+        for suffix in ["", "-wal"] {
+            let (_directory, file) = database();
+            let mut files = Files::of(&file).unwrap();
+            files.begin().unwrap();
+            let path = format!("{}{suffix}", file.display());
+            let moved = format!("{path}.moved");
+            fs::rename(&path, &moved).unwrap();
+            let error = files.committed().unwrap_err().to_string();
+            assert_eq!(error, format!("{path} was deleted or moved away while the service ran"));
+            fs::copy(&moved, &path).unwrap();
+            let error = files.committed().unwrap_err().to_string();
+            assert_eq!(error, format!("{path} was replaced by another file while the service ran"));
+            assert!(!files.are_there());
+            fs::rename(&moved, &path).unwrap();
+            files.committed().unwrap();
+        }
+    }
+}
