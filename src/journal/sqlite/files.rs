@@ -202,6 +202,8 @@ impl Opened {
 
 #[cfg(test)]
 mod tests {
+    use super::super::database::{Database, Storage, Transaction};
+    use super::super::settings::Synchronous;
     use super::*;
 
     fn database() -> (tempfile::TempDir, PathBuf) {
@@ -256,6 +258,30 @@ mod tests {
             assert!(!files.are_there());
             fs::rename(&moved, &path).unwrap();
             files.committed().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stop_takes_the_mark_away_also_when_a_checkpoint_was_just_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("downlink.db");
+        let is_marked = || has_mark(&File::open(&file).unwrap()).unwrap();
+        let mut seq = 0;
+        for pages in [1, 1000] {
+            let mut database = Database::open(&file, Synchronous::Full).unwrap();
+            database.reserve_wal().unwrap();
+            assert!(!is_marked(), "nothing is acknowledged yet");
+            database.begin().unwrap();
+            database.connection.pragma_update(None, "wal_autocheckpoint", pages).unwrap();
+            for _ in 0..3 {
+                seq += 1;
+                database
+                    .commit(&Transaction { seq, records: vec![1; 5000], ..Transaction::default() })
+                    .unwrap();
+                assert!(is_marked());
+            }
+            drop(database);
+            assert!(!is_marked() && !wal_of(&file).exists(), "{pages}");
         }
     }
 }
