@@ -27,12 +27,12 @@ fn start(directory: &Path) -> Service {
 #[test]
 fn a_kill_at_any_moment_of_the_first_start_does_no_harm() {
     // All moments until it is ready, and some after.
-    for step in 0..40 {
+    for step in 0..20 {
         let directory = tempfile::tempdir().unwrap();
         let mut command = downlink();
         command.args(ARGUMENTS).arg(directory.path()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(2 * step));
+        std::thread::sleep(Duration::from_millis(4 * step));
         child.kill().unwrap();
         child.wait().unwrap();
         let service = start(directory.path());

@@ -74,7 +74,11 @@ fn somebody_elses_lock_is_waited_for_and_then_refused_and_passes() {
 #[test]
 fn a_reader_that_stays_is_told_of_and_leaves_no_long_log() {
     let directory = tempfile::tempdir().unwrap();
-    let service = start(directory.path());
+    let mut command = downlink();
+    // Without syncs: so much of it would hold up the tests beside this one.
+    command.args(["--listen", "127.0.0.1:0", "--durability", "os", "--data-dir"]);
+    command.arg(directory.path());
+    let service = Process::spawn(command);
     let mut connection = Connection::open(service.address);
     let mut sent = 0;
     let mut post = |count: u64| {
