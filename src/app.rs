@@ -140,7 +140,7 @@ pub async fn run_with(
             return Err(failure);
         }
     };
-    let fleet = RunningFleet::start(&config, recovered, idle);
+    let fleet = RunningFleet::start(&config, recovered, idle, &health);
     health.set(Phase::Ready);
     match health.ready() {
         Ok(()) => info!(workers = config.workers, durability = ?config.durability, "ready"),
@@ -216,12 +216,13 @@ struct RunningFleet {
 }
 
 impl RunningFleet {
-    fn start(config: &Config, recovered: Recovered, idle: IdleWorkers) -> Self {
+    fn start(config: &Config, recovered: Recovered, idle: IdleWorkers, health: &Health) -> Self {
         let Recovered { journal: RunningJournal { journal, ended }, rosters, backlog } = recovered;
         let workers = idle.start(rosters, journal.clone());
         let (stop_checkpoints, stop) = watch::channel(false);
         let checkpointer =
             Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
+        health.watch(checkpointer.overdue());
         let checkpoints = tokio::spawn(checkpointer.run(backlog, stop));
         Self { workers, stop_checkpoints, checkpoints, journal_ended: ended }
     }

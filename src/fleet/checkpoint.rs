@@ -5,6 +5,9 @@
 //! store what changed until at least then, while messages go on, and then lets
 //! the journal be trimmed up to the note. What was stored later than the note
 //! is applied again at a restart, and is known by its number.
+//!
+//! One that did not happen is tried again. One that does not happen for long
+//! makes the service unready, until it happens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +15,23 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep};
-use tracing::{debug, warn};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, info, warn};
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Undelivered};
 use super::order::Order;
+use super::vitals::{STALLED, Wait};
 use crate::journal::{AppendError, Journal, Progress};
 
-/// How often to look whether a checkpoint is due.
+/// How often to look whether a checkpoint is due, at most.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// The wait before a checkpoint is tried again; twice as long after every further
+/// failure, but not longer than the interval.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+
+/// Intervals after which a checkpoint is overdue.
+const OVERDUE: u32 = 3;
 
 /// When a checkpoint is due: whichever comes first.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +49,9 @@ pub enum CheckpointError {
     /// The worker of this partition, counted from 0, ended before or while it stored.
     #[error("partition {0} does not run any more")]
     Partition(usize),
+    /// The worker of this partition did not take the order before.
+    #[error("partition {0} takes no orders")]
+    Busy(usize),
     /// The journal could not store or trim.
     #[error(transparent)]
     Journal(#[from] AppendError),
@@ -50,6 +64,15 @@ pub struct Checkpointer {
     interval: Interval,
     /// The journal's records when the last checkpoint began.
     records_before: u64,
+    /// For a checkpoint, while anything was appended that none has stored.
+    overdue: Arc<Wait>,
+}
+
+/// What to do next.
+enum Next {
+    Checkpoint,
+    LastCheckpoint,
+    End,
 }
 
 impl Checkpointer {
@@ -57,51 +80,104 @@ impl Checkpointer {
     /// `journal`, whenever the `interval` is over.
     #[must_use]
     pub fn new(mailboxes: Arc<[Mailbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
-        Self { mailboxes, journal, interval, records_before: 0 }
+        // Not less than what a single commit may take.
+        let at_most = interval.time.saturating_mul(OVERDUE).max(STALLED);
+        let overdue = Arc::new(Wait::new("no checkpoint was made", at_most));
+        Self { mailboxes, journal, interval, records_before: 0, overdue }
+    }
+
+    /// Whether the next one is overdue.
+    #[must_use]
+    pub fn overdue(&self) -> Arc<Wait> {
+        self.overdue.clone()
     }
 
     /// Makes checkpoints until told to stop, and a last one then; one at once
     /// if the restart replayed a `backlog`, so that backlogs do not add up from
-    /// restart to restart. One that the journal refuses is tried again. Ends early
-    /// when a checkpoint fails: whatever failed stays so.
+    /// restart to restart.
     pub async fn run(mut self, backlog: bool, mut stop: watch::Receiver<bool>) {
-        let mut stopping = false;
-        let mut begun = Instant::now();
-        let mut due = backlog;
-        // Whether the last one was refused, and is to be made as soon as it can.
-        let mut refused = false;
+        let mut last = Instant::now();
+        let mut failures = 0;
+        let mut next =
+            if backlog { Next::Checkpoint } else { self.next(last, None, &mut stop).await };
         loop {
-            if due {
-                refused = false;
-                begun = Instant::now();
-                debug!("a checkpoint begins");
-                match self.checkpoint().await {
-                    Ok(progress) => {
-                        let (position, took_ms) =
-                            (progress.position, begun.elapsed().as_secs_f64() * 1e3);
-                        debug!(%position, took_ms, "the checkpoint is complete");
+            let is_last = match next {
+                Next::End => return,
+                Next::LastCheckpoint => true,
+                Next::Checkpoint => false,
+            };
+            let begun = Instant::now();
+            self.overdue.begin_unless_begun(begun.into_std());
+            debug!("a checkpoint begins");
+            let retry = match self.checkpoint().await {
+                Ok(Progress { position, .. }) => {
+                    let took_ms = begun.elapsed().as_secs_f64() * 1e3;
+                    debug!(%position, took_ms, "the checkpoint is complete");
+                    if failures > 0 {
+                        info!(failures, "a checkpoint was made again");
                     }
-                    Err(CheckpointError::Journal(AppendError::Refused(reason))) => {
-                        debug!(reason, "no checkpoint for now");
-                        refused = true;
-                    }
-                    Err(error) => {
-                        warn!(%error, "no checkpoint, and none from now on");
-                        return;
-                    }
+                    self.overdue.end();
+                    failures = 0;
+                    last = begun;
+                    None
                 }
-            }
-            if stopping {
+                Err(error) if is_last => {
+                    warn!(%error, "no checkpoint at the end; the next start replays more");
+                    None
+                }
+                Err(error) => {
+                    // Once is enough in the log.
+                    if failures == 0 {
+                        warn!(%error, "no checkpoint; it is tried again until there is one");
+                    }
+                    failures += 1;
+                    Some(Instant::now() + pause(failures).min(self.interval.time))
+                }
+            };
+            if is_last {
                 return;
             }
-            tokio::select! {
-                _ = stop.wait_for(|&stop| stop) => stopping = true,
-                () = sleep(LOOK) => {}
+            next = self.next(last, retry, &mut stop).await;
+        }
+    }
+
+    /// Waits until a checkpoint is due, `retry` being when to try again if one
+    /// failed. Sleeps for as long as nothing happens.
+    async fn next(
+        &self,
+        last: Instant,
+        retry: Option<Instant>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Next {
+        loop {
+            let unstored = self.journal.progress().records - self.records_before;
+            let now = Instant::now();
+            if unstored > 0 {
+                self.overdue.begin_unless_begun(now.into_std());
             }
-            let records = self.journal.progress().records - self.records_before;
-            due = refused
-                || records >= self.interval.records
-                || (records > 0 && (stopping || begun.elapsed() >= self.interval.time));
+            let due = match retry {
+                Some(retry) => Some(retry),
+                None if unstored >= self.interval.records => Some(now),
+                None => (unstored > 0).then(|| last + self.interval.time),
+            };
+            if due.is_some_and(|due| due <= now) {
+                return Next::Checkpoint;
+            }
+            let more = async {
+                self.journal.appended().await;
+                // Of many that come at a time one look is enough.
+                sleep(LOOK).await;
+            };
+            tokio::select! {
+                // Nobody who could tell any more is the same.
+                _ = stop.wait_for(|&stop| stop) => {
+                    let unstored = self.journal.progress().records > self.records_before;
+                    let wanted = unstored || retry.is_some();
+                    return if wanted { Next::LastCheckpoint } else { Next::End };
+                }
+                () = at(due) => {}
+                () = more => {}
+            }
         }
     }
 
@@ -113,15 +189,32 @@ impl Checkpointer {
         let progress = self.journal.progress();
         let order = async |(partition, mailbox): (usize, &Mailbox)| {
             let (reply, done) = oneshot::channel();
-            let gone = || CheckpointError::Partition(partition);
-            mailbox.order(Order::Snapshot { reply }).map_err(|_| gone())?;
-            Ok::<(), CheckpointError>(done.await.map_err(|_| gone())??)
+            mailbox.order(Order::Snapshot { reply }).map_err(|undelivered| match undelivered {
+                Undelivered::Full => CheckpointError::Busy(partition),
+                Undelivered::Closed => CheckpointError::Partition(partition),
+            })?;
+            Ok::<(), CheckpointError>(
+                done.await.map_err(|_| CheckpointError::Partition(partition))??,
+            )
         };
-        // To the end of all: what one stores must not end unseen by the next.
+        // Of all of them, even if one fails: a worker makes one at a time.
         let stored = join_all(self.mailboxes.iter().enumerate().map(order)).await;
         stored.into_iter().collect::<Result<(), _>>()?;
         self.journal.trim(progress.position).durable().await?;
         self.records_before = progress.records;
         Ok(progress)
     }
+}
+
+/// Until `due`; for ever if it is not.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The wait after so many failures in a row.
+fn pause(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << (failures - 1).min(10))
 }

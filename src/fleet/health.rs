@@ -1,10 +1,22 @@
 //! Whether the fleet can serve, and if not, why.
+//!
+//! Two things decide: the phase, which it is told, and what is observed of it
+//! (`vitals`), which makes it unready for as long as it lasts and closes nothing.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::time::sleep;
+use tracing::{info, warn};
 
 use super::outcome::Unavailable;
+use super::vitals::Vital;
+
+/// How often what is observed is looked at when nobody asks, so that the log
+/// tells of it too.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What the fleet can do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,25 +36,39 @@ pub enum Phase {
     Stopping,
 }
 
-/// The phase, shared by whoever sets it and whoever must know it. Nobody waits
-/// for anybody: it is asked for every message.
+/// Shared by whoever sets the phase or is observed, and whoever must know of it.
+/// Nobody waits for anybody: the phase is asked for every message.
 #[derive(Debug)]
-pub struct Health(ArcSwap<Phase>);
+pub struct Health {
+    phase: ArcSwap<Phase>,
+    /// Why messages could not be kept, if that ever was so.
+    failure: OnceLock<String>,
+    /// Held for as long as it takes to look at them.
+    vitals: Mutex<Vec<Arc<dyn Vital>>>,
+}
 
 impl Health {
     /// A fleet in this phase.
     #[must_use]
     pub fn new(phase: Phase) -> Self {
-        Self(ArcSwap::from_pointee(phase))
+        Self {
+            phase: ArcSwap::from_pointee(phase),
+            failure: OnceLock::new(),
+            vitals: Mutex::default(),
+        }
     }
 
     /// Moves on to `phase`. What is worse stays: a fleet that cannot keep
     /// messages does not become ready again without a restart. Returns whether
     /// this is the first word of it.
     pub fn set(&self, phase: Phase) -> bool {
+        if let Phase::ReadOnly(reason) = &phase {
+            // What was first counts.
+            let _ = self.failure.set(reason.clone());
+        }
         let phase = Arc::new(phase);
         let before = self
-            .0
+            .phase
             .rcu(|current| if stays(current, &phase) { current.clone() } else { phase.clone() });
         let news = std::mem::discriminant(&*before) != std::mem::discriminant(&*phase);
         news && !stays(&before, &phase)
@@ -51,7 +77,7 @@ impl Health {
     /// Everything can be kept again. Returns whether the fleet was paused.
     pub fn resume(&self) -> bool {
         let ready = Arc::new(Phase::Ready);
-        let before = self.0.rcu(|current| match **current {
+        let before = self.phase.rcu(|current| match **current {
             Phase::Paused(_) => ready.clone(),
             _ => current.clone(),
         });
@@ -61,16 +87,55 @@ impl Health {
     /// The phase at the moment; a copy, which may be out of date when it is read.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        (**self.0.load()).clone()
+        (**self.phase.load()).clone()
     }
 
-    /// Whether everything works.
+    /// Why messages could not be kept, if that ever was so in this run.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// Observes one thing more, from now on.
+    pub fn watch(&self, vital: Arc<dyn Vital>) {
+        self.vitals.lock().unwrap_or_else(PoisonError::into_inner).push(vital);
+    }
+
+    /// Whether nothing is observed to be wrong.
+    fn observed(&self) -> Result<(), Unavailable> {
+        let now = Instant::now();
+        let vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        // All of them: to be looked at is what keeps some of them going.
+        let troubles: Vec<_> = vitals.iter().filter_map(|vital| vital.trouble(now)).collect();
+        if troubles.is_empty() { Ok(()) } else { Err(Unavailable(troubles.join("; "))) }
+    }
+
+    /// Looks at what is observed from time to time, and logs when it is wrong and
+    /// when it is well again.
+    pub async fn keep_looking(&self) -> Infallible {
+        let mut before = Ok(());
+        loop {
+            sleep(LOOK).await;
+            let observed = self.observed();
+            match &observed {
+                Err(Unavailable(reason)) if before.is_ok() => {
+                    warn!(%reason, "the service is not ready");
+                }
+                Ok(()) if before.is_err() => info!("the service moves again"),
+                _ => {}
+            }
+            before = observed;
+        }
+    }
+
+    /// Whether everything works, and is observed to.
     ///
     /// # Errors
-    /// In every phase but [`Phase::Ready`]; says what does not work.
+    /// In every phase but [`Phase::Ready`], and while anything hangs; says what
+    /// does not work.
     pub fn ready(&self) -> Result<(), Unavailable> {
-        match &**self.0.load() {
-            Phase::Ready => Ok(()),
+        match &**self.phase.load() {
+            Phase::Ready => self.observed(),
             Phase::Starting(reason)
             | Phase::Paused(reason)
             | Phase::ReadOnly(reason)
@@ -84,7 +149,7 @@ impl Health {
     /// # Errors
     /// While the fleet starts; says how far it is.
     pub fn can_read(&self) -> Result<(), Unavailable> {
-        match &**self.0.load() {
+        match &**self.phase.load() {
             Phase::Starting(reason) => Err(Unavailable(reason.clone())),
             _ => Ok(()),
         }
@@ -95,7 +160,7 @@ impl Health {
     /// # Errors
     /// While the fleet starts, and once messages could not be kept; says why.
     pub fn can_write(&self) -> Result<(), Unavailable> {
-        match &**self.0.load() {
+        match &**self.phase.load() {
             Phase::Starting(reason) | Phase::Paused(reason) | Phase::ReadOnly(reason) => {
                 Err(Unavailable(reason.clone()))
             }
@@ -119,6 +184,7 @@ fn stays(current: &Phase, phase: &Phase) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vitals::Wait;
     use super::*;
 
     #[test]
@@ -135,6 +201,29 @@ mod tests {
         assert!(!health.set(Phase::Paused("locked".into())) && !health.resume());
         health.set(Phase::Stopping);
         assert!(health.ready().is_err());
+        assert_eq!(health.failure(), Some("disk full"));
+    }
+
+    #[test]
+    fn a_failure_during_the_stop_is_remembered() {
+        let health = Health::new(Phase::Stopping);
+        assert_eq!(health.failure(), None);
+        health.set(Phase::ReadOnly("disk full".into()));
+        assert_eq!(health.phase(), Phase::Stopping);
+        assert_eq!(health.failure(), Some("disk full"));
+    }
+
+    #[test]
+    fn what_is_observed_makes_it_unready_while_it_lasts() {
+        let health = Health::new(Phase::Ready);
+        let wait = Arc::new(Wait::new("no commit has ended", Duration::ZERO));
+        health.watch(wait.clone());
+        assert_eq!(health.ready(), Ok(()));
+        wait.begin(Instant::now());
+        assert!(health.ready().unwrap_err().0.starts_with("no commit has ended for"));
+        assert!(health.can_read().is_ok() && health.can_write().is_ok(), "nothing is closed");
+        wait.end();
+        assert_eq!(health.ready(), Ok(()));
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //! * [`version`]: how often the fleet has changed.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`refusals`]: says in the log that a limit is reached.
-//! * [`health`]: whether the fleet can serve, and if not, why.
+//! * [`health`], [`vitals`]: whether the fleet can serve, and if not, why; what
+//!   is observed of it.
 //! * [`threading`]: what depends on how many threads there are.
 
 pub mod checkpoint;
@@ -39,6 +40,7 @@ pub mod routing;
 pub mod threading;
 pub mod version;
 pub mod view;
+pub mod vitals;
 pub mod worker;
 pub mod workers;
 

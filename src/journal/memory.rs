@@ -1,8 +1,11 @@
 //! The journal that keeps nothing: an acknowledged message lives as long as
 //! the process does.
 
+use std::future::pending;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use super::ended::{self, Ending};
 use super::error::OpenError;
@@ -50,6 +53,11 @@ impl Journal for MemoryJournal {
 
     fn progress(&self) -> Progress {
         Progress { position: LogId::NOWHERE.position(0), records: 0 }
+    }
+
+    fn appended(&self) -> BoxFuture<'_, ()> {
+        // What it does not keep needs no checkpoint.
+        Box::pin(pending())
     }
 
     fn trim(&self, position: Position) -> Commit {

@@ -31,14 +31,20 @@ pub mod sqlite;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
 
 pub use self::ended::Ended;
 pub use self::error::{AppendError, OpenError};
 pub use self::position::{LogId, Position};
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Message, Report, Timestamp};
+
+/// How often to look at a journal that does not tell when something was appended.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A journal that was not opened yet.
 pub trait JournalSource: Send + 'static {
@@ -88,6 +94,13 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Where the journal stands.
     fn progress(&self) -> Progress;
+
+    /// Waits until something was appended since the last time that it resolved,
+    /// or a little longer; only one may wait. A journal that cannot tell is looked at from
+    /// time to time.
+    fn appended(&self) -> BoxFuture<'_, ()> {
+        Box::pin(sleep(LOOK))
+    }
 
     /// Forgets the records up to `position`, which this journal gave. Every
     /// rocket that they are about must have been stored after they were applied.

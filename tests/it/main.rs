@@ -76,6 +76,8 @@ mod paths_and_methods;
 mod posting;
 /// A power cut at any moment loses nothing acknowledged, and the next start goes on.
 mod power_cuts_lose_nothing;
+/// `/readyz` says what is observed, and is true again when it is well again.
+mod readiness_is_observed;
 /// Clients that all connect at once are all let in at once.
 mod reconnecting;
 /// What cannot be written for now is refused for now: locks and full disks pass.

@@ -269,7 +269,7 @@ mod tests {
         let mut seq = 0;
         for pages in [1, 1000] {
             let mut database = Database::open(&file, Synchronous::Full).unwrap();
-            database.reserve_wal().unwrap();
+            database.prepare().unwrap().unwrap();
             assert!(!is_marked(), "nothing is acknowledged yet");
             database.begin().unwrap();
             database.connection.pragma_update(None, "wal_autocheckpoint", pages).unwrap();
@@ -281,7 +281,7 @@ mod tests {
                 assert!(is_marked());
             }
             drop(database);
-            assert!(!is_marked() && !wal_of(&file).exists(), "{pages}");
+            assert!(!is_marked() && !wal::path(&file).exists(), "{pages}");
         }
     }
 }

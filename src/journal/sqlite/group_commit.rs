@@ -12,7 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use tokio::sync::oneshot;
+use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, oneshot};
 
 use super::commit_delay::{CommitDelay, LastCommit};
 use super::database::{JournalRange, Storage, StorageError, Transaction};
@@ -41,6 +42,8 @@ struct Shared {
     last: AtomicU64,
     records: AtomicU64,
     standing: journal::Standing,
+    /// Told when there are more records.
+    appended: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -125,6 +128,10 @@ impl Journal for GroupCommit {
         }
     }
 
+    fn appended(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.appended.notified())
+    }
+
     fn trim(&self, position: Position) -> Commit {
         let last = self.0.log.index(position);
         assert!(last <= self.0.last.load(Ordering::Acquire), "{position:?} is not durable yet");
@@ -160,6 +167,7 @@ pub(super) fn start(
         last: AtomicU64::new(range.next - 1),
         records: AtomicU64::new(0),
         standing: told,
+        appended: Notify::new(),
     });
     let mut commit_loop = CommitLoop {
         storage,
@@ -279,6 +287,7 @@ impl<S: Storage> CommitLoop<S> {
             self.range.next += 1;
             self.shared.records.fetch_add(records, Ordering::Release);
             self.shared.last.store(transaction.seq, Ordering::Release);
+            self.shared.appended.notify_one();
         }
         assert!(self.range.first <= self.range.next, "only rows that are there are trimmed");
         Ok(())

@@ -11,6 +11,7 @@ pub mod journal;
 pub mod logged;
 pub mod messages;
 pub mod model;
+pub mod odd_journal;
 pub mod oracle;
 pub mod process;
 pub mod service;

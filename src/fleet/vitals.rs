@@ -1,0 +1,188 @@
+//! What is observed of the service while it runs, as opposed to what it is told.
+//!
+//! Owns the signs: a task that is polled when it is woken, and something that
+//! is waited for and does not come. Does not own whose they are, nor what is
+//! made of them (`health`). To look at them takes no time and waits for nobody,
+//! so that whoever asks gets an answer whatever hangs.
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// What does not move for so long is taken to hang: many times what a commit or
+/// a turn takes on a slow machine.
+pub const STALLED: Duration = Duration::from_secs(3);
+
+/// A sign of life.
+pub trait Vital: Debug + Send + Sync + 'static {
+    /// What is wrong at `now`, if anything. Never waits.
+    fn trouble(&self, now: Instant) -> Option<String>;
+}
+
+/// Something that is waited for now and then, and must come in time.
+#[derive(Debug)]
+pub struct Wait {
+    /// What is said when it does not come, as in "no commit has ended".
+    what: String,
+    at_most: Duration,
+    base: Instant,
+    /// Nanoseconds from `base`, and never 0; 0 while nothing is waited for.
+    since: AtomicU64,
+}
+
+impl Wait {
+    /// Nothing is waited for yet; from when something is, it may take `at_most`.
+    #[must_use]
+    pub fn new(what: impl Into<String>, at_most: Duration) -> Self {
+        Self { what: what.into(), at_most, base: Instant::now(), since: AtomicU64::new(0) }
+    }
+
+    /// It is waited for since `now`, whether it was before or not.
+    pub fn begin(&self, now: Instant) {
+        // Wraps after some 580 years. Nothing else is published through it.
+        #[expect(clippy::cast_possible_truncation, reason = "580 years are enough")]
+        let nanos = now.saturating_duration_since(self.base).as_nanos() as u64;
+        self.since.store(nanos.max(1), Ordering::Relaxed);
+    }
+
+    /// It is waited for since `now`, unless it was before.
+    pub fn begin_unless_begun(&self, now: Instant) {
+        if self.since.load(Ordering::Relaxed) == 0 {
+            self.begin(now);
+        }
+    }
+
+    /// It has come, and nothing is waited for.
+    pub fn end(&self) {
+        self.since.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Vital for Wait {
+    fn trouble(&self, now: Instant) -> Option<String> {
+        let since = self.since.load(Ordering::Relaxed);
+        let age = now.saturating_duration_since(self.base + Duration::from_nanos(since));
+        let late = since != 0 && age >= self.at_most;
+        late.then(|| format!("{} for {:.1} s", self.what, age.as_secs_f64()))
+    }
+}
+
+/// Whether a task moves: it is woken now and then, and must be polled soon after.
+/// A task at rest pays nothing for it, and any other a count.
+#[derive(Debug)]
+pub struct Pulse {
+    task: String,
+    /// A task has one waker all its life.
+    waker: OnceLock<Waker>,
+    polls: AtomicU64,
+    ended: AtomicBool,
+    /// The polls there had been when it was woken last, and when that was.
+    woken: Mutex<Option<(u64, Instant)>>,
+}
+
+impl Pulse {
+    /// The pulse of the task of this name, which was not polled yet.
+    #[must_use]
+    pub fn new(task: impl Into<String>) -> Self {
+        Self {
+            task: task.into(),
+            waker: OnceLock::new(),
+            polls: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            woken: Mutex::new(None),
+        }
+    }
+
+    /// The task is being polled. To be called from that task only.
+    pub fn beat(&self, waker: &Waker) {
+        if self.waker.get().is_none() {
+            // Fails only if it is set, and it is set from here only.
+            let _ = self.waker.set(waker.clone());
+        }
+        // Nobody else counts.
+        let polls = self.polls.load(Ordering::Relaxed);
+        self.polls.store(polls + 1, Ordering::Relaxed);
+    }
+
+    /// The task has ended, and is not expected to move any more.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Vital for Pulse {
+    fn trouble(&self, now: Instant) -> Option<String> {
+        if self.ended.load(Ordering::Relaxed) {
+            return None;
+        }
+        let polls = self.polls.load(Ordering::Relaxed);
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        match *woken {
+            Some((before, since)) if before == polls => {
+                let age = now.saturating_duration_since(since);
+                (age >= STALLED)
+                    .then(|| format!("{} has not moved for {:.1} s", self.task, age.as_secs_f64()))
+            }
+            _ => {
+                *woken = Some((polls, now));
+                if let Some(waker) = self.waker.get() {
+                    waker.wake_by_ref();
+                }
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_come_in_time_is_told_until_it_comes() {
+        let wait = Wait::new("no commit has ended", STALLED);
+        let begun = Instant::now();
+        let late = begun + STALLED;
+        assert_eq!(wait.trouble(late), None, "nothing is waited for");
+        wait.begin(begun);
+        assert_eq!(wait.trouble(begun), None);
+        assert_eq!(wait.trouble(late).unwrap(), "no commit has ended for 3.0 s");
+        wait.begin_unless_begun(late);
+        assert!(wait.trouble(late).is_some(), "it is waited for from the beginning");
+        wait.begin(late);
+        assert_eq!(wait.trouble(late), None, "another one is waited for");
+        wait.end();
+        assert_eq!(wait.trouble(late + STALLED), None);
+    }
+
+    struct Counted(AtomicU64);
+
+    impl std::task::Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_woken_and_not_polled_is_told_until_it_is() {
+        let wakes = Arc::new(Counted(AtomicU64::new(0)));
+        let waker = Waker::from(wakes.clone());
+        let pulse = Pulse::new("the task");
+        pulse.beat(&waker);
+        let begun = Instant::now();
+        assert_eq!(pulse.trouble(begun), None);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        let late = begun + STALLED;
+        assert_eq!(pulse.trouble(late).unwrap(), "the task has not moved for 3.0 s");
+        pulse.beat(&waker);
+        assert_eq!(pulse.trouble(late), None);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 2, "it is woken again");
+        assert!(pulse.trouble(late + STALLED).is_some());
+        pulse.end();
+        assert_eq!(pulse.trouble(late + STALLED), None);
+    }
+}
