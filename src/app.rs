@@ -3,7 +3,8 @@
 //!
 //! Start: the port answers at once, and says that the fleet is not ready; then
 //! the journal is opened and read, and the workers start. Stop, in order: no
-//! more connections, requests in flight, a last checkpoint, workers, journal.
+//! more connections, requests in flight, a last checkpoint, workers, journal. The
+//! end of any task that the service cannot do without is a reason to stop, too.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::fleet::Fleet;
 use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::{Recovered, RecoveryContext, recover};
+use crate::fleet::supervisor::{Failure, Supervisor};
 use crate::fleet::threading::Threading;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::context::Context;
@@ -29,7 +31,7 @@ use crate::http::listener::Listeners;
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Ended, JournalSource, OpenError, RunningJournal};
+use crate::journal::{JournalSource, OpenError, RunningJournal};
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]
@@ -40,6 +42,12 @@ pub enum AppError {
     /// The thread that reads the journal panicked, or the runtime ended under it.
     #[error("reading the journal failed: {0}")]
     Recovery(JoinError),
+    /// A task ended that the service cannot do without.
+    #[error(transparent)]
+    Task(#[from] Failure),
+    /// Messages could not be kept, which they were told that sent them.
+    #[error("not everything that was sent could be kept: {0}")]
+    NotKept(String),
     /// The deadline of a stop came first; holds how long was given.
     #[error("not everything that was accepted could be finished within {0:?}")]
     ShutdownTimedOut(Duration),
@@ -98,6 +106,7 @@ pub async fn run_with(
     source: Box<dyn JournalSource>,
 ) -> Result<(), AppError> {
     let health = Arc::new(Health::new(Phase::Starting("the journal is being read".to_owned())));
+    let supervisor = Supervisor::new(health.clone());
     let shape = Shape {
         workers: config.workers,
         inbox_capacity: config.inbox_capacity,
@@ -105,10 +114,14 @@ pub async fn run_with(
         threading: Threading::of(config.threads),
     };
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
-    let server = Server::start(&config, listeners.into(), fleet);
+    let server = Server::start(&config, listeners.into(), fleet, &supervisor);
+    let mut end = pin!(async {
+        tokio::select! {
+            hurry = shutdown => hurry.into(),
+            () = supervisor.failed() => Hurry::from(()),
+        }
+    });
 
-    let mut shutdown = pin!(shutdown);
-    let mut told_to_stop = None;
     let interrupt = Arc::new(AtomicBool::new(false));
     let context = RecoveryContext {
         router: idle.router().clone(),
@@ -116,63 +129,87 @@ pub async fn run_with(
         health: health.clone(),
         interrupt: interrupt.clone(),
     };
+    let timeout = config.shutdown_timeout;
     let mut recovering = spawn_blocking(move || recover(source, &context));
-    let recovered = tokio::select! {
-        recovered = &mut recovering => recovered,
-        hurry = &mut shutdown => {
-            told_to_stop = Some(hurry);
+    let (recovered, told) = tokio::select! {
+        recovered = &mut recovering => (Ok(recovered), None),
+        hurry = &mut end => {
             interrupt.store(true, Ordering::Relaxed);
-            recovering.await
+            let deadline = Instant::now() + timeout;
+            (timeout_at(deadline, recovering).await, Some((hurry, deadline)))
         }
     };
-    let recovered = match recovered.map_err(AppError::Recovery) {
-        Ok(Ok(recovered)) => recovered,
-        Ok(Err(OpenError::Interrupted)) => {
+    let recovered = recovered
+        .map_err(|_| AppError::ShutdownTimedOut(timeout))
+        .and_then(|recovered| recovered.map_err(AppError::Recovery))
+        .and_then(|recovered| recovered.map_err(AppError::Open));
+    let recovered = match recovered {
+        Ok(recovered) => recovered,
+        Err(error) => {
+            // Nobody was told that it is ready, and nobody will be.
+            supervisor.expect_ends();
             server.stop(Instant::now()).await;
-            return Ok(());
-        }
-        Ok(Err(error)) => {
-            server.stop(Instant::now()).await;
-            return Err(error.into());
-        }
-        Err(failure) => {
-            server.stop(Instant::now()).await;
-            return Err(failure);
+            return match error {
+                AppError::Open(OpenError::Interrupted) => outcome(&supervisor, &health),
+                error => Err(error),
+            };
         }
     };
-    let fleet = RunningFleet::start(&config, recovered, idle, &health);
-    health.set(Phase::Ready);
-    match health.ready() {
-        Ok(()) => info!(workers = config.workers, durability = ?config.durability, "ready"),
-        Err(reason) => warn!(%reason, "started, for reads only at first"),
+    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, &health);
+    if told.is_none() {
+        health.set(Phase::Ready);
+        match health.phase() {
+            Phase::Ready => {
+                info!(workers = config.workers, durability = ?config.durability, "ready")
+            }
+            Phase::Paused(reason) => warn!(reason, "started, for reads only at first"),
+            // What else it may be was told where it came from.
+            _ => {}
+        }
     }
 
-    let hurry = match told_to_stop {
-        Some(hurry) => hurry,
-        None => shutdown.await,
+    let (hurry, deadline) = match told {
+        Some(told) => told,
+        None => (end.await, Instant::now() + timeout),
     };
-    info!("stopping");
-    health.set(Phase::Stopping);
-    let timeout = config.shutdown_timeout;
-    let deadline = Instant::now() + timeout;
-    // Slow clients must not take the time that what was accepted needs.
-    let last = Instant::now() + timeout / 2;
-    if server.stop_sooner(last, hurry.into()).await == Stopped::CutOff {
-        warn!("connections were cut before they were done");
+    supervisor.expect_ends();
+    if let Some(failure) = supervisor.failure() {
+        // What health says of it stays.
+        error!(%failure, "the service cannot go on; stopping");
+    } else {
+        info!("stopping");
+        health.set(Phase::Stopping);
     }
-    timeout_at(deadline, fleet.stop()).await.map_err(|_| AppError::ShutdownTimedOut(timeout))?;
+    let stopped = timeout_at(deadline, async {
+        // Slow clients must not take the time that what was accepted needs.
+        if server.stop_sooner(deadline - timeout / 2, hurry).await == Stopped::CutOff {
+            warn!("connections were cut before they were done");
+        }
+        fleet.stop().await;
+    });
+    let stopped = stopped.await;
+    outcome(&supervisor, &health)?;
+    stopped.map_err(|_| AppError::ShutdownTimedOut(timeout))?;
     info!("stopped");
     Ok(())
+}
+
+/// How a run ended, as far as what failed in it says.
+fn outcome(supervisor: &Supervisor, health: &Health) -> Result<(), AppError> {
+    if let Some(failure) = supervisor.failure() {
+        return Err(failure.into());
+    }
+    health.failure().map_or(Ok(()), |reason| Err(AppError::NotKept(reason.to_owned())))
 }
 
 /// The accept loop, as a task.
 struct Server {
     quit: oneshot::Sender<Instant>,
-    task: JoinHandle<Stopped>,
+    task: JoinHandle<Option<Stopped>>,
 }
 
 impl Server {
-    fn start(config: &Config, listeners: Listeners, fleet: Fleet) -> Self {
+    fn start(config: &Config, listeners: Listeners, fleet: Fleet, supervisor: &Supervisor) -> Self {
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
             idle_timeout: config.http.idle_timeout,
@@ -180,7 +217,8 @@ impl Server {
         let (quit, told) = oneshot::channel();
         let told = async { told.await.unwrap_or_else(|_| Instant::now()) };
         let routes = dispatch::filter(Context::new(fleet, config.http.clone()));
-        Self { quit, task: tokio::spawn(server::serve(listeners, routes, limits, told)) }
+        let serve = async move { Ok(server::serve(listeners, routes, limits, told).await) };
+        Self { quit, task: tokio::spawn(supervisor.supervise("the accept loop", serve)) }
     }
 
     /// Lets requests in flight finish until `deadline`.
@@ -190,7 +228,7 @@ impl Server {
 
     /// As [`Server::stop`], or until `hurry` is done.
     async fn stop_sooner(mut self, deadline: Instant, hurry: Hurry) -> Stopped {
-        // If the task is gone, joining it says so.
+        // If the task is gone, its supervisor knows.
         let _ = self.quit.send(deadline);
         let ended = tokio::select! {
             ended = &mut self.task => ended,
@@ -200,10 +238,7 @@ impl Server {
                 return Stopped::CutOff;
             }
         };
-        ended.unwrap_or_else(|failure| {
-            error!(%failure, "the accept loop died");
-            Stopped::CutOff
-        })
+        ended.ok().flatten().unwrap_or(Stopped::CutOff)
     }
 }
 
@@ -211,33 +246,43 @@ impl Server {
 struct RunningFleet {
     workers: Workers,
     stop_checkpoints: watch::Sender<bool>,
-    checkpoints: JoinHandle<()>,
-    journal_ended: Ended,
+    checkpoints: JoinHandle<Option<()>>,
+    journal_ended: JoinHandle<Option<()>>,
 }
 
 impl RunningFleet {
-    fn start(config: &Config, recovered: Recovered, idle: IdleWorkers, health: &Health) -> Self {
-        let Recovered { journal: RunningJournal { journal, ended }, rosters, backlog } = recovered;
-        let workers = idle.start(rosters, journal.clone());
+    fn start(
+        config: &Config,
+        recovered: Recovered,
+        idle: IdleWorkers,
+        supervisor: &Supervisor,
+        health: &Health,
+    ) -> Self {
+        let Recovered { journal: RunningJournal { journal, mut ended }, rosters, backlog } =
+            recovered;
+        let workers = idle.start(rosters, journal.clone(), supervisor);
         let (stop_checkpoints, stop) = watch::channel(false);
         let checkpointer =
             Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
         health.watch(checkpointer.overdue());
-        let checkpoints = tokio::spawn(checkpointer.run(backlog, stop));
-        Self { workers, stop_checkpoints, checkpoints, journal_ended: ended }
+        let checkpoints = async move {
+            checkpointer.run(backlog, stop).await;
+            Ok(())
+        };
+        let checkpoints = tokio::spawn(supervisor.supervise("the checkpointer", checkpoints));
+        let ended = async move { ended.wait().await.map_err(|died| died.to_string()) };
+        let journal_ended = tokio::spawn(supervisor.supervise("the journal", ended));
+        Self { workers, stop_checkpoints, checkpoints, journal_ended }
     }
 
     /// Finishes everything that was accepted, and closes the journal.
-    async fn stop(mut self) {
-        // What does not listen any more has ended, and is joined all the same.
+    async fn stop(self) {
+        // What does not listen any more has ended; its supervisor knows, and says
+        // how. It is joined all the same.
         let _ = self.stop_checkpoints.send(true);
-        if let Err(failure) = self.checkpoints.await {
-            error!(%failure, "the checkpoints died");
-        }
+        let _ = self.checkpoints.await;
         self.workers.stop().await;
         // The last handle on the journal is dropped by now.
-        if let Err(failure) = self.journal_ended.wait().await {
-            error!(%failure, "the journal did not end as it should");
-        }
+        let _ = self.journal_ended.await;
     }
 }

@@ -9,7 +9,8 @@
 //! * [`routing`]: which partition a channel belongs to.
 //! * [`mailbox`]: the bounded way to a partition; the only file that names flume.
 //! * [`order`]: what a worker is told to do.
-//! * [`workers`]: starts, watches over and stops the workers.
+//! * [`workers`]: starts and stops the workers.
+//! * [`supervisor`]: knows every task that the service cannot do without.
 //! * [`worker`]: the task of one partition: drains, journals, applies,
 //!   acknowledges.
 //! * [`observer`]: the seam through which a worker reports what it did.
@@ -37,6 +38,7 @@ pub mod refusals;
 pub mod restore;
 pub mod roster;
 pub mod routing;
+pub mod supervisor;
 pub mod threading;
 pub mod version;
 pub mod view;

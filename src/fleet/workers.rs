@@ -1,10 +1,11 @@
-//! Starts the workers, watches over them and stops them. Makes their channels,
-//! and gives out the handles on them; does not know what a worker does.
+//! Starts the workers and stops them. Makes their channels, and gives out the
+//! handles on them; does not know what a worker does, nor what becomes of the
+//! service when one dies (`supervisor`).
 
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -14,6 +15,7 @@ use super::limits::{Limits, Quotas};
 use super::mailbox::{self, Inbox, Mailbox};
 use super::roster::Roster;
 use super::routing::Router;
+use super::supervisor::Supervisor;
 use super::threading::Threading;
 use super::version::{self, Changes};
 use super::worker::{Exit, Shared, Worker};
@@ -84,12 +86,18 @@ impl IdleWorkers {
         self.seats.pop().map(|(inbox, _)| inbox)
     }
 
-    /// Starts the workers on the current runtime, with a roster for each.
+    /// Starts the workers on the current runtime, with a roster for each, under
+    /// the eyes of `supervisor`.
     ///
     /// # Panics
     /// When there are not as many rosters as workers.
     #[must_use]
-    pub fn start(self, rosters: Vec<Roster>, journal: Arc<dyn Journal>) -> Workers {
+    pub fn start(
+        self,
+        rosters: Vec<Roster>,
+        journal: Arc<dyn Journal>,
+        supervisor: &Supervisor,
+    ) -> Workers {
         let Self { health, threading, mailboxes, seats, .. } = self;
         assert_eq!(rosters.len(), seats.len(), "there is one roster for each worker");
         if let Some(mut standing) = journal.standing() {
@@ -104,17 +112,22 @@ impl IdleWorkers {
                 }
             });
         }
-        let shared = Shared { journal, health: health.clone(), threading };
+        let shared = Shared { journal, health, threading };
         let mut stops = Vec::new();
-        let mut workers = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for (index, ((inbox, changes), roster)) in seats.into_iter().zip(rosters).enumerate() {
             let (stop, stopped) = oneshot::channel();
             stops.push(stop);
             let worker = Worker::new(index, inbox, roster, changes, stopped, shared.clone());
-            workers.spawn(async move { (index, worker.run().await) });
+            let run = async {
+                match worker.run().await {
+                    Exit::Stopped => Ok(()),
+                    Exit::Abandoned => Err("nobody could reach it any more".to_owned()),
+                }
+            };
+            tasks.spawn(supervisor.supervise(&format!("the worker of partition {index}"), run));
         }
-        let supervisor = tokio::spawn(supervise(workers, health));
-        Workers { mailboxes, stops, supervisor }
+        Workers { mailboxes, stops, tasks, supervisor: supervisor.clone() }
     }
 }
 
@@ -124,7 +137,8 @@ pub struct Workers {
     /// was not told so.
     mailboxes: Arc<[Mailbox]>,
     stops: Vec<oneshot::Sender<()>>,
-    supervisor: JoinHandle<()>,
+    tasks: JoinSet<Option<()>>,
+    supervisor: Supervisor,
 }
 
 impl Workers {
@@ -136,19 +150,12 @@ impl Workers {
 
     /// Has them finish everything that they were handed, and joins them.
     pub async fn stop(mut self) {
+        self.supervisor.expect_ends();
         for stop in self.stops.drain(..) {
-            // Who does not listen any more has ended, and was joined.
+            // Who does not listen any more has ended, and the supervisor knows.
             let _ = stop.send(());
         }
-        if let Err(failure) = (&mut self.supervisor).await {
-            error!(%failure, "the supervisor of the workers died");
-        }
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        self.supervisor.abort();
+        self.tasks.join_all().await;
     }
 }
 
@@ -175,19 +182,5 @@ fn tell(standing: &CommitResult, health: &Health, paused: &mut Option<Instant>) 
                 error!(reason = %failure, "messages are not accepted any more; restart the service");
             }
         }
-    }
-}
-
-/// Joins the workers, and makes it known when one ends that should not.
-async fn supervise(mut workers: JoinSet<(usize, Exit)>, health: Arc<Health>) {
-    while let Some(ended) = workers.join_next().await {
-        let reason = match ended {
-            Ok((_, Exit::Stopped)) => continue,
-            Ok((index, exit)) => format!("partition {index} ended: {exit:?}"),
-            Err(failure) => format!("a partition died: {failure}"),
-        };
-        // First what decides, and then what only talks.
-        health.set(Phase::Degraded(reason.clone()));
-        error!(%reason, "the fleet is incomplete; restart the service");
     }
 }

@@ -53,7 +53,7 @@ fn after_a_failed_commit_nothing_is_written_and_reads_go_on() {
     assert_eq!(speed(&service), 500);
     assert_eq!(service.read("/missions")["missions"][0], "ARTEMIS");
     // What was durable before is known to be.
-    assert_eq!(service.stop(), Ok(()));
+    service.stop_after_failure();
 
     let service = restart(directory.path());
     assert_eq!(speed(&service), 500);
@@ -67,7 +67,7 @@ fn a_commit_that_only_seems_to_fail_is_not_acknowledged_and_not_applied_twice() 
     let service = fail_at_second(Fault::FailsAfterwards, directory.path());
     assert_eq!(speed(&service), 500, "what was not acknowledged is not shown");
     passing_problem(&service.get("/readyz"), 503);
-    assert_eq!(service.stop(), Ok(()));
+    service.stop_after_failure();
 
     let service = restart(directory.path());
     assert_eq!(service.post(&[messages::speed_up(A, 2, 7)]), "duplicate");

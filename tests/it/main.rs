@@ -64,6 +64,8 @@ mod many_messages_in_one_request;
 mod messages_are_folded_in_order;
 /// 304 goes to who has what there is, and never to anyone else.
 mod not_modified;
+/// What the service cannot do without does not end without ending it, with an error.
+mod nothing_essential_ends_unnoticed;
 /// Nobody sees or is told anything before it is kept.
 mod nothing_shows_before_it_is_kept;
 /// What is unusual and still a message counts.

@@ -180,6 +180,7 @@ fn while_nothing_can_be_kept_the_whole_request_is_refused() {
     passing_problem(&connection.receive(), 503);
     passing_problem(&service.send(&bulk(&lines(&[messages::launch("b")]))), 503);
     journal.release();
+    service.stop_after_failure();
 }
 
 #[test]
@@ -196,6 +197,7 @@ fn a_refused_sender_that_sends_all_before_it_reads_hears_why() {
     connection.send(&bulk(&lines).to_bytes());
     passing_problem(&connection.receive(), 503);
     journal.release();
+    service.stop_after_failure();
 }
 
 /// What is late is the journal, and not the client.

@@ -153,6 +153,7 @@ fn after_a_failed_commit_writes_are_refused_and_reads_go_on() {
     assert_eq!(service.read("/missions"), json!({"missions": ["ARTEMIS"]}));
     assert_eq!(service.read("/missions/artemis")["rockets"], before);
     problem(&service.get("/rockets/later%200"), 404);
+    service.stop_after_failure();
 }
 
 #[test]

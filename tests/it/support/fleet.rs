@@ -9,6 +9,7 @@ use downlink::fleet::limits::Limits;
 use downlink::fleet::mailbox::{Inbox, Mailbox};
 use downlink::fleet::outcome::Outcome;
 use downlink::fleet::roster::Roster;
+use downlink::fleet::supervisor::Supervisor;
 use downlink::fleet::threading::Threading;
 use downlink::fleet::workers::{IdleWorkers, Shape, Workers};
 use downlink::journal::Journal;
@@ -65,7 +66,7 @@ impl TestFleet {
             }
         };
         let rosters = (0..idle.count()).map(|_| Roster::new(idle.quotas().clone())).collect();
-        let workers = idle.start(rosters, journal);
+        let workers = idle.start(rosters, journal, &Supervisor::new(health.clone()));
         Self { fleet, health, workers, _unread: unread }
     }
 
@@ -76,7 +77,8 @@ impl TestFleet {
         journal: Arc<dyn Journal>,
     ) -> Self {
         let health = Arc::new(Health::new(Phase::Ready));
-        Self { fleet, health, workers: idle.start(rosters, journal), _unread: None }
+        let workers = idle.start(rosters, journal, &Supervisor::new(health.clone()));
+        Self { fleet, health, workers, _unread: None }
     }
 
     /// The ways to the workers.

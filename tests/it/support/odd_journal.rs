@@ -14,6 +14,7 @@ pub enum Does {
     Well,
     /// It says that it failed.
     Fails,
+    Panics,
 }
 
 /// The switch for one kind of calls.
@@ -31,6 +32,7 @@ impl Switch {
         let does = *self.does.lock().unwrap();
         let (sender, pending) = oneshot::channel();
         match does {
+            Does::Panics => panic!("the test wants it so"),
             Does::Fails => sender.send(Err(AppendError::Failed("injected".to_owned()))).unwrap(),
             Does::Well => return Commit::Durable,
         }

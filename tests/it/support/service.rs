@@ -167,6 +167,13 @@ impl Service {
         self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
+    /// Stops a service that could not keep something; it must say so.
+    #[track_caller]
+    pub fn stop_after_failure(self) {
+        let end = self.stop().unwrap_err();
+        assert!(end.contains("the journal failed"), "{end}");
+    }
+
     /// Stops the service and returns how it ended.
     pub fn stop(mut self) -> Result<(), String> {
         self.begin_stop();
