@@ -6,6 +6,7 @@
 //! more connections, requests in flight, a last checkpoint, workers, journal. The
 //! end of any task that the service cannot do without is a reason to stop, too.
 
+use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,12 +156,12 @@ pub async fn run_with(
             };
         }
     };
-    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, &health);
+    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, health.clone());
     if told.is_none() {
         health.set(Phase::Ready);
         match health.phase() {
             Phase::Ready => {
-                info!(workers = config.workers, durability = ?config.durability, "ready")
+                info!(workers = config.workers, durability = ?config.durability, "ready");
             }
             Phase::Paused(reason) => warn!(reason, "started, for reads only at first"),
             // What else it may be was told where it came from.
@@ -248,6 +249,7 @@ struct RunningFleet {
     stop_checkpoints: watch::Sender<bool>,
     checkpoints: JoinHandle<Option<()>>,
     journal_ended: JoinHandle<Option<()>>,
+    looks: JoinHandle<Option<Infallible>>,
 }
 
 impl RunningFleet {
@@ -256,7 +258,7 @@ impl RunningFleet {
         recovered: Recovered,
         idle: IdleWorkers,
         supervisor: &Supervisor,
-        health: &Health,
+        health: Arc<Health>,
     ) -> Self {
         let Recovered { journal: RunningJournal { journal, mut ended }, rosters, backlog } =
             recovered;
@@ -272,11 +274,14 @@ impl RunningFleet {
         let checkpoints = tokio::spawn(supervisor.supervise("the checkpointer", checkpoints));
         let ended = async move { ended.wait().await.map_err(|died| died.to_string()) };
         let journal_ended = tokio::spawn(supervisor.supervise("the journal", ended));
-        Self { workers, stop_checkpoints, checkpoints, journal_ended }
+        let looks = async move { Ok(health.keep_looking().await) };
+        let looks = tokio::spawn(supervisor.supervise("the watch over the service", looks));
+        Self { workers, stop_checkpoints, checkpoints, journal_ended, looks }
     }
 
     /// Finishes everything that was accepted, and closes the journal.
     async fn stop(self) {
+        self.looks.abort();
         // What does not listen any more has ended; its supervisor knows, and says
         // how. It is joined all the same.
         let _ = self.stop_checkpoints.send(true);

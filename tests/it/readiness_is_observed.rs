@@ -8,10 +8,11 @@ use downlink::fleet::checkpoint::{Checkpointer, Interval};
 use downlink::fleet::query::Selection;
 use downlink::fleet::workers::Shape;
 
+use crate::support::faults::{Fault, Faults};
 use crate::support::fleet::{TestFleet, deadline, parse, shape};
 use crate::support::messages::{launch, speed_up};
 use crate::support::odd_journal::{Does, OddJournal};
-use crate::support::{PATIENCE, Service, passing_problem};
+use crate::support::{PATIENCE, Request, Service, on_one_thread_and_on_several, passing_problem};
 
 /// What the documentation promises, and some time for a machine that has much
 /// else to do.
@@ -32,6 +33,59 @@ fn unready(service: &Service) -> String {
         assert!(begun.elapsed() < TOLD_WITHIN, "it stays ready");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_disk_that_hangs() {
+    on_one_thread_and_on_several(|threads| {
+        let directory = tempfile::tempdir().unwrap();
+        let faults = Faults::default();
+        let change = |config: &mut downlink::config::Config| {
+            config.threads = threads;
+            config.http.request_timeout = PATIENCE;
+        };
+        let service = Service::opened(change, faults.journal(directory.path()));
+        service.wait_until_ready();
+        assert_eq!(service.post(&[launch("a")]), "applied");
+        faults.set(Fault::Stalled);
+        let mut writer = service.connect();
+        writer.send(&Request::message(&speed_up("a", 2, 1)).to_bytes());
+        let reason = unready(&service);
+        assert!(reason.starts_with("no commit of partition "), "{reason}");
+        assert_eq!(service.read("/rockets/a")["speed"], 500, "reads go on");
+        faults.set(Fault::None);
+        assert_eq!(writer.receive().outcome(), "applied");
+        service.wait_until_ready();
+        // At rest it stays so: nothing is waited for.
+        assert_eq!(service.stop(), Ok(()));
+    });
+}
+
+#[test]
+fn a_journal_that_hangs_while_a_checkpoint_is_stored() {
+    let journal = OddJournal::new();
+    let service = Service::over(journal.clone(), |config| config.checkpoints.records = 1);
+    journal.store.set(Does::Waits);
+    assert_eq!(service.post(&[launch("a")]), "applied");
+    let reason = unready(&service);
+    assert!(reason.contains("was stored by its checkpoint for"), "{reason}");
+    journal.store.set(Does::Well);
+    service.wait_until_ready();
+}
+
+#[test]
+fn a_worker_that_hangs() {
+    let journal = OddJournal::new();
+    let service = Service::over(journal.clone(), |config| config.threads = 3);
+    journal.append.set(Does::Hangs);
+    let mut writer = service.connect();
+    writer.send(&Request::message(&launch("a")).to_bytes());
+    let reason = unready(&service);
+    assert!(reason.starts_with("the worker of partition "), "{reason}");
+    assert!(reason.contains("has not moved for"), "{reason}");
+    journal.append.set(Does::Well);
+    assert_eq!(writer.receive().outcome(), "applied");
+    service.wait_until_ready();
 }
 
 #[test]

@@ -46,6 +46,7 @@ use super::query::Query;
 use super::roster::{Admission, Roster};
 use super::threading::Threading;
 use super::version::Changes;
+use super::vitals::{STALLED, Wait};
 use crate::journal::{AppendError, Commit, CommitResult, Journal, PendingCommit, Record};
 use crate::telemetry::Message;
 
@@ -126,12 +127,22 @@ impl Worker {
         stop: oneshot::Receiver<()>,
         shared: Shared,
     ) -> Self {
+        let commits =
+            Arc::new(Wait::new(format!("no commit of partition {index} has ended"), STALLED));
+        let slices = Arc::new(Wait::new(
+            format!("nothing of partition {index} was stored by its checkpoint"),
+            STALLED,
+        ));
+        shared.health.watch(commits.clone());
+        shared.health.watch(slices.clone());
         let partition = Partition {
             roster,
             in_flight: VecDeque::new(),
             messages_in_flight: 0,
             most_in_flight: MAX_IN_FLIGHT.min(inbox.capacity()),
             spin: Spin::from(Instant::now()),
+            commits,
+            slices,
             scans: VecDeque::new(),
             snapshot: None,
             failed: None,
@@ -203,6 +214,10 @@ struct Partition {
     most_in_flight: usize,
     /// For the commit of the oldest batch in flight.
     spin: Spin,
+    /// For the end of the oldest commit in flight.
+    commits: Arc<Wait>,
+    /// For the slice of a checkpoint that is being stored.
+    slices: Arc<Wait>,
     scans: VecDeque<Scan>,
     snapshot: Option<SnapshotWalk>,
     /// Why nothing can be kept any more.
@@ -257,7 +272,9 @@ impl Partition {
             Commit::Durable => self.apply(batch),
             Commit::Pending(commit) => {
                 if self.in_flight.is_empty() {
-                    self.spin = Spin::from(Instant::now());
+                    let now = Instant::now();
+                    self.spin = Spin::from(now);
+                    self.commits.begin(now);
                 }
                 self.messages_in_flight += batch.pending.len();
                 self.in_flight.push_back(InFlight { commit, batch });
@@ -291,7 +308,13 @@ impl Partition {
         let InFlight { batch, .. } =
             self.in_flight.pop_front().expect("a commit that ended was in flight");
         self.messages_in_flight -= batch.pending.len();
-        self.spin = Spin::from(Instant::now());
+        let now = Instant::now();
+        self.spin = Spin::from(now);
+        if self.in_flight.is_empty() {
+            self.commits.end();
+        } else {
+            self.commits.begin(now);
+        }
         match result {
             Ok(()) => self.apply(batch),
             Err(AppendError::Refused(reason)) => self.withdraw(batch, &reason),
@@ -389,11 +412,15 @@ impl Partition {
             Some(failure) => walk.end(Err(failure.clone())),
             None => self.snapshot = walk.step(&mut self.roster, &*self.shared.journal),
         }
+        if storing(&mut self.snapshot).is_some() {
+            self.slices.begin(Instant::now());
+        }
     }
 
     /// The slice that was being stored is, or is not.
     fn slice_stored(&mut self, result: CommitResult) {
         let mut walk = self.snapshot.take().expect("a slice is stored for a walk");
+        self.slices.end();
         match result {
             Ok(()) => {
                 walk.slice_stored();

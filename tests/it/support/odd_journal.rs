@@ -1,10 +1,12 @@
 //! A journal that keeps everything at once, but for what a test has it do.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use downlink::journal::memory::MemoryJournal;
-use downlink::journal::{AppendError, Commit, Journal, Position, Progress, Record, RocketSnapshot};
+use downlink::journal::{
+    AppendError, Commit, CommitResult, Journal, Position, Progress, Record, RocketSnapshot,
+};
 use tokio::sync::oneshot;
 
 /// What a call does.
@@ -15,26 +17,39 @@ pub enum Does {
     /// It says that it failed.
     Fails,
     Panics,
+    /// It does not return until it does something else, and keeps its thread.
+    Hangs,
+    /// It returns, and is done once it does something else.
+    Waits,
 }
 
 /// The switch for one kind of calls.
 #[derive(Default)]
 pub struct Switch {
     does: Mutex<Does>,
+    changed: Condvar,
+    waiting: Mutex<Vec<oneshot::Sender<CommitResult>>>,
 }
 
 impl Switch {
     pub fn set(&self, does: Does) {
         *self.does.lock().unwrap() = does;
+        self.changed.notify_all();
+        for sender in self.waiting.lock().unwrap().drain(..) {
+            // The fleet may be gone already.
+            let _ = sender.send(Ok(()));
+        }
     }
 
     fn commit(&self) -> Commit {
-        let does = *self.does.lock().unwrap();
+        let does = self.does.lock().unwrap();
+        let does = *self.changed.wait_while(does, |does| *does == Does::Hangs).unwrap();
         let (sender, pending) = oneshot::channel();
         match does {
             Does::Panics => panic!("the test wants it so"),
             Does::Fails => sender.send(Err(AppendError::Failed("injected".to_owned()))).unwrap(),
-            Does::Well => return Commit::Durable,
+            Does::Waits => self.waiting.lock().unwrap().push(sender),
+            Does::Well | Does::Hangs => return Commit::Durable,
         }
         Commit::Pending(pending)
     }
