@@ -24,7 +24,6 @@ use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
-use crate::fleet::threading::Threading;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::context::Context;
 use crate::http::dispatch;
@@ -112,7 +111,7 @@ pub async fn run_with(
         workers: config.workers,
         inbox_capacity: config.inbox_capacity,
         limits: config.limits,
-        threading: Threading::of(config.threads),
+        threading: config.threading(),
     };
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
     let server = Server::start(&config, listeners.into(), fleet, &supervisor);

@@ -21,6 +21,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
+use crate::fleet::threading::Threading;
 use crate::http::context::HttpConfig;
 use crate::http::listener::Address;
 
@@ -260,6 +261,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// The runtime that it asks for, and all tuning that depends on it.
+    #[must_use]
+    pub fn threading(&self) -> Threading {
+        Threading::of(self.threads)
+    }
+
     /// Reads a command line, its first word being the program's name, and the
     /// environment.
     ///

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use downlink::app::Hurry;
 use downlink::config::{Config, Durability};
-use downlink::fleet::threading::Threading;
 use downlink::http::listener::Listeners;
 use downlink::{app, logging};
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +26,7 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     let mut log = logging::start(config.log_format, &config.log);
-    let mut runtime = Threading::of(config.threads).runtime();
+    let mut runtime = config.threading().runtime();
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
         let result = runtime.block_on(run(config));
