@@ -135,7 +135,7 @@ impl Running {
 }
 
 /// Lets every task go as far as it can.
-async fn settle() {
+async fn let_tasks_run() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
@@ -147,7 +147,7 @@ async fn outcome(running: &Running, message: &Value) -> Outcome {
     let submitted = parse(message);
     let task = tokio::spawn(async move { fleet.submit(submitted, deadline()).await });
     while !task.is_finished() {
-        settle().await;
+        let_tasks_run().await;
         running.journal.commit(usize::MAX);
     }
     task.await.unwrap().unwrap()
@@ -170,7 +170,7 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
                 }
             }
         }
-        settle().await;
+        let_tasks_run().await;
     }
     for message in arrivals {
         outcome(&running, message).await;
@@ -179,13 +179,13 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
     if let Some(checkpoint) = running.checkpoint.take() {
         while !checkpoint.is_finished() {
             running.journal.commit(usize::MAX);
-            settle().await;
+            let_tasks_run().await;
         }
     }
     running.begin_checkpoint();
     while !running.checkpoint.as_ref().unwrap().is_finished() {
         running.journal.commit(usize::MAX);
-        settle().await;
+        let_tasks_run().await;
     }
     let expected = oracle::rockets(arrivals);
     assert_eq!(running.fleet.rockets().await, expected);

@@ -219,7 +219,7 @@ fn lines_that_take_too_long_to_keep_are_503_with_what_was_taken() {
     service.begin_stop();
     let mut handed_over = 0;
     support::eventually("the service has ended", || {
-        let batches = std::iter::from_fn(|| journal.settle());
+        let batches = std::iter::from_fn(|| journal.commit_oldest());
         handed_over += batches.map(|keys| keys.len()).sum::<usize>();
         service.has_ended()
     });

@@ -195,7 +195,7 @@ async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(),
         if let Some(held) = &held {
             // Once all is there, every commit ends.
             for _ in 0..commits + usize::from(all_arrived) {
-                committed.extend(held.settle().into_iter().flatten());
+                committed.extend(held.commit_oldest().into_iter().flatten());
             }
             calm_down().await;
         } else {

@@ -120,10 +120,10 @@ fn a_repeat_that_was_in_flight_leaves_the_tag_as_it_is() {
     // What is not kept yet has changed nothing.
     not_modified(&service.send(&unless("/rockets", &empty)), &empty);
     post(&mut repeat, 2);
-    journal.settle();
+    journal.commit_oldest();
     assert_eq!(first.receive().outcome(), "applied");
     let launched = tag(&service.send(&unless("/rockets", &empty)));
-    journal.settle();
+    journal.commit_oldest();
     assert_eq!(repeat.receive().outcome(), "duplicate");
     not_modified(&service.send(&unless("/rockets", &launched)), &launched);
 }

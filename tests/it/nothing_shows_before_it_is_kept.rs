@@ -46,7 +46,7 @@ async fn a_message_neither_shows_nor_is_acknowledged_before_its_commit() {
         let lookup = fleet.fleet.rocket(channel("a"), deadline()).await.unwrap();
         assert!(matches!(lookup, Lookup::Unknown), "{lookup:?}");
 
-        journal.settle().unwrap();
+        journal.commit_oldest().unwrap();
         assert_eq!(answer_so_far(&mut answer).await, Some(Ok(Outcome::Applied)));
         assert_eq!(fleet.rockets().await.len(), 1);
     }
@@ -66,7 +66,7 @@ async fn a_repeat_is_not_acknowledged_before_the_commit_of_what_it_repeats() {
             assert_eq!(answer_so_far(&mut repeat).await, None);
             assert_eq!(answer_so_far(&mut repeat).await, None);
 
-            journal.settle().unwrap();
+            journal.commit_oldest().unwrap();
             let outcome = if early { Outcome::Buffered } else { Outcome::Applied };
             assert_eq!(answer_so_far(&mut first).await, Some(Ok(outcome)));
             journal.release();
@@ -127,7 +127,7 @@ fn after_a_failed_commit_writes_are_refused_and_reads_go_on() {
     assert_eq!(service.read("/readyz"), json!({"status": "ready"}));
     let mut client = service.connect();
     client.send(&Request::message(&launch("a")).to_bytes());
-    eventually("a commit begins", || journal.settle().is_some());
+    eventually("a commit begins", || journal.commit_oldest().is_some());
     assert_eq!(client.receive().outcome(), "applied");
     let before = service.read("/rockets");
 

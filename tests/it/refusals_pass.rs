@@ -212,7 +212,7 @@ fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
         connection
     };
     let mut launch = post(&messages::launch(A));
-    journal.settle();
+    journal.commit_oldest();
     assert_eq!(launch.receive().outcome(), "applied");
 
     let mut second = post(&messages::speed_up(A, 2, 10));
@@ -225,7 +225,7 @@ fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
     let mut fourth = post(&messages::speed_up(A, 4, 1));
     let fifth = Request::message(&messages::speed_up(A, 5, 1));
     passing_problem(&service.send(&fifth), 429);
-    journal.settle();
+    journal.commit_oldest();
     assert_eq!(third.receive().outcome(), "buffered");
     journal.refuse("injected: no room");
     passing_problem(&fourth.receive(), 503);
@@ -233,7 +233,7 @@ fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
     assert_eq!(service.read(&format!("/rockets/{A}"))["last_message_number"], 1);
 
     let mut second = post(&messages::speed_up(A, 2, 10));
-    journal.settle();
+    journal.commit_oldest();
     assert_eq!(second.receive().outcome(), "applied");
     let rocket = service.read(&format!("/rockets/{A}"));
     assert_eq!(rocket["last_message_number"], 3);
@@ -246,7 +246,7 @@ fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
         passing_problem(&early.receive(), 503);
     }
     let mut early = post(&messages::speed_up(A, 5, 1));
-    journal.settle();
+    journal.commit_oldest();
     assert_eq!(early.receive().outcome(), "buffered");
     journal.release();
 }

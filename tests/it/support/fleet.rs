@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::PATIENCE;
 
-/// What becomes of the mail of the last worker.
+/// What becomes of the last worker's inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Last {
     Read,

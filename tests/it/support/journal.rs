@@ -27,7 +27,7 @@ struct State {
 
 struct Held {
     keys: Vec<Key>,
-    fate: oneshot::Sender<CommitResult>,
+    reply: oneshot::Sender<CommitResult>,
 }
 
 impl HeldJournal {
@@ -42,22 +42,22 @@ impl HeldJournal {
 
     /// Makes the oldest batch durable, and tells what it held; `None` if no
     /// batch waits.
-    pub fn settle(&self) -> Option<Vec<Key>> {
-        let Held { keys, fate } = self.0.lock().unwrap().held.pop_front()?;
-        fate.send(Ok(())).unwrap();
+    pub fn commit_oldest(&self) -> Option<Vec<Key>> {
+        let Held { keys, reply } = self.0.lock().unwrap().held.pop_front()?;
+        reply.send(Ok(())).unwrap();
         Some(keys)
     }
 
     /// Loses the oldest batch.
     pub fn fail(&self, reason: &str) {
         let held = self.0.lock().unwrap().held.pop_front().expect("a batch waits");
-        held.fate.send(Err(AppendError::Failed(reason.to_owned()))).unwrap();
+        held.reply.send(Err(AppendError::Failed(reason.to_owned()))).unwrap();
     }
 
     /// Refuses the oldest batch for now.
     pub fn refuse(&self, reason: &str) {
         let held = self.0.lock().unwrap().held.pop_front().expect("a batch waits");
-        held.fate.send(Err(AppendError::Refused(reason.to_owned()))).unwrap();
+        held.reply.send(Err(AppendError::Refused(reason.to_owned()))).unwrap();
     }
 
     /// Forgets the oldest batch without a word.
@@ -69,9 +69,9 @@ impl HeldJournal {
     pub fn release(&self) {
         let mut state = self.0.lock().unwrap();
         state.released = true;
-        for Held { fate, .. } in state.held.drain(..) {
+        for Held { reply, .. } in state.held.drain(..) {
             // The fleet may be gone already.
-            let _ = fate.send(Ok(()));
+            let _ = reply.send(Ok(()));
         }
     }
 }
@@ -83,12 +83,12 @@ impl Journal for HeldJournal {
                 Record::Message(message) => (message.channel.to_string(), message.report.number),
             })
             .collect();
-        let (fate, pending) = oneshot::channel();
+        let (reply, pending) = oneshot::channel();
         let mut state = self.0.lock().unwrap();
         if state.released {
-            fate.send(Ok(())).unwrap();
+            reply.send(Ok(())).unwrap();
         } else {
-            state.held.push_back(Held { keys, fate });
+            state.held.push_back(Held { keys, reply });
         }
         Commit::Pending(pending)
     }

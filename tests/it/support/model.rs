@@ -70,8 +70,8 @@ impl ModelJournal {
         let mut state = self.state.lock().unwrap();
         let jobs = jobs.min(state.waiting.len());
         let mut entries: Vec<Vec<u8>> = Vec::new();
-        let mut settled = Vec::new();
-        for (work, fate) in state.waiting.drain(..jobs).collect::<Vec<_>>() {
+        let mut done = Vec::new();
+        for (work, reply) in state.waiting.drain(..jobs).collect::<Vec<_>>() {
             match work {
                 Work::Append(part, records) => {
                     entries.push(part);
@@ -85,7 +85,7 @@ impl ModelJournal {
                 }
                 Work::Trim(position) => state.disk.journal.retain(|&row, _| row > position),
             }
-            settled.push(fate);
+            done.push(reply);
         }
         if !entries.is_empty() {
             state.disk.last += 1;
@@ -94,8 +94,8 @@ impl ModelJournal {
             state.disk.journal.insert(row, record::block(row, &parts));
         }
         drop(state);
-        for fate in settled {
-            let _ = fate.send(Ok(()));
+        for reply in done {
+            let _ = reply.send(Ok(()));
         }
         jobs > 0
     }
@@ -106,8 +106,8 @@ impl ModelJournal {
         let jobs = jobs.min(state.waiting.len());
         let refused: Vec<_> = state.waiting.drain(..jobs).collect();
         drop(state);
-        for (_, fate) in refused {
-            let _ = fate.send(Err(AppendError::Refused("the model has no room".to_owned())));
+        for (_, reply) in refused {
+            let _ = reply.send(Err(AppendError::Refused("the model has no room".to_owned())));
         }
     }
 
@@ -117,8 +117,8 @@ impl ModelJournal {
     }
 
     fn hand_over(&self, work: Work) -> Commit {
-        let (fate, pending) = oneshot::channel();
-        self.state.lock().unwrap().waiting.push_back((work, fate));
+        let (reply, pending) = oneshot::channel();
+        self.state.lock().unwrap().waiting.push_back((work, reply));
         Commit::Pending(pending)
     }
 }
