@@ -2,7 +2,9 @@
 //! makes of the rocket. Synchronous and free of I/O; nothing here knows of
 //! tokio, warp, partitions or the journal.
 //!
-//! * [`message`]: a validated message; [`wire`] reads one from JSON.
+//! * [`message`]: a validated message; [`wire`] reads one from JSON, by [`value`],
+//!   or by [`lenient`] and [`whole`] what few senders write.
+//! * [`shown`]: how what was sent is shown in complaints.
 //! * [`reorder`]: puts one rocket's messages back in order.
 //! * [`rocket`]: the state table, one rocket's fold.
 //! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
@@ -12,11 +14,15 @@
 pub mod caseless;
 pub mod channel;
 pub mod interner;
+pub mod lenient;
 pub mod message;
 pub mod missions;
 pub mod reorder;
 pub mod rocket;
+pub mod shown;
 pub mod timestamp;
+pub mod value;
+pub mod whole;
 pub mod wire;
 
 pub use caseless::Caseless;

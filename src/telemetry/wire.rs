@@ -5,22 +5,23 @@
 //! fields of `message` matter is known only once `metadata.messageType` is.
 //! That also lets every complaint name its field and say what was expected.
 //!
-//! What a valid channel and a valid time are does not stand here.
+//! What is no message for that pass is read again in a lenient way
+//! ([`super::lenient`]), which takes all that is JSON and keeps numbers as they
+//! came. What a valid channel and a valid time are does not stand here.
 
 // It reads what anybody sends: nothing in it may be a panic.
 #![warn(clippy::indexing_slicing)]
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
 use thiserror::Error;
 
+use super::lenient::Lenient;
 use super::message::{MAX_INTEGER, MAX_TEXT_BYTES};
-use super::{Channel, Event, Message, Report, Timestamp};
+use super::value::{Key, Object, Reader, Value, ignore};
+use super::{Channel, Event, Message, Report, Timestamp, whole};
+
+/// What Windows tools begin a text with; to be ignored, as RFC 8259 allows.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Why bytes are not a message.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -40,26 +41,37 @@ pub enum WireError {
 pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| WireError::NotJson(format!("{error}; JSON is UTF-8")))?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut envelope = Envelope::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = Reader(&mut envelope).deserialize(&mut deserializer);
     match read.and_then(|whole| deserializer.end().map(|()| whole)) {
-        Ok(whole) => {
-            object("the message", &whole)?;
-            envelope.to_message()
-        }
-        Err(error) if error.is_data() => {
-            // The complaint may have come before the end of the text was seen.
+        Ok(whole) => envelope.to_message(&whole).or_else(|_| parse_leniently(text)),
+        Err(error) => {
+            // The complaint may have come before the end of the text was seen, or
+            // be about what is JSON all the same.
             serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
-            Err(WireError::Invalid(error.to_string()))
+            if error.is_data() { Err(invalid(error)) } else { parse_leniently(text) }
         }
-        Err(error) => Err(not_json(error)),
     }
+}
+
+/// As [`parse`], for any text that is JSON. Apart, since few texts get here.
+#[cold]
+fn parse_leniently(text: &str) -> Result<Message, WireError> {
+    let mut envelope = Envelope::default();
+    let whole = Reader(&mut envelope).deserialize(Lenient(text.trim_ascii())).map_err(invalid)?;
+    envelope.to_message(&whole)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` calls it so")]
 fn not_json(error: serde_json::Error) -> WireError {
     WireError::NotJson(error.to_string())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` calls it so")]
+fn invalid(error: serde_json::Error) -> WireError {
+    WireError::Invalid(error.to_string())
 }
 
 /// The whole of a message, as it came.
@@ -90,41 +102,10 @@ struct Body<'de> {
     reason: Value<'de>,
 }
 
-/// Any JSON value, as far as a message cares. What an object holds is kept apart,
-/// so that it never moves.
-#[derive(Default)]
-enum Value<'de> {
-    #[default]
-    Absent,
-    Null,
-    Bool,
-    Integer(u64),
-    Negative(i64),
-    /// Anything with a fraction or an exponent, or too large for 64 bits.
-    Float(f64),
-    Text(Cow<'de, str>),
-    Array,
-    Object,
-}
-
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => f.write_str("nothing"),
-            Self::Null => f.write_str("null"),
-            Self::Bool => f.write_str("a boolean"),
-            Self::Integer(n) => n.fmt(f),
-            Self::Negative(n) => n.fmt(f),
-            Self::Float(n) => n.fmt(f),
-            Self::Text(_) => f.write_str("a text"),
-            Self::Array => f.write_str("an array"),
-            Self::Object => f.write_str("an object"),
-        }
-    }
-}
-
 impl Envelope<'_> {
-    fn to_message(&self) -> Result<Message, WireError> {
+    /// `whole` is what it was read from.
+    fn to_message(&self, whole: &Value<'_>) -> Result<Message, WireError> {
+        object("the message", whole)?;
         object("metadata", &self.metadata)?;
         object("message", &self.message)?;
         let (metadata, body) = (&self.metadata_fields, &self.message_fields);
@@ -192,13 +173,14 @@ fn object(field: &str, value: &Value<'_>) -> Result<(), WireError> {
 }
 
 fn integer(field: &str, min: u64, value: &Value<'_>) -> Result<u64, WireError> {
-    match *value {
-        Value::Integer(n) if (min..=MAX_INTEGER).contains(&n) => Ok(n),
-        ref other => {
-            let expected = format!("an integer from {min} to {MAX_INTEGER}");
-            Err(unexpected(field, &expected, other))
-        }
-    }
+    let number = match *value {
+        Value::Integer(number) => Some(number),
+        Value::Raw(number) => whole::value(number),
+        _ => None,
+    };
+    number
+        .filter(|number| (min..=MAX_INTEGER).contains(number))
+        .ok_or_else(|| unexpected(field, &format!("an integer from {min} to {MAX_INTEGER}"), value))
 }
 
 fn speed(field: &str, value: &Value<'_>) -> Result<i64, WireError> {
@@ -217,14 +199,6 @@ fn short_text(field: &str, value: &Value<'_>) -> Result<Box<str>, WireError> {
         ))),
         other => Err(unexpected(field, &expected(), other)),
     }
-}
-
-/// An object as it is read, entry by entry.
-trait Object<'de> {
-    type Key: Deserialize<'de>;
-
-    /// Reads from `map` the value that belongs to `key`.
-    fn read<A: MapAccess<'de>>(&mut self, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
 }
 
 impl<'de> Object<'de> for Envelope<'de> {
@@ -266,104 +240,6 @@ impl<'de> Object<'de> for Body<'de> {
             "reason" => self.reason.read_leaf("message.reason", map),
             _ => ignore(map),
         }
-    }
-}
-
-/// Of an object where messages have none, nothing is kept.
-impl<'de> Object<'de> for IgnoredAny {
-    type Key = Self;
-
-    fn read<A: MapAccess<'de>>(&mut self, _: Self, map: &mut A) -> Result<(), A::Error> {
-        ignore(map)
-    }
-}
-
-fn ignore<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
-    map.next_value::<IgnoredAny>().map(|_| ())
-}
-
-/// An object's key, borrowed from the text where it has no escapes.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Value<'de> {
-    /// Reads the value of the field that complaints call `name`; if it is an
-    /// object, what that holds goes to `fields`.
-    fn read_once<O: Object<'de>, A: MapAccess<'de>>(
-        &mut self,
-        name: &str,
-        fields: &mut O,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        if !matches!(self, Self::Absent) {
-            return Err(A::Error::custom(format_args!("{name}: is given twice")));
-        }
-        *self = map.next_value_seed(Reader(fields))?;
-        Ok(())
-    }
-
-    fn read_leaf<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        self.read_once(name, &mut IgnoredAny, map)
-    }
-}
-
-/// Reads any value. What an object holds goes where it stays, since handing all
-/// the fields on by value, as derived code does, takes a quarter longer.
-struct Reader<'a, O>(&'a mut O);
-
-impl<'de, O: Object<'de>> DeserializeSeed<'de> for Reader<'_, O> {
-    type Value = Value<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, O: Object<'de>> Visitor<'de> for Reader<'_, O> {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Bool)
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value<'de>, E> {
-        Ok(Value::Integer(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
-        Ok(Value::Negative(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Float(value))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Array)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        while let Some(key) = map.next_key()? {
-            self.0.read(key, &mut map)?;
-        }
-        Ok(Value::Object)
     }
 }
 
