@@ -26,6 +26,7 @@ use super::problem::Problem;
 use crate::fleet::outcome::QueryError;
 use crate::fleet::query::{Field, Page, Selection, Sort, Whole};
 use crate::fleet::view::{RocketView, Status};
+use crate::telemetry::shown::{Plain, Quoted};
 use crate::telemetry::{Caseless, Channel};
 
 /// Most rockets on a page that a client may ask for.
@@ -112,7 +113,7 @@ impl Listing {
         let mut cursor = None;
         for (at, (name, value)) in parameters.iter().enumerate() {
             if parameters[..at].iter().any(|(earlier, _)| earlier == name) {
-                return Err(Problem::bad_parameter(format!("{name}: is given twice")));
+                return Err(Problem::bad_parameter(format!("{}: is given twice", Plain(name))));
             }
             match name.as_str() {
                 "sort" => selection.sort.field = one_of(name, value, &Field::NAMES)?,
@@ -127,7 +128,8 @@ impl Listing {
                 "limit" => selection.limit = Some(limit(value)?),
                 "cursor" => cursor = Some(value),
                 _ => {
-                    let detail = format!("{name}: unknown parameter; allowed are {PARAMETERS}");
+                    let detail =
+                        format!("{}: unknown parameter; allowed are {PARAMETERS}", Plain(name));
                     return Err(Problem::bad_parameter(detail));
                 }
             }
@@ -163,7 +165,8 @@ fn id(value: &str) -> Result<Channel, Problem> {
 fn limit(value: &str) -> Result<usize, Problem> {
     value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
         Problem::bad_parameter(format!(
-            "limit: expected a number from 1 to {MAX_LIMIT}, found {value:?}"
+            "limit: expected a number from 1 to {MAX_LIMIT}, found {}",
+            Quoted(value)
         ))
     })
 }
@@ -174,7 +177,10 @@ fn one_of<T: Copy>(parameter: &str, value: &str, names: &[(&str, T)]) -> Result<
     found.map(|&(_, named)| named).ok_or_else(|| {
         let allowed: Vec<_> = names.iter().map(|&(name, _)| name).collect();
         let allowed = allowed.join(", ");
-        Problem::bad_parameter(format!("{parameter}: expected one of {allowed}; found {value:?}"))
+        Problem::bad_parameter(format!(
+            "{parameter}: expected one of {allowed}; found {}",
+            Quoted(value)
+        ))
     })
 }
 

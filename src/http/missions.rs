@@ -19,6 +19,7 @@ use super::respond::{decode_segment, no_parameters};
 use crate::fleet::outcome::QueryError;
 use crate::fleet::query::Missions;
 use crate::telemetry::Caseless;
+use crate::telemetry::shown::Quoted;
 
 /// Missions fetched and written out at a time.
 const PIECE: usize = 256;
@@ -107,7 +108,7 @@ pub async fn get(
     let mut listing = Listing::parse(&parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let deadline = Instant::now() + context.config.request_timeout;
-    let nobody = || Problem::not_found(format!("no rocket is on the mission {wanted:?}"));
+    let nobody = || Problem::not_found(format!("no rocket is on the mission {}", Quoted(&wanted)));
     let caseless = Caseless::new(&wanted);
     let mission = context.fleet.mission(&caseless, deadline).await?.ok_or_else(nobody)?;
     let unfiltered = listing.selection.filter.is_empty();

@@ -8,6 +8,7 @@ use warp::http::header::CONTENT_TYPE;
 use warp::reply::Response;
 
 use super::problem::Problem;
+use crate::telemetry::shown::Plain;
 
 /// The answer to a request, whether it went well or not.
 #[must_use]
@@ -35,7 +36,8 @@ pub fn no_parameters(query: &str) -> Result<(), Problem> {
     match form_urlencoded::parse(query.as_bytes()).next() {
         None => Ok(()),
         Some((name, _)) => Err(Problem::bad_parameter(format!(
-            "{name}: unknown parameter; none is allowed on this path"
+            "{}: unknown parameter; none is allowed on this path",
+            Plain(&name)
         ))),
     }
 }

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::respond::{decode_segment, json, no_parameters};
 use crate::fleet::view::Lookup;
 use crate::telemetry::Channel;
+use crate::telemetry::shown::Quoted;
 
 /// All launched rockets, or a page of them.
 ///
@@ -44,7 +45,7 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     no_parameters(parameters)?;
     let id = decode_segment(segment)?;
-    let unknown = || Problem::not_found(format!("no rocket with the ID {id:?} is known"));
+    let unknown = || Problem::not_found(format!("no rocket with the ID {} is known", Quoted(&id)));
     // What cannot be a channel has sent no message.
     let channel = Channel::parse(&id).map_err(|_| unknown())?;
     let deadline = Instant::now() + context.config.request_timeout;
@@ -54,8 +55,9 @@ pub async fn get(
             tag.answer(&headers, async { Ok(json(&rocket)) }).await
         }
         Lookup::NotLaunched { buffered_messages } => Err(Problem::not_found(format!(
-            "the rocket {id:?} is not launched yet: its launch message is missing; \
-             messages waiting for an earlier one: {buffered_messages}"
+            "the rocket {} is not launched yet: its launch message is missing; \
+             messages waiting for an earlier one: {buffered_messages}",
+            Quoted(&id)
         ))),
         Lookup::Unknown => Err(unknown()),
     }
