@@ -24,7 +24,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 /// 413 above `limit`, 408 at `deadline`, 400 when the client stops halfway.
 pub async fn read(
     headers: PostHeaders,
-    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
     limit: usize,
     deadline: Instant,
 ) -> Result<Bytes, Problem> {
@@ -42,7 +42,7 @@ pub async fn read(
     match read {
         Ok(bytes) => Ok(bytes),
         Err(Failure::TooSlow) => Err(Problem::body_too_slow()),
-        Err(Failure::Broken(error)) => Err(Problem::body_broken(error)),
+        Err(Failure::Broken(problem)) => Err(problem),
         Err(Failure::TooLarge) => {
             discard_unless_asked(headers, &mut body).await;
             Err(Problem::body_too_large(limit))
@@ -53,12 +53,12 @@ pub async fn read(
 enum Failure {
     TooLarge,
     TooSlow,
-    Broken(warp::Error),
+    Broken(Problem),
 }
 
 /// Reads a body up to `limit`; in one piece if it came in one.
 async fn read_all(
-    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
+    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
     limit: usize,
 ) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
@@ -66,7 +66,7 @@ async fn read_all(
     let mut rest = BytesMut::new();
     let mut length = 0;
     while let Some(piece) = body.next().await {
-        let mut piece = piece.map_err(Failure::Broken)?;
+        let mut piece = piece.map_err(|error| Failure::Broken(error.into()))?;
         length += piece.remaining();
         if length > limit {
             return Err(Failure::TooLarge);
@@ -87,7 +87,7 @@ async fn read_all(
 /// sends nothing before it is told to.
 pub async fn discard_unless_asked(
     headers: PostHeaders,
-    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
+    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
 ) {
     if headers.asks_first {
         return;

@@ -1,11 +1,11 @@
-//! `POST /messages` with many messages, one a line (NDJSON).
+//! `POST /messages` with many messages: one a line (NDJSON), or in an array.
 //!
-//! Owns the lines and the tally of what became of them. Does not own how their
+//! Owns the lines, the elements and the tally of what became of them. Does not own how their
 //! messages get to the fleet, nor how many of them are held on the way
 //! ([`crate::fleet::intake`]).
 //!
-//! Lines are independent of each other. The body is read line by line as it
-//! comes in and is never held as a whole.
+//! Lines are independent of each other, and so are elements. The body is read
+//! one by one as it comes in and is never held as a whole.
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use warp::reply::Response;
 
 use super::body::discard_unless_asked;
 use super::context::Context;
+use super::elements::{Elements, Step};
 use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::json;
@@ -32,6 +33,33 @@ const MAX_ERRORS: usize = 100;
 /// Bytes from which on a piece of a body is taken apart on a thread of its own,
 /// so that the runtime's threads are there for others: some 20 µs of work.
 const WORTH_A_THREAD: usize = 16 * 1024;
+
+/// How the messages stand in a body.
+#[derive(Debug)]
+pub enum Form {
+    /// One a line.
+    Lines,
+    /// As the elements of a JSON array.
+    Array(Elements),
+}
+
+impl Form {
+    /// An array of which nothing was read.
+    #[must_use]
+    pub fn array() -> Self {
+        Self::Array(Elements::default())
+    }
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Place {
+    /// Counted from 1, blank lines too.
+    Line(u64),
+    /// In an array, counted from 0.
+    Index(u64),
+}
 
 /// Counts of what became of the lines, and what was wrong with the first ones.
 #[derive(Debug, Default, Serialize)]
@@ -51,8 +79,8 @@ pub struct Tally {
 /// What was wrong with one line.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct LineError {
-    /// Counted from 1, blank lines too.
-    line: u64,
+    #[serde(flatten)]
+    place: Place,
     error: String,
     /// Whether the line may go well when it is sent again.
     #[serde(skip_serializing_if = "is_false")]
@@ -79,10 +107,11 @@ struct Answer {
 pub async fn post(
     context: Arc<Context>,
     headers: PostHeaders,
-    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    form: Form,
+    body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
 ) -> Result<Response, Problem> {
     let mut body = std::pin::pin!(body);
-    let answer = take_in(context, headers, &mut body).await;
+    let answer = take_in(context, headers, form, &mut body).await;
     if answer.is_err() {
         discard_unless_asked(headers, &mut body).await;
     }
@@ -92,7 +121,8 @@ pub async fn post(
 async fn take_in(
     context: Arc<Context>,
     headers: PostHeaders,
-    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
+    form: Form,
+    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
     // Else every line would be refused for the same reason.
@@ -108,7 +138,7 @@ async fn take_in(
         .map_err(|_| Problem::too_many_bulk_requests())?
         .expect("the semaphore is never closed");
     let intake = Intake::new(context.fleet.clone(), deadline);
-    let mut reading = Reading::new(Lines::new(context.config.max_body, intake));
+    let mut reading = Reading::new(Lines::new(form, context.config.max_body, intake));
     let mut length = 0;
     while let Some(piece) = next_piece(body, deadline).await? {
         length += piece.len();
@@ -125,12 +155,12 @@ async fn take_in(
 }
 
 async fn next_piece(
-    body: &mut (impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin),
+    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
     deadline: Instant,
 ) -> Result<Option<Bytes>, Problem> {
     match timeout_at(deadline, body.next()).await {
         Ok(Some(piece)) => {
-            let mut piece = piece.map_err(Problem::body_broken)?;
+            let mut piece = piece.map_err(Into::into)?;
             Ok(Some(piece.copy_to_bytes(piece.remaining())))
         }
         Ok(None) => Ok(None),
@@ -141,7 +171,10 @@ async fn next_piece(
 fn answer(tally: Tally) -> Result<Response, Problem> {
     let tally = tally.shown();
     let accepted = tally.applied + tally.buffered + tally.duplicate;
-    if tally.rejected == 0 || accepted > 0 {
+    if tally.rejected == 0 && accepted == 0 {
+        return Err(Problem::no_message());
+    }
+    if accepted > 0 {
         let status = if tally.rejected == 0 { "success" } else { "partial" };
         return Ok(json(&Answer { status, tally }));
     }
@@ -155,39 +188,74 @@ struct Reading {
     tally: Tally,
 }
 
-/// Takes a body apart. Synchronous, so that it can be done elsewhere.
+/// Takes a body apart. Synchronous, so that it can be done elsewhere. An
+/// element of an array is a line here, too.
 struct Lines {
+    form: Form,
     /// Most bytes in a line.
     limit: usize,
     /// The line that the last piece of the body broke off.
     partial: Vec<u8>,
     /// Whether `partial` was given up for its length.
     too_long: bool,
-    line: u64,
-    /// Messages on their way to the fleet, by the lines that they stood in.
-    intake: Intake<u64>,
+    /// Lines that ended.
+    count: u64,
+    /// Messages on their way to the fleet, by where they stood.
+    intake: Intake<Place>,
     /// Lines that are no message, and why not.
-    rejected: Vec<(u64, String)>,
+    rejected: Vec<(Place, String)>,
+    /// Whether something was found behind the array.
+    stray: bool,
 }
 
 impl Lines {
-    fn new(limit: usize, intake: Intake<u64>) -> Self {
-        Self { limit, partial: Vec::new(), too_long: false, line: 0, intake, rejected: Vec::new() }
+    fn new(form: Form, limit: usize, intake: Intake<Place>) -> Self {
+        let (partial, rejected) = (Vec::new(), Vec::new());
+        Self { form, limit, partial, too_long: false, count: 0, intake, rejected, stray: false }
     }
 
     /// Takes in all lines that end in this piece of the body.
     fn read(&mut self, piece: &[u8]) {
         let mut rest = piece;
+        if let Form::Array(_) = self.form {
+            return self.read_elements(rest);
+        }
         while let Some(end) = memchr::memchr(b'\n', rest) {
-            self.end_line(&rest[..end]);
+            self.end_line(&rest[..end], true);
             rest = &rest[end + 1..];
         }
         self.keep(rest);
     }
 
+    fn read_elements(&mut self, mut rest: &[u8]) {
+        while !rest.is_empty() {
+            let Form::Array(elements) = &mut self.form else { return };
+            let is_first = elements.is_first();
+            let (end, may_be_blank) = match elements.step(rest) {
+                Step::Skip(length) => {
+                    rest = &rest[length..];
+                    continue;
+                }
+                Step::Element(end) => (end, false),
+                // An empty array has no element.
+                Step::Last(end) => (end, is_first),
+                Step::Unfinished => return self.keep(rest),
+                Step::Stray => {
+                    if !std::mem::replace(&mut self.stray, true) {
+                        self.reject("there is something behind the array".to_owned());
+                    }
+                    return;
+                }
+            };
+            self.end_line(&rest[..end], may_be_blank);
+            rest = &rest[end + 1..];
+        }
+    }
+
     /// Keeps the start of a line that goes on in the next piece, up to the size
     /// of a message.
     fn keep(&mut self, part: &[u8]) {
+        let part = self.without_blanks(part);
         self.too_long |= self.partial.len() + part.len() > self.limit;
         if self.too_long {
             self.partial.clear();
@@ -196,11 +264,19 @@ impl Lines {
         }
     }
 
+    /// White space in front of an element, which may stand far in, is no part of
+    /// it.
+    fn without_blanks<'a>(&self, part: &'a [u8]) -> &'a [u8] {
+        let is_start = self.partial.is_empty() && !self.too_long;
+        if is_start && matches!(self.form, Form::Array(_)) { part.trim_ascii_start() } else { part }
+    }
+
     /// Takes in the line that ends with `end` and began with what was kept.
-    fn end_line(&mut self, end: &[u8]) {
-        self.line += 1;
+    fn end_line(&mut self, end: &[u8], may_be_blank: bool) {
+        let end = self.without_blanks(end);
         let message = if self.too_long || self.partial.len() + end.len() > self.limit {
-            Err(format!("the line is larger than {} bytes", self.limit))
+            let what = if let Form::Lines = self.form { "line" } else { "element" };
+            Err(format!("the {what} is larger than {} bytes", self.limit))
         } else if self.partial.is_empty() {
             parse(end)
         } else {
@@ -210,16 +286,42 @@ impl Lines {
         self.partial.clear();
         self.too_long = false;
         match message {
-            Ok(None) => {}
-            Ok(Some(message)) => self.intake.push(self.line, message),
-            Err(error) => self.rejected.push((self.line, error)),
+            Ok(None) if may_be_blank => self.count += 1,
+            Ok(None) => self.reject("expected a message, found nothing".to_owned()),
+            Ok(Some(message)) => self.push(message),
+            Err(error) => self.reject(error),
         }
+    }
+
+    fn push(&mut self, message: Message) {
+        let place = self.next_place();
+        self.intake.push(place, message);
+    }
+
+    fn reject(&mut self, error: String) {
+        let place = self.next_place();
+        self.rejected.push((place, error));
+    }
+
+    /// Where the line stands that ends now.
+    fn next_place(&mut self) -> Place {
+        let index = self.count;
+        self.count += 1;
+        if let Form::Lines = self.form { Place::Line(index + 1) } else { Place::Index(index) }
     }
 
     /// Takes in the last line if it has no end.
     fn finish(&mut self) {
-        if self.too_long || !self.partial.is_empty() {
-            self.end_line(&[]);
+        match &self.form {
+            Form::Lines if self.too_long || !self.partial.is_empty() => self.end_line(&[], true),
+            Form::Array(elements) if elements.is_open() => {
+                // It may be whole, for all that is missing.
+                if let Ok(Some(message)) = parse(&self.partial) {
+                    self.push(message);
+                }
+                self.reject("the array is cut off here".to_owned());
+            }
+            _ => {}
         }
     }
 }
@@ -244,13 +346,13 @@ impl Reading {
             self.lines = read.await.map_err(|_| SubmitError::Lost)?;
         }
         self.count_rejected();
-        self.lines.intake.hand_over_full(&mut |line, told| self.tally.count(line, told)).await;
+        self.lines.intake.hand_over_full(&mut |place, told| self.tally.count(place, told)).await;
         Ok(self)
     }
 
     fn count_rejected(&mut self) {
-        for (line, error) in self.lines.rejected.drain(..) {
-            self.tally.reject(line, error, false);
+        for (place, error) in self.lines.rejected.drain(..) {
+            self.tally.reject(place, error, false);
         }
     }
 
@@ -259,33 +361,34 @@ impl Reading {
         self.lines.finish();
         self.count_rejected();
         let Self { lines, mut tally } = self;
-        lines.intake.finish(&mut |line, told| tally.count(line, told)).await;
+        lines.intake.finish(&mut |place, told| tally.count(place, told)).await;
         tally
     }
 
     /// Takes in no more, and waits for what became of the lines so far.
     async fn break_off(self) -> Tally {
         let Self { lines, mut tally } = self;
-        lines.intake.break_off(&mut |line, told| tally.count(line, told)).await;
+        lines.intake.break_off(&mut |place, told| tally.count(place, told)).await;
         tally
     }
 }
 
 /// Reads the message in a line; `None` if the line is blank.
 fn parse(line: &[u8]) -> Result<Option<Message>, String> {
-    if line.trim_ascii().is_empty() {
+    let is_blank = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line).trim_ascii().is_empty();
+    if is_blank {
         return Ok(None);
     }
     wire::parse(line).map(Some).map_err(|error| error.to_string())
 }
 
 impl Tally {
-    fn count(&mut self, line: u64, told: Submitted) {
+    fn count(&mut self, place: Place, told: Submitted) {
         match told {
             Ok(Outcome::Applied) => self.applied += 1,
             Ok(Outcome::Buffered) => self.buffered += 1,
             Ok(Outcome::Duplicate) => self.duplicate += 1,
-            Err(error) => self.reject(line, error.to_string(), error.may_pass()),
+            Err(error) => self.reject(place, error.to_string(), error.may_pass()),
         }
     }
 
@@ -295,10 +398,10 @@ impl Tally {
         self
     }
 
-    fn reject(&mut self, line: u64, error: String, retry: bool) {
+    fn reject(&mut self, place: Place, error: String, retry: bool) {
         self.rejected += 1;
         self.retryable += u64::from(retry);
-        self.first_errors.push(LineError { line, error, retry });
+        self.first_errors.push(LineError { place, error, retry });
         if self.first_errors.len() > MAX_ERRORS {
             self.first_errors.pop();
         }

@@ -1,21 +1,28 @@
-//! `POST /messages`: one message in, its outcome out. Does not own how a body is
-//! read ([`super::body`]), nor many messages at a time ([`super::bulk`]).
+//! `POST /messages`: one message in, its outcome out; and which bodies are more
+//! than that. Does not own how a body is read ([`super::body`]) or decoded
+//! ([`super::encoding`]), nor many messages at a time ([`super::bulk`]).
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
+use super::body::discard_unless_asked;
+use super::bulk::Form;
+use super::codings::Codings;
 use super::context::Context;
-use super::post_headers::PostHeaders;
+use super::encoding::{Allowance, decoded};
+use super::post_headers::{Media, PostHeaders};
 use super::problem::Problem;
-use super::{body, bulk};
+use super::{body, bulk, peek};
 use crate::fleet::outcome::Outcome;
-use crate::telemetry::wire;
+use crate::telemetry::wire::{self, WireError};
 
 /// Takes one message in, or many.
 ///
@@ -26,16 +33,111 @@ pub async fn post(
     headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
-    if headers.is_ndjson {
+    if headers.foreign_charset || headers.codings != Codings::Identity {
         // Apart, so that what it needs is not made room for in every request.
-        return Box::pin(bulk::post(context, headers, body)).await;
+        return Box::pin(post_encoded(context, headers, body)).await;
     }
+    take_in(context, headers, body, None).await
+}
+
+/// Takes in what is in a body that is not as it should be read.
+async fn post_encoded(
+    context: Arc<Context>,
+    headers: PostHeaders,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Result<Response, Problem> {
+    let mut body = pin!(body);
+    let problem = match &headers.codings {
+        _ if headers.foreign_charset => Problem::foreign_charset(),
+        Codings::Known(codings) => {
+            let limit = match headers.media {
+                Media::One => context.config.max_body,
+                Media::Json | Media::Lines => context.config.max_bulk_body,
+            };
+            let allowance = Allowance::new(limit);
+            let body = Box::pin(decoded(body, codings, allowance.clone()));
+            // What was announced is not the length of what is in it.
+            let headers = PostHeaders { announced_length: 0, ..headers };
+            return take_in(context, headers, body, Some(&allowance)).await;
+        }
+        Codings::Identity | Codings::Unknown => Problem::unknown_coding(),
+    };
+    discard_unless_asked(headers, &mut body).await;
+    Err(problem)
+}
+
+/// Takes in what a body holds, by its media type.
+async fn take_in<B: Buf, E: Into<Problem> + Unpin>(
+    context: Arc<Context>,
+    headers: PostHeaders,
+    body: impl Stream<Item = Result<B, E>>,
+    allowance: Option<&Allowance>,
+) -> Result<Response, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
+    let max_body = context.config.max_body;
+    match headers.media {
+        // Boxed, as above.
+        Media::Lines => Box::pin(bulk::post(context, headers, Form::Lines, body)).await,
+        Media::Json
+            if headers.announced_length <= max_body.max(context.config.max_bulk_body) as u64 =>
+        {
+            let mut body = pin!(body);
+            let body = peek::peek(body.as_mut(), deadline).await?;
+            // It was told to go on when the start of its body was awaited.
+            let headers = PostHeaders { asks_first: false, ..headers };
+            if body.is_array {
+                return Box::pin(bulk::post(context, headers, Form::array(), body)).await;
+            }
+            if let Some(allowance) = allowance {
+                allowance.lower(max_body);
+            }
+            one(context, headers, body, deadline).await
+        }
+        Media::Json | Media::One => one(context, headers, body, deadline).await,
+    }
+}
+
+/// Takes in the one message that a body is.
+async fn one(
+    context: Arc<Context>,
+    headers: PostHeaders,
+    body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
+    deadline: Instant,
+) -> Result<Response, Problem> {
     let bytes = body::read(headers, body, context.config.max_body, deadline).await?;
-    let message = wire::parse(&bytes)?;
+    let message = wire::parse(&bytes).map_err(|error| complaint(error, &bytes))?;
     drop(bytes);
     let outcome = context.fleet.submit(message, deadline).await?;
     Ok(success(headers, outcome))
+}
+
+/// What is wrong with a body that is no message; if it seems to be many, with
+/// the way to send those.
+#[cold]
+fn complaint(error: WireError, body: &[u8]) -> Problem {
+    let hint = match error {
+        WireError::NotJson(_) if has_two_objects(body) => {
+            Some("many messages, one a line, need Content-Type: application/x-ndjson")
+        }
+        WireError::Invalid(_) if peek::first(body) == Some(b'[') => {
+            Some("an array of messages needs Content-Type: application/json")
+        }
+        _ => None,
+    };
+    let problem = Problem::from(error);
+    match hint {
+        Some(hint) => problem.hinting(hint),
+        None => problem,
+    }
+}
+
+/// Whether there is another object behind the first.
+fn has_two_objects(body: &[u8]) -> bool {
+    let Some(start) = body.iter().position(|&byte| byte == b'{') else { return false };
+    let mut values = serde_json::Deserializer::from_slice(&body[start..]).into_iter::<IgnoredAny>();
+    let first = values.next();
+    let rest = &body[start + values.byte_offset()..];
+    matches!(first, Some(Ok(_))) && peek::first(rest) == Some(b'{')
 }
 
 /// The answer to an accepted message.

@@ -5,8 +5,11 @@
 //! * [`context`]: what handlers hold; [`respond`]: how they answer.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
+//! * [`media`]: lists in headers, with parameters and weights.
 //! * [`body`]: reads a request's body within bounds of size and time.
+//! * [`codings`], [`decoder`], [`encoding`]: bodies that come compressed.
 //! * [`messages`]: `POST /messages`; [`bulk`] for many at a time.
+//! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`readiness`]: `GET /readyz`.
@@ -20,15 +23,21 @@
 
 pub mod body;
 pub mod bulk;
+pub mod codings;
 pub mod context;
 pub mod cursor;
+pub mod decoder;
 pub mod dispatch;
+pub mod elements;
+pub mod encoding;
 pub mod etag;
 pub mod index;
 pub mod listener;
 pub mod listing;
+pub mod media;
 pub mod messages;
 pub mod missions;
+pub mod peek;
 pub mod post_headers;
 pub mod problem;
 pub mod progress;

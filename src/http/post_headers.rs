@@ -1,17 +1,53 @@
 //! What the headers of a `POST /messages` say, as far as it matters. Owns how
 //! they are read, and not what follows from them.
 
-use warp::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use warp::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use warp::http::{HeaderMap, HeaderValue};
 
-/// The media type of many messages, one a line.
-const NDJSON: &str = "application/x-ndjson";
+use super::codings::Codings;
+use super::media::{parameter, parts, weight};
+
+/// The media type of one message, or of an array of them.
+const JSON: &[u8] = b"application/json";
+
+/// The media types of many messages, one a line. There is no registered one, so
+/// every library has its own.
+const LINES: [&[u8]; 9] = [
+    b"application/x-ndjson",
+    b"application/ndjson",
+    b"application/jsonl",
+    b"application/x-jsonl",
+    b"application/jsonlines",
+    b"application/x-jsonlines",
+    b"application/json-lines",
+    b"text/x-ndjson",
+    b"text/ndjson",
+];
+
+/// Names of UTF-8 and of what is part of it.
+const UTF_8: [&[u8]; 3] = [b"utf-8", b"utf8", b"us-ascii"];
+
+/// What the content type says about a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Media {
+    /// Nothing, or nothing that matters: one message.
+    #[default]
+    One,
+    /// JSON: one message, or an array of them.
+    Json,
+    /// Many messages, one a line.
+    Lines,
+}
 
 /// Read once, so that a request need not hold its headers while it waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PostHeaders {
-    /// The body holds many messages, one a line.
-    pub is_ndjson: bool,
+    /// What the body holds.
+    pub media: Media,
+    /// The content type names a charset that is not UTF-8.
+    pub foreign_charset: bool,
+    /// How the body is compressed.
+    pub codings: Codings,
     /// An answer may be `application/json`. Without an `Accept` header it may not:
     /// the challenge's launcher sends none and does not read bodies, and an unread
     /// body keeps its HTTP client from using the connection again.
@@ -26,48 +62,84 @@ impl PostHeaders {
     /// Reads what matters here. What cannot be read counts as not there.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
+        let mut read = Self::default();
         // Of several content types the first counts.
-        let is_ndjson = headers.get(CONTENT_TYPE).is_some_and(is_ndjson);
-        let mut read = Self { is_ndjson, ..Self::default() };
+        if let Some(media) = headers.get(CONTENT_TYPE) {
+            (read.media, read.foreign_charset) = content_type(media);
+        }
+        let mut accepted = Accepted::default();
         // One pass is less work than a search for each of the rest.
         for (name, value) in headers {
             if name == CONTENT_LENGTH {
                 read.announced_length = length(value);
             } else if name == ACCEPT {
-                read.accepts_json |= admits_json(value);
+                accepted.read(value);
             } else if name == EXPECT {
                 read.asks_first = true;
+            } else if name == CONTENT_ENCODING {
+                read.codings.add(value);
             }
         }
+        read.accepts_json = accepted.weight > 0;
         read
     }
 }
 
-fn is_ndjson(media: &HeaderValue) -> bool {
-    let media = media.as_bytes().split(|&byte| byte == b';').next().expect("a split has a part");
-    media.trim_ascii().eq_ignore_ascii_case(NDJSON.as_bytes())
+/// What a content type says, and whether it names another charset than UTF-8.
+fn content_type(value: &HeaderValue) -> (Media, bool) {
+    if value.as_bytes() == JSON {
+        return (Media::Json, false);
+    }
+    let mut parts = parts(value.as_bytes(), b';');
+    let name = parts.next().expect("a list has a part");
+    let media = if name.eq_ignore_ascii_case(JSON) {
+        Media::Json
+    } else if LINES.iter().any(|lines| name.eq_ignore_ascii_case(lines)) {
+        Media::Lines
+    } else {
+        Media::One
+    };
+    let foreign_charset = parts.filter_map(parameter).any(|(name, value)| {
+        let is_utf_8 = || UTF_8.iter().any(|utf_8| value.eq_ignore_ascii_case(utf_8));
+        name.eq_ignore_ascii_case(b"charset") && !is_utf_8()
+    });
+    (media, foreign_charset)
 }
 
 fn length(length: &HeaderValue) -> u64 {
     length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-fn admits_json(accept: &HeaderValue) -> bool {
-    accept.to_str().is_ok_and(|accept| accept.split(',').any(range_admits_json))
+/// What `Accept` says of JSON so far: the most precise range that names it.
+#[derive(Default)]
+struct Accepted {
+    precision: u8,
+    weight: u16,
 }
 
-fn range_admits_json(range: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let media = parts.next().expect("a split has a part");
-    let named = ["application/json", "application/*", "*/*"]
-        .iter()
-        .any(|admitted| media.eq_ignore_ascii_case(admitted));
-    let refused = parts.any(|parameter| {
-        parameter.split_once('=').is_some_and(|(name, value)| {
-            name.trim().eq_ignore_ascii_case("q") && value.trim().parse() == Ok(0.0_f32)
-        })
-    });
-    named && !refused
+impl Accepted {
+    fn read(&mut self, accept: &HeaderValue) {
+        for range in parts(accept.as_bytes(), b',') {
+            let mut parts = parts(range, b';');
+            let media = parts.next().expect("a list has a part");
+            let precision = if media.eq_ignore_ascii_case(JSON) {
+                3
+            } else if media.eq_ignore_ascii_case(b"application/*") {
+                2
+            } else if media == b"*/*" {
+                1
+            } else {
+                continue;
+            };
+            let weight = weight(parts);
+            if precision > self.precision {
+                *self = Self { precision, weight };
+            } else if precision == self.precision {
+                // Such as one with parameters, which we have none of, and one without.
+                self.weight = self.weight.max(weight);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +170,9 @@ mod tests {
             ("application/problem+json", false),
             ("application/json;q=0", false),
             ("application/json; q=0.000, text/html", false),
+            ("application/json;q=0, */*", false),
+            ("*/*;q=0, application/json;q=0.1", true),
+            ("application/json;q=0, application/json;v=1", true),
             ("", false),
         ] {
             assert_eq!(read(&[("accept", accept)]).accepts_json, admitted, "{accept}");
@@ -113,16 +188,19 @@ mod tests {
 
     #[test]
     fn the_body_is_announced() {
-        for (media, many) in [
-            ("application/x-ndjson", true),
-            ("Application/X-NDJSON ; charset=utf-8", true),
-            ("application/json", false),
-            ("application/x-ndjson-seq", false),
+        for (media, expected) in [
+            ("application/x-ndjson", Media::Lines),
+            ("Application/X-NDJSON ; charset=utf-8", Media::Lines),
+            ("application/jsonl", Media::Lines),
+            ("application/json", Media::Json),
+            ("Application/JSON; charset=utf-8", Media::Json),
+            ("application/x-ndjson-seq", Media::One),
+            ("text/plain", Media::One),
         ] {
-            assert_eq!(read(&[("content-type", media)]).is_ndjson, many, "{media}");
+            assert_eq!(read(&[("content-type", media)]).media, expected, "{media}");
         }
         let two = [("content-type", "application/x-ndjson"), ("content-type", "text/plain")];
-        assert!(read(&two).is_ndjson, "the first one counts");
+        assert_eq!(read(&two).media, Media::Lines, "the first one counts");
         let all = read(&[("content-length", "42"), ("expect", "100-continue")]);
         let expected =
             PostHeaders { announced_length: 42, asks_first: true, ..PostHeaders::default() };

@@ -4,10 +4,11 @@
 //! fleet and of the wire, which say themselves what they are.
 
 use serde::Serialize;
-use warp::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use warp::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use warp::http::{HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
+use super::codings::DecodeError;
 use crate::fleet::outcome::{QueryError, Refusal, SubmitError, Unavailable};
 use crate::telemetry::wire::WireError;
 
@@ -22,6 +23,8 @@ enum Kind {
     BadParameter,
     NotJson,
     BrokenBody,
+    DamagedBody,
+    NoMessage,
     NotFound,
     MethodNotAllowed,
     BodyTooSlow,
@@ -46,11 +49,13 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 21] = [
+    const URIS: [(Self, &'static str); 23] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadParameter, "/problems/bad-parameter"),
         (Self::NotJson, "/problems/not-json"),
         (Self::BrokenBody, "/problems/broken-body"),
+        (Self::DamagedBody, "/problems/damaged-body"),
+        (Self::NoMessage, "/problems/no-message"),
         (Self::NotFound, "/problems/not-found"),
         (Self::MethodNotAllowed, "/problems/method-not-allowed"),
         (Self::BodyTooSlow, "/problems/body-too-slow"),
@@ -157,14 +162,46 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
+    /// 415: the body is text of another kind than UTF-8.
+    #[must_use]
+    pub fn foreign_charset() -> Self {
+        let detail = "the content type names a charset other than UTF-8, which JSON is in";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// 415: the body is compressed in another way than those that
+    /// `Accept-Encoding` lists, or in too many.
+    #[must_use]
+    pub fn unknown_coding() -> Self {
+        let detail = "the body's Content-Encoding is none of gzip, zstd and deflate, \
+                      or more than three of them";
+        let codings = HeaderValue::from_static("gzip, zstd, deflate");
+        let header = Some((ACCEPT_ENCODING, codings));
+        Self { header, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail) }
+    }
+
+    /// 400: a body that should hold many messages holds none. Most likely what
+    /// made it is broken, and must not take that for success.
+    #[must_use]
+    pub fn no_message() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "the body holds no message").of(Kind::NoMessage)
+    }
+
+    /// With what the client may have meant.
+    #[must_use]
+    pub fn hinting(mut self, hint: &str) -> Self {
+        self.detail = format!("{}; {hint}", self.detail);
+        self
+    }
+
     /// No line of many was accepted: the sender's fault, unless all of them may
     /// go well later.
     #[must_use]
     pub fn every_line_rejected(retry: bool, tally: &impl Serialize) -> Self {
         let problem = if retry {
-            Self::for_now(StatusCode::SERVICE_UNAVAILABLE, "every line was refused for now")
+            Self::for_now(StatusCode::SERVICE_UNAVAILABLE, "every message was refused for now")
         } else {
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "every line was rejected")
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "every message was rejected")
         };
         problem.of(Kind::EveryLineRejected).with(tally)
     }
@@ -191,8 +228,7 @@ impl Problem {
     }
 
     /// 400: the body ended early or breaks the rules of HTTP.
-    #[must_use]
-    pub fn body_broken(detail: impl std::fmt::Display) -> Self {
+    fn body_broken(detail: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {detail}"))
             .of(Kind::BrokenBody)
     }
@@ -216,6 +252,27 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.header);
         response
+    }
+}
+
+impl From<warp::Error> for Problem {
+    fn from(error: warp::Error) -> Self {
+        Self::body_broken(error)
+    }
+}
+
+impl From<DecodeError> for Problem {
+    fn from(error: DecodeError) -> Self {
+        let problem = Self::body_broken(&error);
+        match error {
+            DecodeError::Broken(_) => problem,
+            DecodeError::Damaged(_) | DecodeError::CutOff(_) | DecodeError::Hollow => {
+                problem.of(Kind::DamagedBody)
+            }
+            DecodeError::Stopping => {
+                Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
+        }
     }
 }
 

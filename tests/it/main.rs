@@ -90,6 +90,8 @@ mod shutdown;
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.
 mod the_directory_is_taken_away;
+/// What libraries, shells and shippers send is taken, or told what is wrong with it.
+mod what_clients_send;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
 mod where_it_listens;
 

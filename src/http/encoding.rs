@@ -1,0 +1,130 @@
+//! Bodies that come compressed, as the stream of what is in them.
+//!
+//! Owns that they are decoded a bounded piece at a time, and off the runtime's
+//! threads where it costs. Does not own the codings (`codings`, `decoder`), nor
+//! the bounds of a body, which count what comes out; nor answers that go
+//! compressed (`compression`).
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Buf, Bytes};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::task::spawn_blocking;
+
+use super::codings::{Coding, DecodeError};
+use super::decoder::{Decoded, Decoder};
+
+/// Bytes up to which the first of what is in a piece of a body is decoded at
+/// once, as a compressed message is: some 10 µs of work.
+const WORTH_A_THREAD: usize = 1024;
+
+/// Beyond its bound, and as much as this and a quarter of the bound, a body may
+/// be no longer than what is in it.
+const MAX_OVERHEAD: usize = 64 * 1024;
+
+/// How much of what is in a body somebody will look at. Shared with whoever
+/// learns that it is less than was thought.
+#[derive(Clone, Debug)]
+pub struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    /// So many bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// No more than so many bytes.
+    pub fn lower(&self, bytes: usize) {
+        self.0.fetch_min(bytes, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A body on its way through the decoder.
+struct Decoding<S> {
+    body: S,
+    /// Not there while it is at work elsewhere.
+    decoder: Decoder,
+    /// What was received and not decoded yet.
+    piece: Bytes,
+    /// Whether there may be something of the last piece in the decoder.
+    more: bool,
+    received: usize,
+    decoded: usize,
+}
+
+/// What is in a body that was compressed by `codings`. Once it is more than
+/// `allowance`, the rest of the body comes as it is: it is refused, and so what
+/// is in it is nobody's business, and must not cost anything.
+pub fn decoded<B: Buf, E: Display>(
+    body: impl Stream<Item = Result<B, E>> + Unpin,
+    codings: &[Option<Coding>],
+    allowance: Allowance,
+) -> impl Stream<Item = Result<Bytes, DecodeError>> {
+    let decoder = Decoder::new(codings.iter().flatten().copied());
+    let decoding =
+        Decoding { body, decoder, piece: Bytes::new(), more: false, received: 0, decoded: 0 };
+    stream::try_unfold(decoding, move |mut decoding| {
+        let allowance = allowance.clone();
+        async move {
+            let next = decoding.next(&allowance).await?;
+            Ok(next.map(|piece| (piece, decoding)))
+        }
+    })
+}
+
+impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
+    async fn next(&mut self, allowance: &Allowance) -> Result<Option<Bytes>, DecodeError> {
+        loop {
+            let allowed = allowance.get();
+            let refused = self.decoded > allowed;
+            if refused && !self.piece.is_empty() {
+                return Ok(Some(std::mem::take(&mut self.piece)));
+            }
+            let mut is_new = false;
+            if refused || (self.piece.is_empty() && !self.more) {
+                let Some(piece) = self.body.next().await else {
+                    return if refused { Ok(None) } else { self.decoder.finish().map(|()| None) };
+                };
+                let mut piece = piece.map_err(|error| DecodeError::Broken(error.to_string()))?;
+                self.piece = piece.copy_to_bytes(piece.remaining());
+                self.received += self.piece.len();
+                if refused {
+                    continue;
+                }
+                if self.received > allowed.saturating_add(allowed / 4 + MAX_OVERHEAD) {
+                    return Err(DecodeError::Hollow);
+                }
+                is_new = true;
+            }
+            let decoded = if is_new && self.piece.len() <= WORTH_A_THREAD {
+                self.decoder.decode(&mut self.piece)?
+            } else {
+                self.decode_elsewhere().await?
+            };
+            self.more = decoded.more;
+            self.decoded += decoded.bytes.len();
+            if !decoded.bytes.is_empty() {
+                return Ok(Some(decoded.bytes.into()));
+            }
+        }
+    }
+
+    async fn decode_elsewhere(&mut self) -> Result<Decoded, DecodeError> {
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let mut piece = std::mem::take(&mut self.piece);
+        let decoding = spawn_blocking(move || {
+            let decoded = decoder.decode(&mut piece);
+            (decoder, piece, decoded)
+        });
+        let decoded;
+        (self.decoder, self.piece, decoded) = decoding.await.map_err(|_| DecodeError::Stopping)?;
+        decoded
+    }
+}
