@@ -11,12 +11,14 @@ use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::compression;
 use super::context::Context;
 use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute};
 use super::{index, messages, missions, readiness, rockets};
+use crate::telemetry::shown::Quoted;
 
 /// The whole service, as warp serves it.
 pub fn filter(
@@ -63,10 +65,13 @@ async fn dispatch(
 ) -> Result<Response, Problem> {
     let Found { endpoint, segment } =
         routes::find(method, path).map_err(|no_route| match no_route {
-            NoRoute::UnknownPath => Problem::not_found(format!("there is nothing at {path:?}")),
+            NoRoute::UnknownPath => {
+                Problem::not_found(format!("there is nothing at {}", Quoted(path)))
+            }
             NoRoute::WrongMethod(allowed) => Problem::method_not_allowed(&allowed),
         })?;
-    match endpoint {
+    let coding = compression::preferred(&headers);
+    let response = match endpoint {
         Endpoint::PostMessages => messages::post(context, PostHeaders::of(&headers), body).await,
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
@@ -74,5 +79,14 @@ async fn dispatch(
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::GetReadiness => readiness::get(&context),
         Endpoint::GetIndex => index::get(&query),
-    }
+    }?;
+    Ok(match endpoint {
+        Endpoint::ListRockets | Endpoint::ListMissions | Endpoint::GetMission => {
+            compression::answer(coding, response)
+        }
+        Endpoint::PostMessages
+        | Endpoint::GetRocket
+        | Endpoint::GetReadiness
+        | Endpoint::GetIndex => response,
+    })
 }

@@ -7,7 +7,8 @@
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
 //! * [`body`]: reads a request's body within bounds of size and time.
-//! * [`codings`], [`decoder`], [`encoding`]: bodies that come compressed.
+//! * [`codings`], [`decoder`], [`encoding`]: bodies that come compressed;
+//!   [`compression`]: answers that go so.
 //! * [`messages`]: `POST /messages`; [`bulk`] for many at a time.
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
@@ -24,6 +25,7 @@
 pub mod body;
 pub mod bulk;
 pub mod codings;
+pub mod compression;
 pub mod context;
 pub mod cursor;
 pub mod decoder;

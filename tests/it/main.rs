@@ -46,6 +46,8 @@ mod any_directory_will_do;
 mod bad_input_is_refused;
 /// Flags, variables, `--help` and exit codes are those of the contract.
 mod command_line;
+/// Bodies may come compressed, and long answers go so to those who ask.
+mod compressed;
 /// Clients that come once, stay, hurry, dawdle or vanish hold nobody up.
 mod connections;
 /// Damage to what was kept is found and named, and never passed over.

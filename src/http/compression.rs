@@ -1,0 +1,167 @@
+//! Answers that go compressed, to those who ask for it (RFC 9110, 12.5.3).
+//!
+//! Owns which coding a client likes best, and the stream of a compressed
+//! answer: the reader's pace decides, piece by piece, as it does for the answer
+//! in plain. Does not own which answers may go so (`dispatch`), nor their tags:
+//! those are weak, and so stand for the same state in whatever coding.
+
+use std::io::{self, Write};
+use std::pin::Pin;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::{Stream, StreamExt, stream};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use sync_wrapper::SyncStream;
+use tokio::task::spawn_blocking;
+use warp::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
+use warp::http::{HeaderMap, HeaderValue, StatusCode};
+use warp::reply::{Reply, Response};
+use zstd::stream::write::Encoder as ZstdEncoder;
+
+use super::codings::Coding;
+use super::media::{parts, weight};
+
+/// Below so many bytes an answer fits in a few packets as it is.
+const MIN_LENGTH: u64 = 8 * 1024;
+
+/// Bytes that are compressed at a time.
+const MAX_PIECE: usize = 64 * 1024;
+
+/// Bytes from which on they are compressed on a thread of their own: some 20 µs
+/// of work.
+const WORTH_A_THREAD: usize = 4 * 1024;
+
+/// Listings repeat themselves: more effort gains little.
+const GZIP_LEVEL: u32 = 3;
+const ZSTD_LEVEL: i32 = 1;
+
+/// Zstandard looks back by so much: 128 KiB, so that a reader who takes nothing
+/// costs little memory.
+const ZSTD_WINDOW_LOG: u32 = 17;
+
+/// The coding that a client likes best of those that it takes; none if it likes
+/// it better without, or does not say. Of equals Zstandard, which is the fastest.
+/// `*` speaks for gzip only: who names nothing most likely knows that.
+#[must_use]
+pub fn preferred(headers: &HeaderMap) -> Option<Coding> {
+    let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
+    for value in headers.get_all(ACCEPT_ENCODING) {
+        for range in parts(value.as_bytes(), b',') {
+            let mut parts = parts(range, b';');
+            let name = parts.next().expect("a list has a part");
+            let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+            let place = if is(b"gzip") || is(b"x-gzip") {
+                &mut gzip
+            } else if is(b"zstd") {
+                &mut zstd
+            } else if is(b"identity") {
+                &mut identity
+            } else if is(b"*") {
+                &mut any
+            } else {
+                continue;
+            };
+            *place = Some(weight(parts));
+        }
+    }
+    let (gzip, zstd) = (gzip.or(any).unwrap_or(0), zstd.unwrap_or(0));
+    let best = if zstd >= gzip { Coding::Zstd } else { Coding::Gzip };
+    let weight = gzip.max(zstd);
+    (weight > 0 && identity.is_none_or(|identity| identity <= weight)).then_some(best)
+}
+
+/// The same answer, compressed if it is long and there is a coding for it.
+/// Caches are told that it depends on the request.
+#[must_use]
+pub fn answer(coding: Option<Coding>, mut response: Response) -> Response {
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    let is_short = response.body().size_hint().upper().is_some_and(|length| length < MIN_LENGTH);
+    let Some(coding) = coding.filter(|_| response.status() == StatusCode::OK && !is_short) else {
+        return response;
+    };
+    let Ok(encoder) = Encoder::new(coding) else { return response };
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    let plain = body.into_data_stream().map(|piece| piece.map_err(io::Error::other));
+    let (_, body) = warp::reply::stream(SyncStream::new(compressed(plain, encoder)))
+        .into_response()
+        .into_parts();
+    Response::from_parts(parts, body)
+}
+
+type Plain = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+fn compressed(
+    plain: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    encoder: Encoder,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let start: (Plain, Bytes, Option<Encoder>) = (Box::pin(plain), Bytes::new(), Some(encoder));
+    stream::try_unfold(start, |(mut plain, mut rest, encoder)| async move {
+        let Some(mut encoder) = encoder else { return Ok(None) };
+        while rest.is_empty() {
+            match plain.next().await {
+                Some(piece) => rest = piece?,
+                // The end of the coding, and of the answer.
+                None => return Ok(Some((encoder.finish()?.into(), (plain, rest, None)))),
+            }
+        }
+        let piece = rest.split_to(rest.len().min(MAX_PIECE));
+        let bytes;
+        if piece.len() < WORTH_A_THREAD {
+            bytes = encoder.encode(&piece)?;
+        } else {
+            let encoding = spawn_blocking(move || {
+                let bytes = encoder.encode(&piece);
+                (encoder, bytes)
+            });
+            let encoded = encoding.await.map_err(io::Error::other)?;
+            encoder = encoded.0;
+            bytes = encoded.1?;
+        }
+        Ok(Some((bytes.into(), (plain, rest, Some(encoder)))))
+    })
+}
+
+enum Encoder {
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(ZstdEncoder<'static, Vec<u8>>),
+}
+
+impl Encoder {
+    fn new(coding: Coding) -> io::Result<Self> {
+        if coding == Coding::Zstd {
+            let mut encoder = ZstdEncoder::new(Vec::new(), ZSTD_LEVEL)?;
+            encoder.window_log(ZSTD_WINDOW_LOG)?;
+            return Ok(Self::Zstd(encoder));
+        }
+        Ok(Self::Gzip(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL))))
+    }
+
+    /// All that a reader needs to have this piece, which may wait for the next.
+    fn encode(&mut self, piece: &[u8]) -> io::Result<Vec<u8>> {
+        let encoded = match self {
+            Self::Gzip(encoder) => {
+                encoder.write_all(piece)?;
+                encoder.flush()?;
+                encoder.get_mut()
+            }
+            Self::Zstd(encoder) => {
+                encoder.write_all(piece)?;
+                encoder.flush()?;
+                encoder.get_mut()
+            }
+        };
+        Ok(std::mem::take(encoded))
+    }
+
+    fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
