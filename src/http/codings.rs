@@ -104,7 +104,9 @@ mod tests {
     fn codings_are_read_in_order_and_from_several_headers() {
         let read = |values: &[&'static str]| {
             let mut codings = Codings::default();
-            values.iter().for_each(|value| codings.add(&HeaderValue::from_static(value)));
+            for value in values {
+                codings.add(&HeaderValue::from_static(value));
+            }
             codings
         };
         assert_eq!(read(&["", "identity"]), Codings::Identity);

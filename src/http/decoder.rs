@@ -11,7 +11,7 @@ use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
 use super::codings::{Coding, DecodeError};
 
 /// Most bytes that come out at a time.
-const MAX_PIECE: usize = 64 * 1024;
+pub const MAX_PIECE: usize = 64 * 1024;
 
 /// Bytes between one coding and the next.
 const BETWEEN: usize = 16 * 1024;
@@ -29,7 +29,7 @@ pub struct Decoder(Vec<Stage>);
 /// What came out at a time.
 #[derive(Debug)]
 pub struct Decoded {
-    /// At most 64 KiB.
+    /// At most as many as there was room for.
     pub bytes: Vec<u8>,
     /// There may be more without further input.
     pub more: bool,
@@ -66,12 +66,12 @@ impl Decoder {
         Self(codings.rev().map(Stage::new).collect())
     }
 
-    /// Decodes some of `input`, and takes that off it.
+    /// Decodes some of `input`, and takes that off it: what makes up to `room`
+    /// bytes.
     ///
     /// # Errors
     /// When it is not of its codings.
-    pub fn decode(&mut self, input: &mut Bytes) -> Result<Decoded, DecodeError> {
-        let room = input.len().saturating_mul(8).clamp(1024, MAX_PIECE);
+    pub fn decode(&mut self, input: &mut Bytes, room: usize) -> Result<Decoded, DecodeError> {
         let mut bytes = vec![0; room];
         let mut length = 0;
         while length < room {

@@ -14,11 +14,12 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::task::spawn_blocking;
 
 use super::codings::{Coding, DecodeError};
-use super::decoder::{Decoded, Decoder};
+use super::decoder::{Decoded, Decoder, MAX_PIECE};
 
 /// Bytes up to which the first of what is in a piece of a body is decoded at
-/// once, as a compressed message is: some 10 µs of work.
+/// once, and how much of it, as a compressed message is: some 20 µs of work.
 const WORTH_A_THREAD: usize = 1024;
+const DECODED_AT_ONCE: usize = 8 * 1024;
 
 /// Beyond its bound, and as much as this and a quarter of the bound, a body may
 /// be no longer than what is in it.
@@ -104,7 +105,7 @@ impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
                 is_new = true;
             }
             let decoded = if is_new && self.piece.len() <= WORTH_A_THREAD {
-                self.decoder.decode(&mut self.piece)?
+                self.decoder.decode(&mut self.piece, DECODED_AT_ONCE)?
             } else {
                 self.decode_elsewhere().await?
             };
@@ -120,7 +121,7 @@ impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
         let mut decoder = std::mem::take(&mut self.decoder);
         let mut piece = std::mem::take(&mut self.piece);
         let decoding = spawn_blocking(move || {
-            let decoded = decoder.decode(&mut piece);
+            let decoded = decoder.decode(&mut piece, MAX_PIECE);
             (decoder, piece, decoded)
         });
         let decoded;

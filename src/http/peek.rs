@@ -27,10 +27,10 @@ pub struct Peeked<'a, S, E> {
 ///
 /// # Errors
 /// 408 at `deadline`.
-pub async fn peek<'a, S, B, E>(
-    mut body: Pin<&'a mut S>,
+pub async fn peek<S, B, E>(
+    mut body: Pin<&mut S>,
     deadline: Instant,
-) -> Result<Peeked<'a, S, E>, Problem>
+) -> Result<Peeked<'_, S, E>, Problem>
 where
     S: Stream<Item = Result<B, E>>,
     B: Buf,

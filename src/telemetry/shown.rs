@@ -15,7 +15,8 @@ pub struct Quoted<'a>(pub &'a str);
 pub struct Plain<'a>(pub &'a str);
 
 fn start(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_BYTES)).unwrap_or_default()
+    let mut ends = (0..=MAX_BYTES.min(text.len())).rev();
+    ends.find_map(|end| text.get(..end)).expect("there is one before the first byte")
 }
 
 fn write_length(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
