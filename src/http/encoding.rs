@@ -129,3 +129,44 @@ impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
         decoded
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// A bomb of 64 MiB in pieces of 1,000 bytes.
+    fn bomb() -> Vec<Result<Bytes, String>> {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        for _ in 0..64 {
+            encoder.write_all(&vec![0; 1 << 20]).unwrap();
+        }
+        encoder.finish().unwrap().chunks(1000).map(|piece| Ok(piece.to_vec().into())).collect()
+    }
+
+    #[test]
+    fn nothing_is_decoded_of_what_is_refused() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for allowed in [10, 100_000] {
+            let pieces = bomb();
+            let sent: usize = pieces.iter().flatten().map(Bytes::len).sum();
+            let body = stream::iter(pieces);
+            let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(allowed));
+            let got: Vec<_> = runtime.block_on(decoded.collect());
+            let got: usize = got.into_iter().map(|piece| piece.unwrap().len()).sum();
+            // Else a reader would not see that it is too much.
+            assert!(got > allowed, "{got}");
+            assert!(got <= allowed + MAX_PIECE + sent, "{got} of 64 MiB, {sent} sent");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_without_anything_in_it_is_refused() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let nothing = Bytes::from(zstd::encode_all(&b""[..], 1).unwrap().repeat(1000));
+        let body = stream::iter((0..100).map(|_| Ok::<_, String>(nothing.clone())));
+        let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(4096));
+        let got: Vec<_> = runtime.block_on(decoded.collect());
+        assert_eq!(got, [Err(DecodeError::Hollow)]);
+    }
+}

@@ -149,9 +149,9 @@ fn what_does_not_decode_is_400() {
     problem(&service.send(&encoded_lines("gzip", cut(gzip(&lines)))), 400);
 }
 
-/// A bomb is refused once the bound is passed, however much would follow.
+/// That nothing is decoded beyond them is seen where that is done.
 #[test]
-fn limits_count_what_is_in_it_and_a_bomb_is_cheap() {
+fn limits_count_what_is_in_it() {
     let service = Service::start_with(|config| {
         config.http.max_body = 4096;
         config.http.max_bulk_body = 1 << 20;
@@ -172,27 +172,14 @@ fn limits_count_what_is_in_it_and_a_bomb_is_cheap() {
         assert!(detail.contains("4096"), "{detail}");
         problem(&service.send(&encoded_lines(coding, encode(" ".repeat((1 << 20) + 1)))), 413);
     }
-    // 64 MiB of nothing, in some 64 kB and 6 kB. To decode all of it 50 times takes
-    // far longer than is allowed here.
-    let mib = vec![0_u8; 1 << 20];
-    let mut gzipped = GzEncoder::new(Vec::new(), Compression::fast());
-    let mut zstded = zstd::Encoder::new(Vec::new(), 1).unwrap();
-    for _ in 0..64 {
-        gzipped.write_all(&mib).unwrap();
-        zstded.write_all(&mib).unwrap();
+    // 16 MiB of nothing, in some 16 kB and 2 kB; a bomb within a bomb.
+    let nothing = vec![0_u8; 16 << 20];
+    let (gzipped, zstded) = (gzip(&nothing), zstd(&nothing));
+    for request in [encoded as fn(&str, Vec<u8>) -> Request, encoded_lines] {
+        problem(&service.send(&request("gzip", gzipped.clone())), 413);
+        problem(&service.send(&request("zstd", zstded.clone())), 413);
+        problem(&service.send(&request("zstd, gzip", gzip(&zstded))), 413);
     }
-    let (gzipped, zstded) = (gzipped.finish().unwrap(), zstded.finish().unwrap());
-    let start = std::time::Instant::now();
-    for _ in 0..10 {
-        problem(&service.send(&encoded("gzip", &gzipped)), 413);
-        problem(&service.send(&encoded_lines("gzip", &gzipped)), 413);
-        problem(&service.send(&encoded("zstd", &zstded)), 413);
-        problem(&service.send(&encoded_lines("zstd", &zstded)), 413);
-        problem(&service.send(&encoded("gzip, gzip", gzip(&gzipped))), 413);
-    }
-    let took = start.elapsed();
-    println!("50 bombs took {took:?}");
-    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
     // A bomb that never yields anything is no way to send without end.
     let empty: Vec<u8> = gzip("").repeat(2000);
     problem(&service.send(&encoded("gzip", empty)), 400);
