@@ -5,7 +5,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -110,11 +110,12 @@ impl Listeners {
         self.all.iter().map(address).collect()
     }
 
-    /// The next connection.
+    /// The next connection, and where it comes from, if that is not this machine's
+    /// file system.
     ///
     /// # Errors
     /// As the system has them: of one connection, or for want of what one needs.
-    pub async fn accept(&self) -> io::Result<Stream> {
+    pub async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
         poll_fn(|context| {
             let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.all.len().max(1);
             let (later, sooner) = self.all.split_at(first);
@@ -131,17 +132,17 @@ impl Listeners {
 }
 
 impl Listener {
-    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
         match self {
             Self::Tcp(listener) => listener.poll_accept(context).map(|accepted| {
-                let (stream, _) = accepted?;
+                let (stream, address) = accepted?;
                 // Answers are small, and must not wait for more to send.
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok((Stream::Tcp(stream), Some(address.ip())))
             }),
             Self::Unix(listener, _) => listener
                 .poll_accept(context)
-                .map(|accepted| accepted.map(|(stream, _)| Stream::Unix(stream))),
+                .map(|accepted| accepted.map(|(stream, _)| (Stream::Unix(stream), None))),
         }
     }
 }
@@ -250,6 +251,19 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Within the machine.
     Unix(UnixStream),
+}
+
+impl Stream {
+    /// Writes what can be written at once.
+    ///
+    /// # Errors
+    /// As the system has them; when nothing can be written at once.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -50,23 +50,23 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Serves one more.
+    /// Serves one more, which may be cut with what is returned.
     pub fn spawn(
         &mut self,
         progress: Arc<Progress>,
         connection: impl Future<Output = ()> + Send + 'static,
-    ) {
+    ) -> AbortHandle {
         let handle = self.tasks.spawn(connection);
-        self.live.insert(handle.id(), (handle, progress));
+        self.live.insert(handle.id(), (handle.clone(), progress));
+        handle
     }
 
-    /// Joins one that has ended; `None` if there are none. Ends with an error if
-    /// it did.
-    pub async fn join_next(&mut self) -> Option<Result<(), JoinError>> {
+    /// Joins one that has ended, as [`JoinSet::join_next_with_id`] does.
+    pub async fn join_next_with_id(&mut self) -> Option<Result<(Id, ()), JoinError>> {
         let ended = self.tasks.join_next_with_id().await?;
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
         self.live.remove(&id);
-        Some(ended.map(drop))
+        Some(ended)
     }
 
     /// Cuts connections that stand still: half of a head came, or a reader does

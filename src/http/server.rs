@@ -83,7 +83,7 @@ where
             deadline = &mut shutdown => break deadline,
             accepted = accept(&listeners, &permits) => accepted,
             // Joined as they end, so that the set holds only live ones.
-            Some(ended) = connections.join_next() => {
+            Some(ended) = connections.join_next_with_id() => {
                 if let Err(error) = ended {
                     warn!(%error, "a connection ended abnormally");
                 }
@@ -127,7 +127,8 @@ async fn accept(
     permits: &Arc<Semaphore>,
 ) -> io::Result<(Stream, ConnectionPermit)> {
     let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-    Ok((listeners.accept().await?, permit))
+    let (stream, _) = listeners.accept().await?;
+    Ok((stream, permit))
 }
 
 /// Serves one connection to its end, and gives its permit back then.
