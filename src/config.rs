@@ -57,6 +57,12 @@ const LARGEST_BODY: u64 = 1 << 30;
 /// A body of many is not, and ends all the same: 1 TiB.
 const LARGEST_BULK_BODY: u64 = 1 << 40;
 
+/// Bytes a second, which no network carries: 1 TiB.
+const FASTEST: u64 = 1 << 40;
+
+/// More than any memory holds, and far from any overflow: 1 TiB.
+const MOST_HELD: u64 = 1 << 40;
+
 /// Without a memory limit.
 const MAX_ROCKETS: usize = 10_000_000;
 const MAX_BUFFERED: usize = 10_000_000;
@@ -157,7 +163,7 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_MAX_ROCKETS", value_name = "ROCKETS", value_parser = count::<MOST_ROCKETS>)]
     max_rockets: Option<NonZeroUsize>,
 
-    /// Connections served at once; further ones wait to be accepted
+    /// Connections served at once; further ones wait
     #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
     max_connections: NonZeroUsize,
 
@@ -169,10 +175,23 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_MAX_BULK_BODY", value_name = "SIZE", default_value = "16MiB", value_parser = size::<LARGEST_BULK_BODY>)]
     max_bulk_body: usize,
 
-    /// Time for a request's body to arrive and its answer to be found; beyond it
-    /// 408 or 503
+    /// Time for a request's answer to be found once its body is there, beyond it
+    /// 503; for the body to begin, and of silence in it, beyond it 408
     #[arg(long, env = "DOWNLINK_REQUEST_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = time)]
     request_timeout: Duration,
+
+    /// Least bytes a second of a body, once it has used up --request-timeout;
+    /// below it 408
+    #[arg(long, env = "DOWNLINK_MIN_BODY_RATE", value_name = "SIZE", default_value = "1KiB", value_parser = size::<FASTEST>)]
+    min_body_rate: usize,
+
+    /// Bytes that all bodies hold together which are not all there; beyond it 503
+    #[arg(long, env = "DOWNLINK_MAX_BODY_BYTES_HELD", value_name = "SIZE", default_value = "256MiB", value_parser = size::<MOST_HELD>)]
+    max_body_bytes_held: usize,
+
+    /// Bytes that all answers hold together which are not read yet; beyond it 503
+    #[arg(long, env = "DOWNLINK_MAX_ANSWER_BYTES_HELD", value_name = "SIZE", default_value = "256MiB", value_parser = size::<MOST_HELD>)]
+    max_answer_bytes_held: usize,
 
     /// Time for a request's head to arrive, a kept-alive connection to be used
     /// again, and a stalled reader to take more; beyond it the connection closes
@@ -309,6 +328,9 @@ impl Arguments {
                 max_body: self.max_body,
                 max_bulk_body: self.max_bulk_body,
                 request_timeout: self.request_timeout,
+                min_body_rate: self.min_body_rate as u64,
+                max_body_bytes_held: self.max_body_bytes_held,
+                max_answer_bytes_held: self.max_answer_bytes_held,
                 idle_timeout: self.idle_timeout,
             },
             shutdown_timeout: self.shutdown_timeout,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use downlink::app::Hurry;
 use downlink::config::{Config, Durability};
+use downlink::http::descriptors;
 use downlink::http::listener::Listeners;
 use downlink::{app, logging};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +52,7 @@ fn one_line(text: &str) -> String {
     lines.iter().filter(helpful).copied().collect::<Vec<_>>().join(" ")
 }
 
-async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(mut config: Config) -> Result<(), Box<dyn std::error::Error>> {
     // A file that may not grow any further is an error of the write, then, as a
     // full disk is, and not the end of the process.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
@@ -65,6 +66,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     });
     let listeners = Listeners::bind(&config.listen, config.unix_mode).await?;
     say_what_starts(&config, &listeners.addresses());
+    config.http.max_connections = descriptors::raise_for(config.http.max_connections);
     let mut told = async move || {
         tokio::select! {
             _ = terminate.recv() => {}

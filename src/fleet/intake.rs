@@ -74,13 +74,26 @@ impl<Tag> Intake<Tag> {
         }
     }
 
-    /// Hands over the rest, and tells `sink` what became of all that it was not
-    /// told of yet.
-    pub async fn finish(mut self, sink: &mut impl FnMut(Tag, Submitted)) {
+    /// Has the sender wait until `deadline` from now on.
+    pub fn wait_until(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
+    /// Hands over what is held, and tells `sink` what became of it and of all
+    /// before. Nothing is held then.
+    pub async fn flush(&mut self, sink: &mut impl FnMut(Tag, Submitted)) {
         for partition in 0..self.filling.len() {
             self.hand_over(partition, sink).await;
         }
-        self.break_off(sink).await;
+        for partition in 0..self.under_way.len() {
+            self.await_outcomes(partition, sink).await;
+        }
+    }
+
+    /// Hands over the rest, and tells `sink` what became of all that it was not
+    /// told of yet.
+    pub async fn finish(mut self, sink: &mut impl FnMut(Tag, Submitted)) {
+        self.flush(sink).await;
     }
 
     /// Lets go of what was not handed over, and tells `sink` what became of the

@@ -1,106 +1,113 @@
-//! Reads a request's body within bounds of size and time. Does not own what is in
-//! it, nor the lines of a body that is taken apart as it comes in (`bulk`).
+//! Reads a request's body within bounds of size, time and of what all bodies
+//! hold together. Does not own what is in it, nor the lines of a body that is
+//! taken apart as it comes in (`bulk`).
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
-use super::post_headers::PostHeaders;
+use super::context::Context;
+use super::held::Held;
+use super::pace::Pace;
 use super::problem::Problem;
 
-/// How much of a body that is refused is read and thrown away, and for how
-/// long, so that a client which sends before it listens gets to see the answer.
-const MAX_DISCARDED: usize = 16 << 20;
-const DISCARD_TIME: Duration = Duration::from_secs(1);
-
-/// Reads a whole body of at most `limit` bytes, chunked or not.
+/// Reads a whole body of at most `limit` bytes, chunked or not, which is
+/// waited for from `start` on. Says when it was there.
 ///
 /// # Errors
-/// 413 above `limit`, 408 at `deadline`, 400 when the client stops halfway.
+/// 413 above the limit, 408 when it comes too slowly, 400 when the client stops
+/// halfway, 503 when all bodies together hold too much.
 pub async fn read(
-    headers: PostHeaders,
+    context: &Context,
+    announced_length: u64,
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
     limit: usize,
-    deadline: Instant,
-) -> Result<Bytes, Problem> {
+    start: Instant,
+) -> Result<(Bytes, Instant), Problem> {
+    if announced_length > limit as u64 {
+        return Err(Problem::body_too_large(limit));
+    }
+    let sizes = (announced_length, limit);
     let mut body = pin!(body);
-    let read = if headers.announced_length > limit as u64 {
-        Err(Failure::TooLarge)
-    } else {
-        let mut reading = pin!(read_all(&mut body, limit));
-        // Most bodies are there already, and need no timer.
-        match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
-            Poll::Ready(read) => read,
-            Poll::Pending => timeout_at(deadline, reading).await.unwrap_or(Err(Failure::TooSlow)),
-        }
-    };
-    match read {
-        Ok(bytes) => Ok(bytes),
-        Err(Failure::TooSlow) => Err(Problem::body_too_slow()),
-        Err(Failure::Broken(problem)) => Err(problem),
-        Err(Failure::TooLarge) => {
-            discard_unless_asked(headers, &mut body).await;
-            Err(Problem::body_too_large(limit))
-        }
-    }
-}
-
-enum Failure {
-    TooLarge,
-    TooSlow,
-    Broken(Problem),
-}
-
-/// Reads a body up to `limit`; in one piece if it came in one.
-async fn read_all(
-    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
-    limit: usize,
-) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
-    // Stays empty, and without an allocation, for a body of one piece.
-    let mut rest = BytesMut::new();
-    let mut length = 0;
-    while let Some(piece) = body.next().await {
-        let mut piece = piece.map_err(|error| Failure::Broken(error.into()))?;
-        length += piece.remaining();
-        if length > limit {
-            return Err(Failure::TooLarge);
+    let mut next = at_once(&mut body).await;
+    if let Poll::Ready(Some(piece)) = next {
+        let mut piece = piece.map_err(Into::into)?;
+        if piece.remaining() > limit {
+            return Err(Problem::body_too_large(limit));
         }
-        if first.is_empty() {
-            first = piece.copy_to_bytes(piece.remaining());
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-            }
-            rest.put(piece);
-        }
+        first = piece.copy_to_bytes(piece.remaining());
+        next = at_once(&mut body).await;
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    match next {
+        // As most bodies are: there already, and in one piece. They need no timer,
+        // and no copy.
+        Poll::Ready(None) => Ok((first, start)),
+        Poll::Ready(Some(second)) => {
+            Box::pin(rest(context, sizes, first, Some(second), body)).await
+        }
+        Poll::Pending => Box::pin(rest(context, sizes, first, None, body)).await,
+    }
 }
 
-/// Reads some of a body that is refused, unless the client asked first: that one
-/// sends nothing before it is told to.
-pub async fn discard_unless_asked(
-    headers: PostHeaders,
-    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
-) {
-    if headers.asks_first {
-        return;
-    }
-    let discard = async {
-        let mut left = MAX_DISCARDED;
-        while let Some(Ok(piece)) = body.next().await {
-            match left.checked_sub(piece.remaining()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
+/// Goes on with a body that is in several pieces, or not there yet.
+async fn rest<B: Buf, E: Into<Problem>>(
+    context: &Context,
+    (announced_length, limit): (u64, usize),
+    first: Bytes,
+    second: Option<Result<B, E>>,
+    mut body: impl Stream<Item = Result<B, E>> + Unpin,
+) -> Result<(Bytes, Instant), Problem> {
+    let mut pace = context.pace();
+    let announced = usize::try_from(announced_length).ok().filter(|length| *length > 0);
+    let mut held = Held::new(context.bodies_held.clone(), announced.unwrap_or(limit));
+    pace.receive(first.len());
+    held.push(&first)?;
+    // It is part of the connection's buffer, which would be kept for it.
+    drop(first);
+    let mut next = match second {
+        Some(second) => Some(second),
+        None => next_piece(&mut body, &mut pace).await?,
     };
-    // Enough was done for such a client when the time is over.
-    let _ = timeout(DISCARD_TIME, discard).await;
+    while let Some(piece) = next {
+        let mut piece = piece.map_err(Into::into)?;
+        pace.receive(piece.remaining());
+        if held.bytes().len() + piece.remaining() > limit {
+            return Err(Problem::body_too_large(limit));
+        }
+        while piece.has_remaining() {
+            let chunk = piece.chunk().len();
+            held.push(piece.chunk())?;
+            piece.advance(chunk);
+        }
+        drop(piece);
+        next = next_piece(&mut body, &mut pace).await?;
+    }
+    Ok((held.take().into(), Instant::now()))
+}
+
+/// The next piece of a body if it is there already.
+pub async fn at_once<S: Stream + Unpin>(body: &mut S) -> Poll<Option<S::Item>> {
+    poll_fn(|context| Poll::Ready(body.poll_next_unpin(context))).await
+}
+
+/// The next piece of a body, in time.
+///
+/// # Errors
+/// 408 when it did not come as it should.
+pub async fn next_piece<S: Stream + Unpin>(
+    body: &mut S,
+    pace: &mut Pace,
+) -> Result<Option<S::Item>, Problem> {
+    if let Poll::Ready(next) = at_once(body).await {
+        return Ok(next);
+    }
+    let start = Instant::now();
+    let next = timeout(pace.patience(), body.next()).await;
+    pace.waited_since(start);
+    next.map_err(|_| Problem::body_too_slow())
 }

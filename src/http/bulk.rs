@@ -11,15 +11,17 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use warp::reply::Response;
 
-use super::body::discard_unless_asked;
+use super::body::next_piece;
+use super::bulk_turn::{TurnAtLines, soon};
 use super::context::Context;
 use super::elements::{Elements, Step};
+use super::held::Held;
 use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::json;
@@ -111,61 +113,55 @@ pub async fn post(
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
 ) -> Result<Response, Problem> {
     let mut body = std::pin::pin!(body);
-    let answer = take_in(context, headers, form, &mut body).await;
-    if answer.is_err() {
-        discard_unless_asked(headers, &mut body).await;
-    }
-    answer
-}
-
-async fn take_in(
-    context: Arc<Context>,
-    headers: PostHeaders,
-    form: Form,
-    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
-) -> Result<Response, Problem> {
-    let deadline = Instant::now() + context.config.request_timeout;
     // Else every line would be refused for the same reason.
     context.fleet.health().can_write()?;
     let limit = context.config.max_bulk_body;
     if headers.announced_length > limit as u64 {
         return Err(Problem::body_too_large(limit));
     }
-    // Half of the time, so that the other half is left for the body.
-    let permit = context.bulk_requests.acquire();
-    let permit = timeout_at(deadline - context.config.request_timeout / 2, permit).await;
-    let _permit = permit
-        .map_err(|_| Problem::too_many_bulk_requests())?
-        .expect("the semaphore is never closed");
-    let intake = Intake::new(context.fleet.clone(), deadline);
-    let mut reading = Reading::new(Lines::new(form, context.config.max_body, intake));
+    let time = context.config.request_timeout;
+    let mut pace = context.pace();
+    let intake = Intake::new(context.fleet.clone(), Instant::now() + time);
+    let held = Held::new(context.bodies_held.clone(), context.config.max_body);
+    let mut reading = Reading::new(Lines::new(form, context.config.max_body, held, intake));
     let mut length = 0;
-    while let Some(piece) = next_piece(body, deadline).await? {
+    // Who waits for bytes holds no turn, and no more than the start of a line: so
+    // there may be any number of them.
+    let mut turn = None;
+    loop {
+        let piece = if turn.is_none() {
+            next_piece(&mut body, &mut pace).await?
+        } else if let Some(piece) = soon(&mut body).await {
+            piece
+        } else {
+            reading = reading.flush().await;
+            turn = None;
+            continue;
+        };
+        let Some(piece) = piece else { break };
+        let mut piece = piece.map_err(Into::into)?;
+        let piece = piece.copy_to_bytes(piece.remaining());
+        pace.receive(piece.len());
         length += piece.len();
         if length > limit {
             return Err(Problem::body_too_large(limit));
         }
+        if turn.is_none() && reading.lines.may_end_in(&piece) {
+            turn = Some(TurnAtLines::take(&context).await?);
+        }
+        let deadline = Instant::now() + time;
+        reading.lines.intake.wait_until(deadline);
         reading = reading.read(piece).await?;
+        if std::mem::take(&mut reading.lines.no_room) {
+            return Err(Problem::too_many_bytes_held());
+        }
         if Instant::now() >= deadline {
             // Not for the client's sake: it is the lines so far that took so long.
             return Err(Problem::lines_left(&reading.break_off().await.shown()));
         }
     }
+    reading.lines.intake.wait_until(Instant::now() + time);
     answer(reading.finish().await)
-}
-
-async fn next_piece(
-    body: &mut (impl Stream<Item = Result<impl Buf, impl Into<Problem>>> + Unpin),
-    deadline: Instant,
-) -> Result<Option<Bytes>, Problem> {
-    match timeout_at(deadline, body.next()).await {
-        Ok(Some(piece)) => {
-            let mut piece = piece.map_err(Into::into)?;
-            Ok(Some(piece.copy_to_bytes(piece.remaining())))
-        }
-        Ok(None) => Ok(None),
-        Err(_) => Err(Problem::body_too_slow()),
-    }
 }
 
 fn answer(tally: Tally) -> Result<Response, Problem> {
@@ -195,7 +191,9 @@ struct Lines {
     /// Most bytes in a line.
     limit: usize,
     /// The line that the last piece of the body broke off.
-    partial: Vec<u8>,
+    partial: Held,
+    /// All bodies together would hold too much with it.
+    no_room: bool,
     /// Whether `partial` was given up for its length.
     too_long: bool,
     /// Lines that ended.
@@ -209,9 +207,17 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(form: Form, limit: usize, intake: Intake<Place>) -> Self {
-        let (partial, rejected) = (Vec::new(), Vec::new());
-        Self { form, limit, partial, too_long: false, count: 0, intake, rejected, stray: false }
+    fn new(form: Form, limit: usize, partial: Held, intake: Intake<Place>) -> Self {
+        let (no_room, too_long, stray, rejected) = (false, false, false, Vec::new());
+        Self { form, limit, partial, no_room, too_long, count: 0, intake, rejected, stray }
+    }
+
+    /// Whether a line may end in this piece of the body, at a quick look.
+    fn may_end_in(&self, piece: &[u8]) -> bool {
+        match self.form {
+            Form::Lines => memchr::memchr(b'\n', piece).is_some(),
+            Form::Array(_) => memchr::memchr2(b',', b']', piece).is_some(),
+        }
     }
 
     /// Takes in all lines that end in this piece of the body.
@@ -256,32 +262,34 @@ impl Lines {
     /// of a message.
     fn keep(&mut self, part: &[u8]) {
         let part = self.without_blanks(part);
-        self.too_long |= self.partial.len() + part.len() > self.limit;
+        self.too_long |= self.partial.bytes().len() + part.len() > self.limit;
         if self.too_long {
             self.partial.clear();
         } else {
-            self.partial.extend_from_slice(part);
+            self.no_room |= self.partial.push(part).is_err();
         }
     }
 
     /// White space in front of an element, which may stand far in, is no part of
     /// it.
     fn without_blanks<'a>(&self, part: &'a [u8]) -> &'a [u8] {
-        let is_start = self.partial.is_empty() && !self.too_long;
+        let is_start = self.partial.bytes().is_empty() && !self.too_long;
         if is_start && matches!(self.form, Form::Array(_)) { part.trim_ascii_start() } else { part }
     }
 
     /// Takes in the line that ends with `end` and began with what was kept.
     fn end_line(&mut self, end: &[u8], may_be_blank: bool) {
         let end = self.without_blanks(end);
-        let message = if self.too_long || self.partial.len() + end.len() > self.limit {
+        let message = if self.too_long || self.partial.bytes().len() + end.len() > self.limit {
             let what = if let Form::Lines = self.form { "line" } else { "element" };
             Err(format!("the {what} is larger than {} bytes", self.limit))
-        } else if self.partial.is_empty() {
+        } else if self.partial.bytes().is_empty() {
             parse(end)
+        } else if self.partial.push(end).is_ok() {
+            parse(self.partial.bytes())
         } else {
-            self.partial.extend_from_slice(end);
-            parse(&self.partial)
+            self.no_room = true;
+            Ok(None)
         };
         self.partial.clear();
         self.too_long = false;
@@ -313,10 +321,12 @@ impl Lines {
     /// Takes in the last line if it has no end.
     fn finish(&mut self) {
         match &self.form {
-            Form::Lines if self.too_long || !self.partial.is_empty() => self.end_line(&[], true),
+            Form::Lines if self.too_long || !self.partial.bytes().is_empty() => {
+                self.end_line(&[], true);
+            }
             Form::Array(elements) if elements.is_open() => {
                 // It may be whole, for all that is missing.
-                if let Ok(Some(message)) = parse(&self.partial) {
+                if let Ok(Some(message)) = parse(self.partial.bytes()) {
                     self.push(message);
                 }
                 self.reject("the array is cut off here".to_owned());
@@ -354,6 +364,12 @@ impl Reading {
         for (place, error) in self.lines.rejected.drain(..) {
             self.tally.reject(place, error, false);
         }
+    }
+
+    /// Waits for what became of all lines so far.
+    async fn flush(mut self) -> Self {
+        self.lines.intake.flush(&mut |place, told| self.tally.count(place, told)).await;
+        self
     }
 
     /// Takes in the last line, and waits for what became of all of them.

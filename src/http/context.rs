@@ -7,13 +7,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::etag::Epoch;
+use super::held::BytesHeld;
+use super::pace::Pace;
+use super::turns::Turns;
 use crate::fleet::Fleet;
 
 /// Collected listings that may exist at a time; beyond it they wait.
 pub const MAX_COLLECTED_LISTINGS: usize = 2;
 
-/// Requests of many messages that are read at a time; beyond it they wait. Each
-/// holds some 3 MB at most.
+/// Requests of many messages whose lines are taken in at a time; beyond it they
+/// wait. Each holds some 3 MB at most.
 pub const MAX_BULK_REQUESTS: usize = 64;
 
 /// What the HTTP side allows a client.
@@ -25,8 +28,15 @@ pub struct HttpConfig {
     pub max_body: usize,
     /// Bytes of the body of many messages.
     pub max_bulk_body: usize,
-    /// From the head of a request to its answer.
+    /// From a request's body to its answer; for the body to begin, and of silence
+    /// in it.
     pub request_timeout: Duration,
+    /// Bytes of a body a second, once it has used up that time.
+    pub min_body_rate: u64,
+    /// Bytes that all unfinished bodies hold together.
+    pub max_body_bytes_held: usize,
+    /// Bytes that all unsent answers hold together.
+    pub max_answer_bytes_held: usize,
     /// For a head to arrive, and for a reader to take more.
     pub idle_timeout: Duration,
 }
@@ -44,21 +54,34 @@ pub struct Context {
     /// One permit for each large listing that may be held in memory. Never
     /// closed.
     pub collected_listings: Arc<Semaphore>,
-    /// One permit for each request of many messages that is being read. Never
-    /// closed.
-    pub bulk_requests: Arc<Semaphore>,
+    /// One turn for each request of many messages whose lines are taken in.
+    pub bulk_turns: Arc<Turns>,
+    /// What unfinished bodies hold.
+    pub bodies_held: Arc<BytesHeld>,
+    /// What unsent answers hold.
+    pub answers_held: Arc<BytesHeld>,
 }
 
 impl Context {
     /// A context with all its permits, and an epoch of its own.
     #[must_use]
     pub fn new(fleet: Fleet, config: HttpConfig) -> Arc<Self> {
+        let bodies_held = BytesHeld::new(config.max_body_bytes_held);
+        let answers_held = BytesHeld::new(config.max_answer_bytes_held);
         Arc::new(Self {
             fleet,
             config,
             epoch: Epoch::random(),
             collected_listings: Arc::new(Semaphore::new(MAX_COLLECTED_LISTINGS)),
-            bulk_requests: Arc::new(Semaphore::new(MAX_BULK_REQUESTS)),
+            bulk_turns: Turns::new(MAX_BULK_REQUESTS),
+            bodies_held,
+            answers_held,
         })
+    }
+
+    /// How fast a body must come that is waited for from now on.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace::new(self.config.request_timeout, self.config.min_body_rate)
     }
 }

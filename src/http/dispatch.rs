@@ -1,7 +1,9 @@
 //! From a request to its handler. The hot route comes first; all others go
 //! through the table (`routes`). Every request finds an answer here, so no
-//! rejection of warp's reaches a client.
+//! rejection of warp's reaches a client; and every answer goes by the one place
+//! that looks after a body which was not read (`unread`).
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Buf;
@@ -17,7 +19,8 @@ use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute};
-use super::{index, messages, missions, readiness, rockets};
+use super::unread::{Tracked, settle};
+use super::{index, messages, missions, readiness, rockets, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// The whole service, as warp serves it.
@@ -36,21 +39,35 @@ pub fn filter(
         .and(warp::body::stream())
         .then(move |headers, body| {
             let context = hot.clone();
-            async move { answer(messages::post(context, headers, body).await) }
+            async move {
+                let body = pin!(body);
+                let mut body = Tracked::new(body);
+                let answer = answer(messages::post(context, headers, &mut body).await);
+                settle(answer, headers, &mut body).await
+            }
         });
-    let by_table =
-        warp::method()
-            .and(warp::path::full())
-            .and(headers)
-            .and(query)
-            .and(warp::body::stream())
-            .then(move |method, path: FullPath, headers, query, body| {
-                let context = context.clone();
-                async move {
-                    answer(dispatch(context, &method, path.as_str(), headers, query, body).await)
-                }
-            })
-            .boxed();
+    let by_table = warp::method()
+        .and(warp::path::full())
+        .and(headers)
+        .and(query)
+        .and(warp::body::stream())
+        .then(move |method, path: FullPath, headers, query, body| {
+            let context = context.clone();
+            async move {
+                let body = pin!(body);
+                let mut body = Tracked::new(body);
+                let post = PostHeaders::of(&headers);
+                let served = async {
+                    let path = path.as_str();
+                    let kept = context.clone();
+                    let found = dispatch(context, &method, path, headers, query, &mut body);
+                    unsent::bounded(&kept, found.await?).await
+                };
+                let answer = answer(served.await);
+                settle(answer, post, &mut body).await
+            }
+        })
+        .boxed();
     post_message.or(by_table).unify()
 }
 

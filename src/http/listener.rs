@@ -21,6 +21,13 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 /// must not wait for a SYN to be sent again, a second later.
 const BACKLOG: u32 = i32::MAX.unsigned_abs();
 
+/// Bytes that a connection may keep in the system for a reader that takes none;
+/// the system doubles it, for its own. Left to itself it is 4 MiB, which also
+/// hides for many seconds that a slow reader goes on reading: a writer is told of
+/// room when a third of it is free. Accepted connections inherit it; those of Unix
+/// sockets have some 200 KiB anyhow.
+const SEND_BUFFER: u32 = 256 * 1024;
+
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -182,6 +189,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     };
     // A restart need not wait for connections of the last run to be forgotten.
     socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }

@@ -13,7 +13,6 @@ use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
-use super::body::discard_unless_asked;
 use super::bulk::Form;
 use super::codings::Codings;
 use super::context::Context;
@@ -46,7 +45,7 @@ async fn post_encoded(
     headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
-    let mut body = pin!(body);
+    let body = pin!(body);
     let problem = match &headers.codings {
         _ if headers.foreign_charset => Problem::foreign_charset(),
         Codings::Known(codings) => {
@@ -62,7 +61,6 @@ async fn post_encoded(
         }
         Codings::Identity | Codings::Unknown => Problem::unknown_coding(),
     };
-    discard_unless_asked(headers, &mut body).await;
     Err(problem)
 }
 
@@ -73,7 +71,7 @@ async fn take_in<B: Buf, E: Into<Problem> + Unpin>(
     body: impl Stream<Item = Result<B, E>>,
     allowance: Option<&Allowance>,
 ) -> Result<Response, Problem> {
-    let deadline = Instant::now() + context.config.request_timeout;
+    let start = Instant::now();
     let max_body = context.config.max_body;
     match headers.media {
         // Boxed, as above.
@@ -82,18 +80,17 @@ async fn take_in<B: Buf, E: Into<Problem> + Unpin>(
             if headers.announced_length <= max_body.max(context.config.max_bulk_body) as u64 =>
         {
             let mut body = pin!(body);
+            let deadline = start + context.config.request_timeout;
             let body = peek::peek(body.as_mut(), deadline).await?;
-            // It was told to go on when the start of its body was awaited.
-            let headers = PostHeaders { asks_first: false, ..headers };
             if body.is_array {
                 return Box::pin(bulk::post(context, headers, Form::array(), body)).await;
             }
             if let Some(allowance) = allowance {
                 allowance.lower(max_body);
             }
-            one(context, headers, body, deadline).await
+            one(context, headers, body, start).await
         }
-        Media::Json | Media::One => one(context, headers, body, deadline).await,
+        Media::Json | Media::One => one(context, headers, body, start).await,
     }
 }
 
@@ -102,9 +99,12 @@ async fn one(
     context: Arc<Context>,
     headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
-    deadline: Instant,
+    start: Instant,
 ) -> Result<Response, Problem> {
-    let bytes = body::read(headers, body, context.config.max_body, deadline).await?;
+    let limit = context.config.max_body;
+    let read = body::read(&context, headers.announced_length, body, limit, start);
+    let (bytes, arrived) = read.await?;
+    let deadline = arrived + context.config.request_timeout;
     let message = wire::parse(&bytes).map_err(|error| complaint(error, &bytes))?;
     drop(bytes);
     let outcome = context.fleet.submit(message, deadline).await?;

@@ -3,13 +3,18 @@
 //! * [`routes`]: the one table of which path leads where.
 //! * [`dispatch`]: from a request to its handler, or to 404 and 405.
 //! * [`context`]: what handlers hold; [`respond`]: how they answer.
+//! * [`places`]: who is served when connections run short; [`descriptors`]: open files.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
+//! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
+//! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
 //! * [`body`]: reads a request's body within bounds of size and time.
 //! * [`codings`], [`decoder`], [`encoding`]: bodies that come compressed;
 //!   [`compression`]: answers that go so.
-//! * [`messages`]: `POST /messages`; [`bulk`] for many at a time.
+//! * [`pace`]: how fast a body must come; [`held`]: what unfinished bodies hold;
+//!   [`turns`]: turns that are dealt out by address.
+//! * [`messages`]: `POST /messages`; [`bulk`] for many at a time, in a [`bulk_turn`].
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
@@ -24,22 +29,28 @@
 
 pub mod body;
 pub mod bulk;
+pub mod bulk_turn;
+pub mod client;
 pub mod codings;
 pub mod compression;
 pub mod context;
 pub mod cursor;
 pub mod decoder;
+pub mod descriptors;
 pub mod dispatch;
 pub mod elements;
 pub mod encoding;
 pub mod etag;
+pub mod held;
 pub mod index;
 pub mod listener;
 pub mod listing;
 pub mod media;
 pub mod messages;
 pub mod missions;
+pub mod pace;
 pub mod peek;
+pub mod places;
 pub mod post_headers;
 pub mod problem;
 pub mod progress;
@@ -48,3 +59,7 @@ pub mod respond;
 pub mod rockets;
 pub mod routes;
 pub mod server;
+pub mod socket;
+pub mod turns;
+pub mod unread;
+pub mod unsent;

@@ -9,6 +9,7 @@ use warp::http::{HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
 use super::codings::DecodeError;
+use super::held::NoRoom;
 use crate::fleet::outcome::{QueryError, Refusal, SubmitError, Unavailable};
 use crate::telemetry::wire::WireError;
 
@@ -42,6 +43,9 @@ enum Kind {
     TooManyRequests,
     NotAnswered,
     Unavailable,
+    BodyBytesHeld,
+    AnswerBytesHeld,
+    TooManyConnections,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -49,7 +53,7 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 23] = [
+    const URIS: [(Self, &'static str); 26] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadParameter, "/problems/bad-parameter"),
         (Self::NotJson, "/problems/not-json"),
@@ -73,6 +77,9 @@ impl Kind {
         (Self::TooManyRequests, "/problems/too-many-requests"),
         (Self::NotAnswered, "/problems/not-answered"),
         (Self::Unavailable, "/problems/unavailable"),
+        (Self::BodyBytesHeld, "/problems/body-bytes-held"),
+        (Self::AnswerBytesHeld, "/problems/answer-bytes-held"),
+        (Self::TooManyConnections, "/problems/too-many-connections"),
     ];
 
     fn uri(self) -> &'static str {
@@ -214,17 +221,40 @@ impl Problem {
         problem.of(Kind::LinesLeft).with(tally)
     }
 
-    /// 503: no request of many messages ended in time to let this one begin.
+    /// 503: bodies that are not all there hold as much as they may.
+    #[must_use]
+    pub fn too_many_bytes_held() -> Self {
+        let detail = "unfinished bodies hold too much (--max-body-bytes-held)";
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::BodyBytesHeld)
+    }
+
+    /// 503: answers that were not taken yet hold as much as they may.
+    #[must_use]
+    pub fn too_many_bytes_unsent() -> Self {
+        let detail = "answers that are not read yet hold too much (--max-answer-bytes-held)";
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::AnswerBytesHeld)
+    }
+
+    /// 503: the answer could not be put together.
+    #[must_use]
+    pub fn answer_broken(detail: impl std::fmt::Display) -> Self {
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail.to_string()).of(Kind::NotAnswered)
+    }
+
+    /// 503: no request of many messages had its turn in time to give it to this.
     #[must_use]
     pub fn too_many_bulk_requests() -> Self {
         let detail = "too many requests of many messages are being read";
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::TooManyRequests)
     }
 
-    /// 408: the request's time was over before its body was there.
+    /// 408: the body came too slowly.
     #[must_use]
     pub fn body_too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not arrive in time (--request-timeout, --min-body-rate)",
+        )
     }
 
     /// 400: the body ended early or breaks the rules of HTTP.
@@ -233,9 +263,16 @@ impl Problem {
             .of(Kind::BrokenBody)
     }
 
-    /// The answer.
+    /// 503: all places for connections are taken, and those to wait for one too.
     #[must_use]
-    pub fn into_response(self) -> Response {
+    pub fn too_many_connections() -> Self {
+        let detail = "too many connections are open (--max-connections)";
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::TooManyConnections)
+    }
+
+    /// The body of the answer.
+    #[must_use]
+    pub fn into_json(self) -> String {
         let body = Body {
             r#type: self.kind.uri(),
             title: self.status.canonical_reason().expect("each status here has a name"),
@@ -246,11 +283,18 @@ impl Problem {
         };
         let mut json = serde_json::to_string(&body).expect("texts and numbers always serialise");
         json.push('\n');
-        let mut response = Response::new(json.into());
-        *response.status_mut() = self.status;
+        json
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_response(mut self) -> Response {
+        let (status, header) = (self.status, self.header.take());
+        let mut response = Response::new(self.into_json().into());
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.extend(self.header);
+        headers.extend(header);
         response
     }
 }
@@ -328,6 +372,12 @@ impl From<QueryError> for Problem {
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<NoRoom> for Problem {
+    fn from(_: NoRoom) -> Self {
+        Self::too_many_bytes_held()
     }
 }
 

@@ -19,17 +19,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout_at};
-use tokio_io_timeout::TimeoutStream;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::client::{self, Client, Origin};
 use super::listener::{Listeners, Stream};
+use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
 use super::progress::{Connections, Marked, Progress};
+use super::socket::Socket;
+use super::unread;
 use crate::fleet::refusals::Reached;
 
 /// Most bytes of a request's head, and of what is read of a body at a time.
@@ -42,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What the accept loop allows.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// Connections served at once; further ones wait in the listener's backlog.
+    /// Connections served at once; further ones wait (`places`).
     pub max_connections: usize,
     /// For a head to arrive, for a kept-alive connection to be used again, and
     /// for a stalled reader to take more.
@@ -74,42 +76,71 @@ where
     let listeners = listeners.into();
     let service = warp::service(routes);
     let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(limits.max_connections));
     let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
     let mut connections = Connections::default();
+    let mut places = Places::new(limits.max_connections);
+    let mut rounds = interval(places::SILENCE);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failures = Failures::default();
     let mut shutdown = pin!(shutdown);
+    let spawn =
+        |places: &mut Places<_>, connections: &mut Connections, stream, client: Arc<Client>| {
+            let progress = Arc::new(Progress::default());
+            let stream = Marked::new(stream, progress.clone());
+            let socket = Socket::new(stream, client.clone(), limits.idle_timeout);
+            let marks = (client.clone(), progress.clone());
+            let connection =
+                serve_connection(socket, marks, service.clone(), limits, graceful.watcher());
+            let task = connections.spawn(progress, client::scope(client.clone(), connection));
+            places.take(client, task);
+        };
     let deadline = loop {
-        let accepted = tokio::select! {
+        tokio::select! {
             deadline = &mut shutdown => break deadline,
-            accepted = accept(&listeners, &permits) => accepted,
+            accepted = accept(&listeners) => match accepted {
+                Ok((stream, client)) => {
+                    match places.arrive(stream, client) {
+                        Newcomer::Served(stream, client) => {
+                            spawn(&mut places, &mut connections, stream, client);
+                        }
+                        Newcomer::Waits => {}
+                        Newcomer::TurnedAway(stream) => turn_away(&stream),
+                    }
+                    if places.are_taken() {
+                        all_taken.tell();
+                    }
+                }
+                Err(error) => {
+                    failures.tell(&error);
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
             // Joined as they end, so that the set holds only live ones.
             Some(ended) = connections.join_next_with_id() => {
-                if let Err(error) = ended {
-                    warn!(%error, "a connection ended abnormally");
+                let task = match ended {
+                    Ok((task, ())) => task,
+                    Err(error) => {
+                        // One is cancelled when its place is needed.
+                        if !error.is_cancelled() {
+                            warn!(%error, "a connection ended abnormally");
+                        }
+                        error.id()
+                    }
+                };
+                places.leave(task);
+                while let Some((stream, client)) = places.next_served() {
+                    spawn(&mut places, &mut connections, stream, client);
                 }
-                continue;
             }
-        };
-        match accepted {
-            Ok((stream, permit)) => {
-                if permits.available_permits() == 0 {
-                    all_taken.tell();
+            _ = rounds.tick(), if places.is_short() || failures.are_recent() => {
+                places.share_out();
+                if failures.are_recent() {
+                    places.make_room();
                 }
-                let watcher = graceful.watcher();
-                let service = service.clone();
-                let progress = Arc::new(Progress::default());
-                let stream = Marked::new(stream, progress.clone());
-                let connection =
-                    serve_connection(stream, progress.clone(), service, limits, watcher, permit);
-                connections.spawn(progress, connection);
-            }
-            Err(error) => {
-                warn!(%error, "could not accept a connection");
-                sleep(ACCEPT_PAUSE).await;
             }
         }
     };
-    drop(listeners);
+    drop((listeners, places));
     let mut cut = false;
     let finished = tokio::select! {
         finished = timeout_at(deadline, graceful.shutdown()) => finished.is_ok(),
@@ -119,26 +150,57 @@ where
     if finished && !cut { Stopped::Finished } else { Stopped::CutOff }
 }
 
-type ConnectionPermit = OwnedSemaphorePermit;
-
-/// Waits for a permit, and then for a client to use it.
-async fn accept(
-    listeners: &Listeners,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(Stream, ConnectionPermit)> {
-    let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, _) = listeners.accept().await?;
-    Ok((stream, permit))
+/// What went wrong with accepting, and when it was told.
+#[derive(Default)]
+struct Failures {
+    last: Option<Instant>,
+    told: Option<Instant>,
+    untold: u64,
 }
 
-/// Serves one connection to its end, and gives its permit back then.
+impl Failures {
+    /// Logs it, at most once a second.
+    fn tell(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        self.last = Some(now);
+        if self.told.is_some_and(|told| now - told < Duration::from_secs(1)) {
+            self.untold += 1;
+            return;
+        }
+        warn!(%error, since_the_last_line = self.untold, "could not accept a connection");
+        (self.told, self.untold) = (Some(now), 0);
+    }
+
+    /// Whether there was one since the last two rounds.
+    fn are_recent(&self) -> bool {
+        self.last.is_some_and(|last| last.elapsed() < 2 * places::SILENCE)
+    }
+}
+
+async fn accept(listeners: &Listeners) -> io::Result<(Stream, Arc<Client>)> {
+    let (stream, address) = listeners.accept().await?;
+    Ok((stream, Client::new(Origin::of(address))))
+}
+
+/// Answers 503 to a connection for which there is no place, not even to wait.
+/// Best effort: there is nobody to wait for it.
+fn turn_away(stream: &Stream) {
+    let body = Problem::too_many_connections().into_json();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+/// Serves one connection to its end.
 fn serve_connection<S>(
-    stream: Marked<Stream>,
-    progress: Arc<Progress>,
+    socket: Socket<Marked<Stream>>,
+    (client, progress): (Arc<Client>, Arc<Progress>),
     service: S,
     limits: ServerLimits,
     watcher: Watcher,
-    permit: ConnectionPermit,
 ) -> impl Future<Output = ()>
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
@@ -147,17 +209,16 @@ where
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
     let service = service_fn(move |request: Request<Incoming>| {
+        client.serve();
         // As in `CONNECT x:80` or `GET localhost`; warp panics on it.
         if request.uri().path_and_query().is_none() {
-            return Either::Left(ready(Ok(Problem::no_path().into_response())));
+            return Either::Left(ready(Ok(unread::close(Problem::no_path().into_response()))));
         }
         progress.set_at_work(true);
         let progress = progress.clone();
         let answer = service.borrow_mut().call(request);
         Either::Right(answer.inspect(move |_| progress.set_at_work(false)))
     });
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.idle_timeout));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout)
@@ -169,11 +230,10 @@ where
         // are small enough to be copied.
         .writev(false)
         .max_buf_size(MAX_READ_BUFFER)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        .serve_connection(TokioIo::new(socket), service);
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
     watcher.watch(connection).map(move |served| {
-        drop(permit);
         if let Err(error) = served {
             // Clients come and go as they like.
             debug!(%error, "a connection ended early");

@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 20] = [
+const FLAGS: [(&str, &str, &str); 23] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
@@ -25,6 +25,9 @@ const FLAGS: [(&str, &str, &str); 20] = [
     ("--max-connections", "DOWNLINK_MAX_CONNECTIONS", "16384"),
     ("--max-body", "DOWNLINK_MAX_BODY", "64KiB"),
     ("--max-bulk-body", "DOWNLINK_MAX_BULK_BODY", "16MiB"),
+    ("--min-body-rate", "DOWNLINK_MIN_BODY_RATE", "1KiB"),
+    ("--max-body-bytes-held", "DOWNLINK_MAX_BODY_BYTES_HELD", "256MiB"),
+    ("--max-answer-bytes-held", "DOWNLINK_MAX_ANSWER_BYTES_HELD", "256MiB"),
     ("--checkpoint-messages", "DOWNLINK_CHECKPOINT_MESSAGES", "1000000"),
     ("--checkpoint-interval", "DOWNLINK_CHECKPOINT_INTERVAL", "60s"),
     ("--request-timeout", "DOWNLINK_REQUEST_TIMEOUT", "5s"),
@@ -34,7 +37,7 @@ const FLAGS: [(&str, &str, &str); 20] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 21] = [
+const BAD: [(&str, &[&str]); 24] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),
@@ -48,6 +51,9 @@ const BAD: [(&str, &[&str]); 21] = [
     ("--max-connections", &["", "0", "x"]),
     ("--max-body", &["", "0", "-1", "64XB", "big", "99999999999999GiB"]),
     ("--max-bulk-body", &["", "0", "16 XB", "-1"]),
+    ("--min-body-rate", &["", "0", "-1", "2TiB"]),
+    ("--max-body-bytes-held", &["", "0", "x", "2TiB"]),
+    ("--max-answer-bytes-held", &["", "0", "x", "2TiB"]),
     ("--checkpoint-messages", &["", "0", "-1"]),
     ("--checkpoint-interval", &["", "0s", "never"]),
     ("--request-timeout", &["", "0s", "5", "-5s", "25h", "99999999m"]),
@@ -100,7 +106,7 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
 
 /// Every flag that takes a number, with what it takes none for, its least, its
 /// most, and the end of all numbers.
-const EXTREMES: [(&str, [&str; 4]); 16] = [
+const EXTREMES: [(&str, [&str; 4]); 19] = [
     ("--workers", ["0", "1", "1024", "18446744073709551615"]),
     ("--threads", ["0", "1", "1024", "18446744073709551615"]),
     ("--inbox-capacity", ["0", "1", "16777216", "18446744073709551615"]),
@@ -111,6 +117,9 @@ const EXTREMES: [(&str, [&str; 4]); 16] = [
     ("--checkpoint-messages", ["0", "1", "1000000000000", "18446744073709551615"]),
     ("--max-body", ["0", "1", "1GiB", "18446744073709551615"]),
     ("--max-bulk-body", ["0", "1", "1TiB", "18446744073709551615"]),
+    ("--min-body-rate", ["0", "1", "1TiB", "18446744073709551615"]),
+    ("--max-body-bytes-held", ["0", "1", "1TiB", "18446744073709551615"]),
+    ("--max-answer-bytes-held", ["0", "1", "1TiB", "18446744073709551615"]),
     ("--commit-delay", ["-1s", "0", "1day", "18446744073709551615s 1000ms"]),
     ("--checkpoint-interval", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
     ("--request-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),

@@ -14,7 +14,6 @@ use crate::support::{
     problem,
 };
 use downlink::fleet::limits::Limits;
-use downlink::http::context::MAX_BULK_REQUESTS;
 use downlink::journal::memory::MemoryJournal;
 use serde_json::Value;
 
@@ -354,29 +353,6 @@ fn a_stop_that_cannot_finish_what_was_accepted_says_so() {
     assert!(error.contains("1s"), "{error}");
     // It is not acknowledged after all.
     assert!(connection.is_closed());
-}
-
-#[test]
-fn more_requests_of_many_messages_than_are_read_at_a_time_wait_and_are_refused() {
-    // A wait for half of it ends well before those that stall give up.
-    let service = Service::start_with(|config| config.http.request_timeout = 3 * SOON);
-    let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\n\
-                Content-Type: application/x-ndjson\r\nContent-Length: 100\r\n\
-                Expect: 100-continue\r\n\r\n";
-    // Each is asked for its body, so all of them are being read.
-    let stalled = |_| {
-        let mut client = service.connect();
-        client.send(head.as_bytes());
-        assert_eq!(client.receive_head().unwrap().status, 100);
-        client
-    };
-    let mut clients: Vec<_> = (0..MAX_BULK_REQUESTS).map(stalled).collect();
-    let one = Request::post(launch("a").to_string()).header("Content-Type", "application/x-ndjson");
-    passing_problem(&service.send(&one), 503);
-    for client in &mut clients {
-        problem(&client.receive(), 408);
-    }
-    assert_eq!(service.send(&one).status, 200);
 }
 
 #[test]

@@ -52,8 +52,12 @@ mod compressed;
 mod connections;
 /// Damage to what was kept is found and named, and never passed over.
 mod corruption_refuses_to_start;
+/// An answer that is known early reaches clients that write before they read.
+mod early_answers;
 /// Every bound holds when it is reached, and its refusal says when to try again.
 mod every_bound_is_reached;
+/// Where places or open files run short, some are served of every address.
+mod few_places;
 /// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
 mod layers;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.
@@ -88,6 +92,10 @@ mod reconnecting;
 mod refusals_pass;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
 mod shutdown;
+/// Large answers that are not read hold little, and a steady reader gets all of its.
+mod silent_readers;
+/// Bodies that come slowly are awaited while they make progress, and hold nobody up.
+mod slow_bodies;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.

@@ -89,16 +89,6 @@ fn the_checkpointer() {
     assert_eq!(end_of(service), "the checkpointer panicked: the test wants it so");
 }
 
-#[test]
-fn the_accept_loop() {
-    let service = Service::opened(
-        |config| config.http.max_connections = usize::MAX,
-        Box::new(crate::support::journal::EmptyJournal(OddJournal::new())),
-    );
-    let end = end_of(service);
-    assert!(end.starts_with("the accept loop panicked: "), "{end}");
-}
-
 /// What the accept loop copies for each connection.
 struct Routes(Arc<AtomicBool>);
 
@@ -117,7 +107,7 @@ impl Routes {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_accept_loop_that_had_accepted() {
+async fn the_accept_loop() {
     let health = Arc::new(Health::new(Phase::Ready));
     let supervisor = Supervisor::new(health.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,133 @@
+//! More clients than places, or than open files: who is served.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::process::{Process, downlink};
+use crate::support::{Connection, Request, Service, eventually};
+
+/// The binary, started by a shell that sets limits first.
+fn limited(limits: &str, arguments: &[&str]) -> Process {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]).arg(downlink().get_program());
+    command.args(["--listen", "127.0.0.1:0", "--durability", "memory"]).args(arguments);
+    Process::spawn(command)
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    let stream = TcpStream::connect(address).map(Connection::new);
+    let answer = stream.and_then(|mut it| it.try_request(&Request::get("/readyz")));
+    answer.is_ok_and(|answer| answer.status == 200)
+}
+
+/// What a log says with this message.
+fn lines(log: &str, message: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["fields"]["message"] == message).collect()
+}
+
+#[test]
+fn with_few_open_files_somebody_is_answered_and_little_is_said() {
+    let service = limited("ulimit -n 60", &[]);
+    let address = service.address;
+    let _idle: Vec<_> = (0..120).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let start = Instant::now();
+    eventually("a probe is answered", || is_ready(address));
+    assert!(start.elapsed() < Duration::from_secs(10), "only after {:?}", start.elapsed());
+    std::thread::sleep(Duration::from_secs(1));
+    let seconds = start.elapsed().as_secs() + 2;
+    service.terminate();
+    let (status, log) = service.wait();
+    assert!(status.success(), "{log}");
+    let told = lines(&log, "could not accept a connection").len() as u64;
+    assert!(told <= seconds, "{told} lines in {seconds} s:\n{log}");
+    assert!(log.contains("too few open files"), "{log}");
+}
+
+#[test]
+fn the_limit_on_open_files_is_raised_to_what_is_needed() {
+    let service = limited("ulimit -S -n 60", &["--max-connections", "200"]);
+    let clients: Vec<_> = (0..150)
+        .map(|_| {
+            let mut client = Connection::open(service.address);
+            assert_eq!(client.request(&Request::get("/readyz")).status, 200);
+            client
+        })
+        .collect();
+    drop(clients);
+    service.terminate();
+    let (_, log) = service.wait();
+    let told = lines(&log, "open files are enough");
+    assert!(told[0]["fields"]["descriptors"].as_u64() >= Some(232), "{log}");
+}
+
+/// A connection from an address of its own; all of 127/8 is this machine.
+fn from(address: [u8; 4], service: &Service) -> Connection {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::from(address), 0).into()).unwrap();
+        socket.connect(service.address).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    Connection::new(stream)
+}
+
+#[test]
+fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
+    let service = Service::start_with(|config| {
+        config.http.max_connections = 8;
+        // Nothing else ends what the flood keeps up.
+        config.http.request_timeout = Duration::from_secs(100);
+    });
+    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n";
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flood = || {
+            let mut clients: Vec<_> = (0..20).map(|_| from([127, 0, 0, 2], &service)).collect();
+            for client in &mut clients {
+                let _ = client.try_send(head.as_bytes());
+            }
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for client in &mut clients {
+                    let _ = client.try_send(b" ");
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        };
+        scope.spawn(flood);
+        std::thread::sleep(Duration::from_millis(300));
+        let start = Instant::now();
+        for _ in 0..3 {
+            let mut honest = from([127, 0, 0, 3], &service);
+            let answer = honest.try_request(&Request::get("/readyz"));
+            done.store(answer.is_err(), std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(answer.unwrap().status, 200);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn one_that_is_silent_gives_its_place_to_one_that_waits() {
+    let service = Service::start_with(|config| config.http.max_connections = 2);
+    let mut silent: Vec<_> = (0..2).map(|_| service.connect()).collect();
+    for client in &mut silent {
+        assert_eq!(client.request(&Request::get("/readyz")).status, 200);
+    }
+    let start = Instant::now();
+    assert_eq!(service.get("/readyz").status, 200);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // The one that was silent for longest.
+    assert!(silent[0].is_closed());
+}
+
+#[test]
+fn there_may_be_more_places_than_could_ever_be_taken() {
+    let service = Service::start_with(|config| config.http.max_connections = usize::MAX);
+    assert_eq!(service.get("/readyz").status, 200);
+}

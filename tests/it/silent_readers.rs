@@ -1,0 +1,109 @@
+//! Readers of large answers that take them slowly, or not at all.
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::support::http::send;
+use crate::support::messages::launch_as;
+use crate::support::process::Process;
+use crate::support::{Connection, Request, eventually, passing_problem};
+
+/// A connection that takes in little at a time.
+fn narrow(address: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream
+}
+
+fn fill(address: SocketAddr, rockets: usize) {
+    let long = "x".repeat(250);
+    let lines: Vec<_> = (0..rockets)
+        .map(|n| launch_as(&format!("rocket {n}"), &long, 500, &long).to_string())
+        .collect();
+    let bulk = Request::post(lines.join("\n")).header("content-type", "application/x-ndjson");
+    assert_eq!(Connection::open(address).request(&bulk).status, 200);
+}
+
+#[test]
+fn answers_that_nobody_reads_hold_no_more_than_they_may() {
+    // A page is some 700 kB, more than the system keeps of it.
+    let service = Process::start(&["--max-answer-bytes-held", "2000000"]);
+    fill(service.address, 1000);
+    let page = Request::get("/rockets?limit=1000");
+    let get = |request: &Request| send(service.address, request);
+    let whole = get(&page);
+    assert_eq!(whole.status, 200);
+    assert_eq!(whole.header("content-length"), Some(whole.body.len().to_string().as_str()));
+    assert_eq!(whole.json().as_array().unwrap().len(), 1000);
+    assert!(whole.body.len() > 680_000, "{}", whole.body.len());
+
+    let silent = |_: usize| {
+        let mut client = Connection::new(narrow(service.address));
+        client.send(&page.to_bytes());
+        let head = client.receive_head().unwrap();
+        (client, head)
+    };
+    let mut readers: Vec<_> = (0..2).map(silent).collect();
+    for (_, head) in &readers {
+        assert_eq!(head.status, 200);
+    }
+    let third = get(&page);
+    assert_eq!(third.status, 503);
+    let detail = passing_problem(&third, 503);
+    assert!(detail.contains("--max-answer-bytes-held"), "{detail}");
+    // What is small is not affected, nor are messages.
+    assert_eq!(get(&Request::get("/rockets?limit=10")).status, 200);
+    let (mut client, head) = readers.pop().unwrap();
+    assert_eq!(client.receive_body(&head).unwrap().len(), whole.body.len());
+    eventually("its bytes are free", || get(&page).status == 200);
+    // One that leaves takes its bytes with it.
+    drop((client, readers));
+    eventually("all bytes are free", || {
+        let both: Vec<_> = (0..2).map(silent).collect();
+        both.iter().all(|(_, head)| head.status == 200)
+    });
+}
+
+#[test]
+fn a_steady_reader_is_not_cut_while_it_makes_progress() {
+    let service = Process::start(&["--idle-timeout", "1s"]);
+    fill(service.address, 8000);
+    let mut stream = narrow(service.address);
+    std::io::Write::write_all(&mut stream, &Request::get("/rockets").to_bytes()).unwrap();
+    // 200 KB/s, for several times the time-out.
+    let start = Instant::now();
+    let mut read = 0;
+    let mut buffer = [0; 4000];
+    while start.elapsed() < Duration::from_secs(6) {
+        let due = Duration::from_micros(read as u64 * 5);
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+        let length = stream.read(&mut buffer).unwrap();
+        assert!(length > 0, "cut off after {:?} and {read} bytes", start.elapsed());
+        read += length;
+    }
+    let mut rest = Vec::new();
+    stream.read_to_end_of_chunks(&mut rest);
+    assert!(rest.ends_with(b"]\n\r\n0\r\n\r\n"), "the listing ended early");
+}
+
+trait ToEnd {
+    fn read_to_end_of_chunks(&mut self, into: &mut Vec<u8>);
+}
+
+impl ToEnd for TcpStream {
+    fn read_to_end_of_chunks(&mut self, into: &mut Vec<u8>) {
+        let mut buffer = [0; 8192];
+        while !into.ends_with(b"\r\n0\r\n\r\n") {
+            match self.read(&mut buffer).unwrap() {
+                0 => return,
+                length => into.extend_from_slice(&buffer[..length]),
+            }
+        }
+    }
+}

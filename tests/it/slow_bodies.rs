@@ -1,0 +1,150 @@
+//! Bodies that come slowly, in parts, or not at all: progress counts, not length,
+//! and nobody is held up by them.
+
+use std::time::{Duration, Instant};
+
+use crate::support::journal::HeldJournal;
+use crate::support::messages::{launch, speed_up};
+use crate::support::{Connection, Request, Service, eventually, passing_problem, problem};
+use downlink::http::context::MAX_BULK_REQUESTS;
+
+const GRACE: Duration = Duration::from_millis(500);
+
+fn service() -> Service {
+    Service::start_with(|config| config.http.request_timeout = GRACE)
+}
+
+fn bulk(body: &str) -> Request {
+    Request::post(body).header("content-type", "application/x-ndjson")
+}
+
+/// Sends in pieces with pauses, far longer than the grace in all.
+fn send_slowly(client: &mut Connection, bytes: &[u8], pieces: usize, pause: Duration) {
+    for piece in bytes.chunks(bytes.len().div_ceil(pieces)) {
+        client.send(piece);
+        std::thread::sleep(pause);
+    }
+}
+
+#[test]
+fn a_steady_upload_is_not_cut_at_the_time_for_an_answer() {
+    let service = service();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let padded = format!("{}{}", launch("single"), " ".repeat(8000));
+            let request = Request::post(padded).header("accept", "*/*");
+            let mut client = service.connect();
+            send_slowly(&mut client, &request.to_bytes(), 20, GRACE / 8);
+            assert_eq!(client.receive().outcome(), "applied");
+        });
+        scope.spawn(|| {
+            let lines: Vec<_> = (2..60).map(|n| speed_up("many", n, 1).to_string()).collect();
+            let body = format!("{}\n{}\n", launch("many"), lines.join("\n"));
+            let mut client = service.connect();
+            send_slowly(&mut client, &bulk(&body).to_bytes(), 20, GRACE / 8);
+            let answer = client.receive();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.json()["applied"], 59);
+        });
+    });
+}
+
+#[test]
+fn a_body_without_progress_is_cut() {
+    let service = service();
+    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n";
+    for media in ["application/json", "application/x-ndjson"] {
+        let head = format!("{head}content-type: {media}\r\n\r\n");
+        // Nothing, and then something of the kind that is too little.
+        let mut client = service.connect();
+        client.send(head.as_bytes());
+        problem(&client.receive(), 408);
+        let mut client = service.connect();
+        client.send(head.as_bytes());
+        let start = Instant::now();
+        while !client.has_data() {
+            let _ = client.try_send(b" ");
+            std::thread::sleep(GRACE / 20);
+        }
+        problem(&client.receive(), 408);
+        assert!(start.elapsed() < 10 * GRACE, "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn any_number_of_half_sent_bulk_requests_shuts_nobody_out() {
+    let service = Service::start_with(|config| config.http.max_connections = 1000);
+    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n\
+                content-length: 60000\r\n\r\n";
+    let first = format!("{head}{}\n{{", launch("half"));
+    let _half: Vec<_> = (0..4 * MAX_BULK_REQUESTS)
+        .map(|n| {
+            let mut client = service.connect();
+            client.send(if n % 2 == 0 { head.as_bytes() } else { first.as_bytes() });
+            client
+        })
+        .collect();
+    let start = Instant::now();
+    for n in 0..10 {
+        let answer = service.send(&bulk(&launch(&n.to_string()).to_string()));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    // What they sent so far has been taken in, too.
+    eventually("whole lines count", || service.get("/rockets/half").status == 200);
+}
+
+#[test]
+fn more_requests_than_turns_wait_and_are_refused_while_no_line_is_kept() {
+    let journal = HeldJournal::new();
+    let service = Service::over(journal.clone(), |config| {
+        config.http.request_timeout = 6 * GRACE;
+    });
+    let one = bulk(&format!("{}\n", launch("a")));
+    let mut clients: Vec<_> = (0..MAX_BULK_REQUESTS)
+        .map(|_| {
+            let mut client = service.connect();
+            client.send(&one.to_bytes());
+            client
+        })
+        .collect();
+    eventually("a commit begins", || journal.waiting() > 0);
+    std::thread::sleep(GRACE);
+    let start = Instant::now();
+    let detail = passing_problem(&service.send(&one), 503);
+    assert!(detail.contains("many messages"), "{detail} after {:?}", start.elapsed());
+    journal.release();
+    for client in &mut clients {
+        assert!([200, 503].contains(&client.receive().status));
+    }
+    assert_eq!(service.send(&one).status, 200);
+}
+
+#[test]
+fn unfinished_bodies_hold_no_more_than_they_may() {
+    let service = Service::start_with(|config| config.http.max_body_bytes_held = 100_000);
+    let half = |media: &str| {
+        let head = format!(
+            "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: {media}\r\n\
+             content-length: 60000\r\n\r\n"
+        );
+        let mut client = service.connect();
+        client.send(head.as_bytes());
+        client.send(&vec![b'x'; 40_000]);
+        client
+    };
+    for media in ["application/json", "application/x-ndjson"] {
+        let mut halves = vec![half(media), half(media)];
+        // One that is whole needs none of it.
+        assert_eq!(service.post(&[launch(media)]), "applied");
+        std::thread::sleep(Duration::from_millis(200));
+        let mut third = half(media);
+        let answer = third.receive();
+        let detail = passing_problem(&answer, 503);
+        assert!(detail.contains("--max-body-bytes-held"), "{detail}");
+        halves.pop();
+        let large = format!("{}{}\n", launch(media), " ".repeat(30_000));
+        let request = Request::post(large).header("content-type", media).header("accept", "*/*");
+        eventually("what the second held is free", || service.send(&request).status == 200);
+    }
+}
