@@ -46,6 +46,8 @@ pub struct Client {
     was_served: AtomicBool,
     /// The last answer went out before the request's body was there.
     left_unread: AtomicBool,
+    /// Its request is there in whole; the answer is ours to make.
+    awaits_answer: AtomicBool,
 }
 
 impl Client {
@@ -58,6 +60,7 @@ impl Client {
             read_at_once: AtomicUsize::new(READ_AT_ONCE),
             was_served: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
+            awaits_answer: AtomicBool::new(false),
         })
     }
 
@@ -97,6 +100,17 @@ impl Client {
     /// An answer went out before the request's body was there.
     pub fn leave_unread(&self) {
         self.left_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets whether its request is there in whole, and not answered yet.
+    pub fn set_awaits_answer(&self, awaits: bool) {
+        self.awaits_answer.store(awaits, Ordering::Relaxed);
+    }
+
+    /// Whether it is we who have to make the next move.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.awaits_answer.load(Ordering::Relaxed)
     }
 
     /// Whether it may still be sending what nobody reads: the body of a request

@@ -5,8 +5,8 @@
 //! Does not own connections and their tasks (`server`), nor what a client does.
 //!
 //! Newcomers wait when all places are taken. Once a second, those who wait get
-//! the places of connections on which nothing moved since the last look, of the
-//! origin that holds most. If all move, an origin that holds more than it would
+//! the places of connections on which nothing moved since the last look, and of
+//! which we owe no answer, of the origin that holds most. If all move, an origin that holds more than it would
 //! leave to the newcomer gives up its oldest. Where all come from one origin,
 //! as behind a proxy, nobody who moves is disturbed.
 
@@ -171,7 +171,9 @@ impl<S> Places<S> {
         let mut found: HashMap<_, Vec<_>> = HashMap::new();
         for Held { client, task, age, seen } in self.held.values_mut() {
             let (origin, moves) = (client.origin(), client.moves());
-            let is_still = seen.replace(moves) == Some(moves);
+            let has_moved = seen.replace(moves) != Some(moves);
+            // Who waits for our answer has nothing to move.
+            let is_still = !has_moved && !client.awaits_answer();
             let candidate = Candidate { is_still, age: *age, origin, task: task.clone() };
             found.entry(origin).or_default().push(candidate);
         }
@@ -264,6 +266,21 @@ mod tests {
         places.leave(held[2].1.id());
         assert!(places.next_served().is_some_and(|((), next)| next.origin() == client(3).origin()));
         assert!(!places.is_short());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_our_answer_is_not_still() {
+        let (mut places, held) = taken(2, &[1, 1]);
+        for (client, _) in &held {
+            client.set_awaits_answer(true);
+        }
+        assert!(matches!(places.arrive((), client(1)), Newcomer::Waits));
+        for _ in 0..3 {
+            assert_eq!(ended(&mut places, &held).await.len(), 0);
+            assert!(!places.make_room());
+        }
+        held[1].0.set_awaits_answer(false);
+        assert_eq!(ended(&mut places, &held).await, [1]);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{Either, ready};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -215,9 +215,13 @@ where
             return Either::Left(ready(Ok(unread::close(Problem::no_path().into_response()))));
         }
         progress.set_at_work(true);
-        let progress = progress.clone();
+        client.set_awaits_answer(request.body().is_end_stream());
+        let (progress, client) = (progress.clone(), client.clone());
         let answer = service.borrow_mut().call(request);
-        Either::Right(answer.inspect(move |_| progress.set_at_work(false)))
+        Either::Right(answer.inspect(move |_| {
+            client.set_awaits_answer(false);
+            progress.set_at_work(false);
+        }))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

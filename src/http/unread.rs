@@ -56,6 +56,9 @@ impl<S: Stream + Unpin> Stream for Tracked<S> {
         let next = Pin::new(&mut self.body).poll_next(context);
         let ended = matches!(next, Poll::Ready(None));
         self.progress = if ended { Progress::Ended } else { Progress::Begun };
+        if ended && let Some(client) = client::current() {
+            client.set_awaits_answer(true);
+        }
         next
     }
 }

@@ -15,7 +15,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::process::{Process, downlink};
 use crate::support::{self, Connection, Request, messages, oracle};
@@ -139,7 +139,9 @@ impl Crashes<'_> {
                 let (which, later) = (self.random.random_range(1..4), self.micros(0..2_000));
                 let begins = quoted("a checkpoint begins");
                 let log = self.load(round, &ALWAYS, |service| {
-                    while service.logged(&begins) < which {
+                    // What is sent may be too little for so many.
+                    let patience = Instant::now() + Duration::from_secs(1);
+                    while service.logged(&begins) < which && Instant::now() < patience {
                         std::thread::yield_now();
                     }
                     sleep(later);
