@@ -160,7 +160,7 @@ pub async fn run_with(
         health.set(Phase::Ready);
         match health.phase() {
             Phase::Ready => {
-                info!(workers = config.workers, durability = ?config.durability, "ready");
+                info!(workers = config.workers, durability = %config.durability, "ready");
             }
             Phase::Paused(reason) => warn!(reason, "started, for reads only at first"),
             // What else it may be was told where it came from.

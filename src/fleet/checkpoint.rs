@@ -111,7 +111,7 @@ impl Checkpointer {
             debug!("a checkpoint begins");
             let retry = match self.checkpoint().await {
                 Ok(Progress { position, .. }) => {
-                    let took_ms = begun.elapsed().as_secs_f64() * 1e3;
+                    let took_ms = (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3;
                     debug!(%position, took_ms, "the checkpoint is complete");
                     if failures > 0 {
                         info!(failures, "a checkpoint was made again");

@@ -176,8 +176,9 @@ impl Feed {
     }
 }
 
+/// In whole microseconds: more digits say nothing.
 fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn build(mut roster: Roster, batches: Receiver<Vec<journal::Recovered>>) -> Roster {
