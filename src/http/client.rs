@@ -46,7 +46,9 @@ pub struct Client {
     was_served: AtomicBool,
     /// The last answer went out before the request's body was there.
     left_unread: AtomicBool,
-    /// Its request is there in whole; the answer is ours to make.
+    /// The head of a request is there, and its answer is not known yet.
+    at_work: AtomicBool,
+    /// The same, and the request is there in whole.
     awaits_answer: AtomicBool,
 }
 
@@ -60,6 +62,7 @@ impl Client {
             read_at_once: AtomicUsize::new(READ_AT_ONCE),
             was_served: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
+            at_work: AtomicBool::new(false),
             awaits_answer: AtomicBool::new(false),
         })
     }
@@ -92,19 +95,33 @@ impl Client {
         self.read_at_once.store(bytes, Ordering::Relaxed);
     }
 
-    /// A request of it has reached the service.
-    pub fn serve(&self) {
+    /// A request of it has reached the service, perhaps with all of its body.
+    pub fn begin(&self, is_whole: bool) {
         self.was_served.store(true, Ordering::Relaxed);
+        self.at_work.store(true, Ordering::Relaxed);
+        self.awaits_answer.store(is_whole, Ordering::Relaxed);
+    }
+
+    /// The rest of the request's body is there.
+    pub fn end_body(&self) {
+        self.awaits_answer.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer is made.
+    pub fn answer(&self) {
+        self.at_work.store(false, Ordering::Relaxed);
+        self.awaits_answer.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a request of it is being worked on.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.at_work.load(Ordering::Relaxed)
     }
 
     /// An answer went out before the request's body was there.
     pub fn leave_unread(&self) {
         self.left_unread.store(true, Ordering::Relaxed);
-    }
-
-    /// Sets whether its request is there in whole, and not answered yet.
-    pub fn set_awaits_answer(&self, awaits: bool) {
-        self.awaits_answer.store(awaits, Ordering::Relaxed);
     }
 
     /// Whether it is we who have to make the next move.
@@ -131,6 +148,12 @@ pub fn scope<F: Future>(client: Arc<Client>, task: F) -> impl Future<Output = F:
 #[must_use]
 pub fn current() -> Option<Arc<Client>> {
     CLIENT.try_with(Arc::clone).ok()
+}
+
+/// Does something with [`current`], if there is one.
+pub fn tell_current(tell: impl FnOnce(&Client)) {
+    // Outside of a connection there is nobody to tell.
+    let _ = CLIENT.try_with(|client| tell(client));
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@
 //! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
-//! * [`progress`]: which connections get on, for the stop.
+//! * [`connections`]: the live connections, and which of them a stop cuts.
 //! * [`problem`]: errors, and the one table from errors to status codes.
 
 pub mod body;
@@ -33,6 +33,7 @@ pub mod bulk_turn;
 pub mod client;
 pub mod codings;
 pub mod compression;
+pub mod connections;
 pub mod context;
 pub mod cursor;
 pub mod decoder;
@@ -53,7 +54,6 @@ pub mod peek;
 pub mod places;
 pub mod post_headers;
 pub mod problem;
-pub mod progress;
 pub mod readiness;
 pub mod respond;
 pub mod rockets;

@@ -272,14 +272,14 @@ mod tests {
     async fn who_waits_for_our_answer_is_not_still() {
         let (mut places, held) = taken(2, &[1, 1]);
         for (client, _) in &held {
-            client.set_awaits_answer(true);
+            client.begin(true);
         }
         assert!(matches!(places.arrive((), client(1)), Newcomer::Waits));
         for _ in 0..3 {
             assert_eq!(ended(&mut places, &held).await.len(), 0);
             assert!(!places.make_room());
         }
-        held[1].0.set_awaits_answer(false);
+        held[1].0.answer();
         assert_eq!(ended(&mut places, &held).await, [1]);
     }
 

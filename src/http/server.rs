@@ -25,11 +25,11 @@ use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use super::client::{self, Client, Origin};
+use super::client::{Client, Origin};
+use super::connections::Connections;
 use super::listener::{Listeners, Stream};
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
-use super::progress::{Connections, Marked, Progress};
 use super::socket::Socket;
 use super::unread;
 use crate::fleet::refusals::Reached;
@@ -85,14 +85,11 @@ where
     let mut shutdown = pin!(shutdown);
     let spawn =
         |places: &mut Places<_>, connections: &mut Connections, stream, client: Arc<Client>| {
-            let progress = Arc::new(Progress::default());
-            let stream = Marked::new(stream, progress.clone());
             let socket = Socket::new(stream, client.clone(), limits.idle_timeout);
-            let marks = (client.clone(), progress.clone());
+            let watcher = graceful.watcher();
             let connection =
-                serve_connection(socket, marks, service.clone(), limits, graceful.watcher());
-            let task = connections.spawn(progress, client::scope(client.clone(), connection));
-            places.take(client, task);
+                serve_connection(socket, client.clone(), service.clone(), limits, watcher);
+            places.take(client.clone(), connections.spawn(client, connection));
         };
     let deadline = loop {
         tokio::select! {
@@ -196,8 +193,8 @@ fn turn_away(stream: &Stream) {
 
 /// Serves one connection to its end.
 fn serve_connection<S>(
-    socket: Socket<Marked<Stream>>,
-    (client, progress): (Arc<Client>, Arc<Progress>),
+    socket: Socket<Stream>,
+    client: Arc<Client>,
     service: S,
     limits: ServerLimits,
     watcher: Watcher,
@@ -209,19 +206,13 @@ where
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
     let service = service_fn(move |request: Request<Incoming>| {
-        client.serve();
+        client.begin(request.body().is_end_stream());
         // As in `CONNECT x:80` or `GET localhost`; warp panics on it.
         if request.uri().path_and_query().is_none() {
+            client.answer();
             return Either::Left(ready(Ok(unread::close(Problem::no_path().into_response()))));
         }
-        progress.set_at_work(true);
-        client.set_awaits_answer(request.body().is_end_stream());
-        let (progress, client) = (progress.clone(), client.clone());
-        let answer = service.borrow_mut().call(request);
-        Either::Right(answer.inspect(move |_| {
-            client.set_awaits_answer(false);
-            progress.set_at_work(false);
-        }))
+        Either::Right(service.borrow_mut().call(request))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

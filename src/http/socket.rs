@@ -86,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             let mut read = ReadBuf::new(&mut scratch);
             match Pin::new(&mut *stream).poll_read(context, &mut read) {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                    client.moved();
                     // Who has sent this may send more.
                     client.leave_unread();
                     match closing.bytes.checked_sub(read.filled().len()) {

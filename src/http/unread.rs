@@ -17,7 +17,7 @@ use warp::http::{HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use super::body::at_once;
-use super::client;
+use super::client::{self, Client};
 use super::post_headers::PostHeaders;
 
 /// Most bytes that are left of a body, and the time for them to come, in all and
@@ -56,8 +56,8 @@ impl<S: Stream + Unpin> Stream for Tracked<S> {
         let next = Pin::new(&mut self.body).poll_next(context);
         let ended = matches!(next, Poll::Ready(None));
         self.progress = if ended { Progress::Ended } else { Progress::Begun };
-        if ended && let Some(client) = client::current() {
-            client.set_awaits_answer(true);
+        if ended {
+            client::tell_current(Client::end_body);
         }
         next
     }
@@ -72,20 +72,16 @@ pub async fn settle<B, E>(
 where
     B: bytes::Buf,
 {
-    if body.progress == Progress::Ended || may_go_on(&answer, headers, body).await {
-        answer
-    } else {
-        close(answer)
-    }
+    let keeps = body.progress == Progress::Ended || may_go_on(&answer, headers, body).await;
+    client::tell_current(Client::answer);
+    if keeps { answer } else { close(answer) }
 }
 
 /// An answer after which the connection is closed, whatever the client sends.
 #[must_use]
 pub fn close(mut answer: Response) -> Response {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    if let Some(client) = client::current() {
-        client.leave_unread();
-    }
+    client::tell_current(Client::leave_unread);
     answer
 }
 

@@ -1,0 +1,71 @@
+//! The live connections, and which of them a stop cuts. Does not own what is
+//! done on them, nor what is known of their clients (`client`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::sleep;
+
+use super::client::{self, Client};
+
+/// How long a connection may stand still during a stop, unless a request on it
+/// is being worked on: long enough for a packet that was lost to be sent again.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// All connections that there are.
+#[derive(Default)]
+pub struct Connections {
+    tasks: JoinSet<()>,
+    live: HashMap<Id, (AbortHandle, Arc<Client>)>,
+}
+
+impl Connections {
+    /// Serves one more, which may be cut with what is returned.
+    pub fn spawn(
+        &mut self,
+        client: Arc<Client>,
+        connection: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
+        let handle = self.tasks.spawn(client::scope(client.clone(), connection));
+        self.live.insert(handle.id(), (handle.clone(), client));
+        handle
+    }
+
+    /// Joins one that has ended, as [`JoinSet::join_next_with_id`] does.
+    pub async fn join_next_with_id(&mut self) -> Option<Result<(Id, ()), JoinError>> {
+        let ended = self.tasks.join_next_with_id().await?;
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        self.live.remove(&id);
+        Some(ended)
+    }
+
+    /// Cuts connections that stand still: half of a head came, or a reader does
+    /// not read. Goes on until it is dropped; tells when it cut the first.
+    pub async fn cut_those_that_stand_still(&mut self, cut: &mut bool) {
+        let mut before: HashMap<Id, u32> = HashMap::new();
+        loop {
+            // What is at work only the service can move on.
+            let waiting = self
+                .live
+                .iter()
+                .filter(|(_, (handle, client))| !client.is_at_work() && !handle.is_finished());
+            let now: HashMap<Id, u32> =
+                waiting.map(|(&id, (_, client))| (id, client.moves())).collect();
+            for (id, moves) in &now {
+                if before.get(id) == Some(moves) {
+                    self.live[id].0.abort();
+                    *cut = true;
+                }
+            }
+            before = now;
+            sleep(STANDSTILL).await;
+        }
+    }
+
+    /// Cuts all that are left, and joins them.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
