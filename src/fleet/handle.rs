@@ -97,25 +97,26 @@ impl Fleet {
         &self.health
     }
 
-    /// Hands a message to its rocket's worker and waits until it is kept.
+    /// Hands a message to its rocket's worker and waits until it is kept, or until
+    /// `too_late` is done.
     ///
     /// # Errors
     /// [`SubmitError`] tells whether it may be accepted yet. Sending it again is
     /// always safe.
-    pub async fn submit(&self, message: Message, deadline: Instant) -> Submitted {
-        let submitted = self.hand_in(message, deadline).await;
+    pub async fn submit(&self, message: Message, too_late: impl Future<Output = ()>) -> Submitted {
+        let submitted = self.hand_in(message, too_late).await;
         submitted.inspect_err(|error| self.refusals.tell(error))
     }
 
-    async fn hand_in(&self, message: Message, deadline: Instant) -> Submitted {
+    async fn hand_in(&self, message: Message, too_late: impl Future<Output = ()>) -> Submitted {
         self.health.can_write()?;
         let mailbox = &self.mailboxes[self.router.route(&message.channel)];
         let (reply, verdict) = oneshot::channel();
         mailbox.submit(message, reply).map_err(SubmitError::from)?;
-        match timeout_at(deadline, verdict).await {
-            Ok(Ok(verdict)) => Ok(verdict?),
-            Ok(Err(_)) => Err(SubmitError::Lost),
-            Err(_) => Err(SubmitError::TimedOut),
+        tokio::select! {
+            biased;
+            verdict = verdict => verdict.map_err(|_| SubmitError::Lost)?.map_err(Into::into),
+            () = too_late => Err(SubmitError::TimedOut),
         }
     }
 

@@ -5,12 +5,21 @@
 //! Handlers find it as a local of the task: in a request's extensions it would
 //! cost every request two allocations.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
+use super::alarm::Alarm;
+
 tokio::task_local! {
-    static CLIENT: Arc<Client>;
+    static LOCAL: Local;
+}
+
+/// What belongs to the task of one connection.
+struct Local {
+    client: Arc<Client>,
+    alarm: RefCell<Alarm>,
 }
 
 /// Bytes read at a time of a client that has sent little: what an idle or
@@ -141,19 +150,24 @@ impl Client {
 
 /// Runs a connection's task so that [`current`] is its client.
 pub fn scope<F: Future>(client: Arc<Client>, task: F) -> impl Future<Output = F::Output> {
-    CLIENT.scope(client, task)
+    LOCAL.scope(Local { client, alarm: RefCell::default() }, task)
 }
 
 /// The client of this task; none outside a connection's.
 #[must_use]
 pub fn current() -> Option<Arc<Client>> {
-    CLIENT.try_with(Arc::clone).ok()
+    LOCAL.try_with(|local| local.client.clone()).ok()
 }
 
 /// Does something with [`current`], if there is one.
 pub fn tell_current(tell: impl FnOnce(&Client)) {
     // Outside of a connection there is nobody to tell.
-    let _ = CLIENT.try_with(|client| tell(client));
+    let _ = LOCAL.try_with(|local| tell(&local.client));
+}
+
+/// Does something with the timer of this task; nothing outside a connection's.
+pub fn with_alarm<T>(ask: impl FnOnce(&mut Alarm) -> T) -> Option<T> {
+    LOCAL.try_with(|local| ask(&mut local.alarm.borrow_mut())).ok()
 }
 
 #[cfg(test)]

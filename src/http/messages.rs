@@ -16,6 +16,7 @@ use warp::reply::Response;
 use super::bulk::Form;
 use super::codings::Codings;
 use super::context::Context;
+use super::deadline::Until;
 use super::encoding::{Allowance, decoded};
 use super::post_headers::{Media, PostHeaders};
 use super::problem::Problem;
@@ -107,7 +108,7 @@ async fn one(
     let deadline = arrived + context.config.request_timeout;
     let message = wire::parse(&bytes).map_err(|error| complaint(error, &bytes))?;
     drop(bytes);
-    let outcome = context.fleet.submit(message, deadline).await?;
+    let outcome = context.fleet.submit(message, Until::new(deadline)).await?;
     Ok(success(headers, outcome))
 }
 

@@ -6,6 +6,7 @@
 //! * [`places`]: who is served when connections run short; [`descriptors`]: open files.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
+//! * [`deadline`]: waiting for deadlines, with one timer for each connection, its [`alarm`].
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -27,6 +28,7 @@
 //! * [`connections`]: the live connections, and which of them a stop cuts.
 //! * [`problem`]: errors, and the one table from errors to status codes.
 
+pub mod alarm;
 pub mod body;
 pub mod bulk;
 pub mod bulk_turn;
@@ -36,6 +38,7 @@ pub mod compression;
 pub mod connections;
 pub mod context;
 pub mod cursor;
+pub mod deadline;
 pub mod decoder;
 pub mod descriptors;
 pub mod dispatch;

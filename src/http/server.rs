@@ -17,7 +17,7 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
@@ -27,6 +27,7 @@ use warp::{Filter, Rejection};
 
 use super::client::{Client, Origin};
 use super::connections::Connections;
+use super::deadline::Timer;
 use super::listener::{Listeners, Stream};
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
@@ -215,7 +216,7 @@ where
         Either::Right(service.borrow_mut().call(request))
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(Timer)
         .header_read_timeout(limits.idle_timeout)
         // Saves a read for each request that has to wait for its answer, which
         // would only tell whether the client is still there. All answers have a

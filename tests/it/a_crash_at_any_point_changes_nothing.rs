@@ -21,6 +21,7 @@ use downlink::journal::Journal;
 use proptest::prelude::*;
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -103,7 +104,10 @@ impl Running {
     fn send(&mut self, message: &Value) {
         let fleet = self.fleet.fleet.clone();
         let submitted = parse(message);
-        let task = tokio::spawn(async move { fleet.submit(submitted, deadline()).await.ok() });
+        let task =
+            tokio::spawn(
+                async move { fleet.submit(submitted, sleep_until(deadline())).await.ok() },
+            );
         self.sent.push((message.clone(), task));
     }
 
@@ -145,7 +149,7 @@ async fn let_tasks_run() {
 async fn outcome(running: &Running, message: &Value) -> Outcome {
     let fleet = running.fleet.fleet.clone();
     let submitted = parse(message);
-    let task = tokio::spawn(async move { fleet.submit(submitted, deadline()).await });
+    let task = tokio::spawn(async move { fleet.submit(submitted, sleep_until(deadline())).await });
     while !task.is_finished() {
         let_tasks_run().await;
         running.journal.commit(usize::MAX);

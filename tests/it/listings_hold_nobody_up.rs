@@ -13,6 +13,7 @@ use downlink::fleet::query::{Field, Selection, Sort};
 use downlink::fleet::workers::Shape;
 use downlink::journal::memory::MemoryJournal;
 use tokio::task::yield_now;
+use tokio::time::sleep_until;
 
 /// Twenty slices of a walk.
 const ROCKETS: usize = 20 * 1024;
@@ -23,7 +24,7 @@ async fn others_get_their_turn_between_the_slices_of_a_walk() {
     let fleet = TestFleet::start(shape, Arc::new(MemoryJournal::default()));
     for n in 0..ROCKETS {
         let launch = parse(&launch_as(&n.to_string(), "T", (n % 100) as i64, "M"));
-        fleet.fleet.submit(launch, deadline()).await.unwrap();
+        fleet.fleet.submit(launch, sleep_until(deadline())).await.unwrap();
     }
     for limit in [None, Some(10)] {
         let sort = Sort { field: Field::Speed, descending: false };
@@ -53,7 +54,7 @@ async fn a_whole_listing_may_be_left_at_any_time() {
     for n in 0..5 * 1024 {
         fleet
             .fleet
-            .submit(parse(&launch_as(&n.to_string(), "T", n, "M")), deadline())
+            .submit(parse(&launch_as(&n.to_string(), "T", n, "M")), sleep_until(deadline()))
             .await
             .unwrap();
     }

@@ -22,6 +22,7 @@ use downlink::journal::Journal;
 use downlink::journal::memory::MemoryJournal;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::time::sleep_until;
 
 /// What arrives, and how.
 #[derive(Clone, Debug)]
@@ -187,7 +188,7 @@ async fn play(scenario: &Scenario, held: Option<Arc<HeldJournal>>) -> Result<(),
     for (&chunk, &commits) in turns {
         let all_arrived = arrivals.peek().is_none();
         for (at, message) in arrivals.by_ref().take(chunk) {
-            let answer = fleet.fleet.submit(parse(message), deadline());
+            let answer = fleet.fleet.submit(parse(message), sleep_until(deadline()));
             pending.push((at, Box::pin(answer)));
             poll(&mut pending, &mut answers, Some(at)).await;
         }

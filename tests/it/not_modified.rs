@@ -15,6 +15,7 @@ use downlink::fleet::intake::Intake;
 use downlink::fleet::workers::Shape;
 use downlink::journal::memory::MemoryJournal;
 use serde_json::Value;
+use tokio::time::sleep_until;
 
 /// Every path that gives tags, of a fleet with the rocket `a` on ARTEMIS.
 const PATHS: [&str; 4] = ["/rockets", "/rockets/a", "/missions", "/missions/artemis"];
@@ -342,7 +343,7 @@ fn a_message_is_counted_before_the_rest_of_its_batch_is_applied() {
             let one = parse(&launch(&round.to_string()));
             let old = fleet.version().unwrap();
             let first = async {
-                fleet.submit(one, deadline()).await.unwrap();
+                fleet.submit(one, sleep_until(deadline())).await.unwrap();
                 assert_ne!(fleet.version().unwrap(), old);
             };
             let mut accepted = 0;

@@ -14,6 +14,7 @@ use downlink::journal::sqlite::database::{Storage, StorageError, Transaction};
 use downlink::journal::{
     JournalSource, OpenError, OpenedJournal, Recovered, RocketSnapshot, RunningJournal,
 };
+use tokio::time::sleep_until;
 use warp::Filter;
 use warp::reply::{Reply, Response};
 
@@ -50,7 +51,7 @@ async fn a_worker_without_anybody_who_stops_the_service() {
     let journal = OddJournal::new();
     journal.append.set(Does::Panics);
     let TestFleet { fleet, health, .. } = &TestFleet::start(shape(), journal);
-    fleet.submit(parse(&launch("a")), deadline()).await.unwrap_err();
+    fleet.submit(parse(&launch("a")), sleep_until(deadline())).await.unwrap_err();
     let begun = Instant::now();
     let reason = loop {
         match health.ready() {

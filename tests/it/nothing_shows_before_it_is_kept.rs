@@ -13,6 +13,7 @@ use downlink::fleet::outcome::{Outcome, Refusal};
 use downlink::fleet::view::Lookup;
 use downlink::fleet::workers::Shape;
 use serde_json::{Value, json};
+use tokio::time::sleep_until;
 
 type Answer = Result<Outcome, SubmitError>;
 
@@ -37,7 +38,7 @@ async fn a_message_neither_shows_nor_is_acknowledged_before_its_commit() {
     let journal = HeldJournal::new();
     let fleet = TestFleet::start(shape(), journal.clone());
     {
-        let mut answer = pin!(fleet.fleet.submit(parse(&launch("a")), deadline()));
+        let mut answer = pin!(fleet.fleet.submit(parse(&launch("a")), sleep_until(deadline())));
         assert_eq!(answer_so_far(&mut answer).await, None);
         assert_eq!(answer_so_far(&mut answer).await, None);
         assert_eq!(journal.waiting(), 1);
@@ -60,9 +61,9 @@ async fn a_repeat_is_not_acknowledged_before_the_commit_of_what_it_repeats() {
         let fleet = TestFleet::start(shape(), journal.clone());
         {
             let message = if early { speed_up("a", 5, 1) } else { launch("a") };
-            let mut first = pin!(fleet.fleet.submit(parse(&message), deadline()));
+            let mut first = pin!(fleet.fleet.submit(parse(&message), sleep_until(deadline())));
             assert_eq!(answer_so_far(&mut first).await, None);
-            let mut repeat = pin!(fleet.fleet.submit(parse(&message), deadline()));
+            let mut repeat = pin!(fleet.fleet.submit(parse(&message), sleep_until(deadline())));
             assert_eq!(answer_so_far(&mut repeat).await, None);
             assert_eq!(answer_so_far(&mut repeat).await, None);
 
@@ -81,9 +82,9 @@ async fn a_repeat_of_what_is_lost_is_lost_too() {
     let journal = HeldJournal::new();
     let fleet = TestFleet::start(shape(), journal.clone());
     {
-        let mut first = pin!(fleet.fleet.submit(parse(&launch("a")), deadline()));
+        let mut first = pin!(fleet.fleet.submit(parse(&launch("a")), sleep_until(deadline())));
         assert_eq!(answer_so_far(&mut first).await, None);
-        let mut repeat = pin!(fleet.fleet.submit(parse(&launch("a")), deadline()));
+        let mut repeat = pin!(fleet.fleet.submit(parse(&launch("a")), sleep_until(deadline())));
         assert_eq!(answer_so_far(&mut repeat).await, None);
         journal.fail("disk full");
         assert!(not_kept(answer_so_far(&mut first).await));
@@ -102,11 +103,11 @@ async fn nothing_behind_a_failed_commit_is_kept() {
     let journal = HeldJournal::new();
     let fleet = TestFleet::start(Shape { workers: 1, ..shape() }, journal.clone());
     {
-        let mut first = pin!(fleet.fleet.submit(parse(&launch("a")), deadline()));
+        let mut first = pin!(fleet.fleet.submit(parse(&launch("a")), sleep_until(deadline())));
         assert_eq!(answer_so_far(&mut first).await, None);
-        let mut second = pin!(fleet.fleet.submit(parse(&launch("b")), deadline()));
+        let mut second = pin!(fleet.fleet.submit(parse(&launch("b")), sleep_until(deadline())));
         assert_eq!(answer_so_far(&mut second).await, None);
-        let mut third = pin!(fleet.fleet.submit(parse(&launch("c")), deadline()));
+        let mut third = pin!(fleet.fleet.submit(parse(&launch("c")), sleep_until(deadline())));
         assert_eq!(answer_so_far(&mut third).await, None);
         while journal.waiting() > 0 {
             journal.forget();

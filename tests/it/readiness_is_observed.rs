@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use downlink::fleet::checkpoint::{Checkpointer, Interval};
 use downlink::fleet::query::Selection;
 use downlink::fleet::workers::Shape;
+use tokio::time::sleep_until;
 
 use crate::support::faults::{Fault, Faults};
 use crate::support::fleet::{TestFleet, deadline, parse, shape};
@@ -111,7 +112,7 @@ async fn a_checkpoint_happens_whatever_crowd_of_readers_there_is() {
     let fleet = TestFleet::start(Shape { workers: 1, ..shape() }, journal.clone());
     // So many that to answer takes longer than to ask.
     for n in 0..1_000 {
-        fleet.fleet.submit(parse(&launch(&n.to_string())), deadline()).await.unwrap();
+        fleet.fleet.submit(parse(&launch(&n.to_string())), sleep_until(deadline())).await.unwrap();
     }
     let readers: Vec<_> = (0..500)
         .map(|_| {
