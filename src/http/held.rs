@@ -54,6 +54,26 @@ pub struct Share {
     bound: Arc<BytesHeld>,
 }
 
+impl Share {
+    /// Nothing, yet.
+    #[must_use]
+    pub fn of(bound: Arc<BytesHeld>) -> Self {
+        Self { bytes: 0, bound }
+    }
+
+    /// So many bytes from now on.
+    ///
+    /// # Errors
+    /// When there is no room for them; then it stays as it is.
+    pub fn set(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        if bytes != self.bytes {
+            self.bound.change(self.bytes, bytes)?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.bound.change(self.bytes, 0).expect("less is never too much");

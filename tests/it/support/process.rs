@@ -100,6 +100,11 @@ impl Process {
         });
     }
 
+    /// The system's number for it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How often the log has `text` by now.
     pub fn logged(&self, text: &str) -> usize {
         self.logged.lock().unwrap().matches(text).count()
