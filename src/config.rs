@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use self::memory::Bounds;
+use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
@@ -45,12 +45,6 @@ const MOST_IN_AN_INBOX: u64 = 1 << 24;
 /// billion bytes at most, and a message has up to some 530.
 const MOST_BUFFERED_PER_ROCKET: u64 = limits::MOST_BUFFERED_PER_ROCKET as u64;
 
-/// More than any memory holds, and far from any overflow.
-const MOST_BUFFERED: u64 = 1_000_000_000_000;
-
-/// Rockets are numbered with 32 bits in the journal.
-const MOST_ROCKETS: u64 = 4_000_000_000;
-
 /// More than any disk holds, and far from any overflow.
 const MOST_IN_THE_JOURNAL: u64 = 1_000_000_000_000;
 
@@ -62,9 +56,6 @@ const LARGEST_BULK_BODY: u64 = 1 << 40;
 
 /// Bytes a second, which no network carries: 1 TiB.
 const FASTEST: u64 = 1 << 40;
-
-/// More than any memory holds, and far from any overflow: 1 TiB.
-const MOST_HELD: u64 = 1 << 40;
 
 /// Receives telemetry from a fleet of rockets and serves the fleet's state.
 ///

@@ -1,12 +1,21 @@
-//! What follows from `--memory-limit` where it is not given. Does not own what a
+//! The bounds on what takes memory: the most that may be typed, and what follows
+//! from `--memory-limit` where nothing is. Does not own what a
 //! rocket and a message take (`fleet::limits`).
 //!
 //! Half of the memory is for rockets, a quarter for early messages, and a
 //! sixteenth each for what bodies and answers hold. The last eighth is for
 //! connections, mailboxes and the program itself.
 
-use super::{MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use crate::fleet::limits::Limits;
+
+/// More than any memory holds, and far from any overflow.
+pub const MOST_BUFFERED: u64 = 1_000_000_000_000;
+
+/// Rockets are numbered with 32 bits in the journal.
+pub const MOST_ROCKETS: u64 = 4_000_000_000;
+
+/// More than any memory holds, and far from any overflow: 1 TiB.
+pub const MOST_HELD: u64 = 1 << 40;
 
 /// Bounds that depend on how much memory there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
