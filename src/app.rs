@@ -155,7 +155,7 @@ pub async fn run_with(
             };
         }
     };
-    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, health.clone());
+    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, &health);
     if told.is_none() {
         health.set(Phase::Ready);
         match health.phase() {
@@ -257,7 +257,7 @@ impl RunningFleet {
         recovered: Recovered,
         idle: IdleWorkers,
         supervisor: &Supervisor,
-        health: Arc<Health>,
+        health: &Health,
     ) -> Self {
         let Recovered { journal: RunningJournal { journal, mut ended }, rosters, backlog } =
             recovered;
@@ -273,8 +273,7 @@ impl RunningFleet {
         let checkpoints = tokio::spawn(supervisor.supervise("the checkpointer", checkpoints));
         let ended = async move { ended.wait().await.map_err(|died| died.to_string()) };
         let journal_ended = tokio::spawn(supervisor.supervise("the journal", ended));
-        let looks = async move { Ok(health.keep_looking().await) };
-        let looks = tokio::spawn(supervisor.supervise("the watch over the service", looks));
+        let looks = tokio::spawn(supervisor.keep_watch());
         Self { workers, stop_checkpoints, checkpoints, journal_ended, looks }
     }
 
