@@ -24,6 +24,7 @@ use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
+use crate::fleet::vitals::Kept;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::context::Context;
 use crate::http::dispatch;
@@ -259,8 +260,11 @@ impl RunningFleet {
         supervisor: &Supervisor,
         health: &Health,
     ) -> Self {
-        let Recovered { journal: RunningJournal { journal, mut ended }, rosters, backlog } =
-            recovered;
+        let Recovered { journal, rosters, backlog } = recovered;
+        let RunningJournal { journal, mut ended, still_there } = journal;
+        if let Some(still_there) = still_there {
+            health.watch(Arc::new(Kept::new(still_there)));
+        }
         let workers = idle.start(rosters, journal.clone(), supervisor);
         let (stop_checkpoints, stop) = watch::channel(false);
         let checkpointer =
