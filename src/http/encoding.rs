@@ -146,6 +146,7 @@ impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
 mod tests {
     use super::super::held::BytesHeld;
     use super::*;
+    use crate::fleet::refusals::Reached;
     use std::io::Write;
 
     /// A bomb of 64 MiB in pieces of 1,000 bytes.
@@ -158,13 +159,13 @@ mod tests {
     }
 
     fn plenty() -> Share {
-        Share::of(BytesHeld::new(64 << 20))
+        Share::of(BytesHeld::new(64 << 20, Reached::fixed("full")))
     }
 
     #[test]
     fn what_a_decoder_takes_is_counted_until_the_body_is_gone() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let held = BytesHeld::new(9 << 20);
+        let held = BytesHeld::new(9 << 20, Reached::fixed("full"));
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(23).unwrap();
         encoder.write_all(&[b' '; 1000]).unwrap();
