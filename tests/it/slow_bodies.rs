@@ -151,13 +151,6 @@ fn unfinished_bodies_hold_no_more_than_they_may() {
     }
 }
 
-/// The memory of the process, now.
-fn resident(process: &Process) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
-}
-
 /// A few bytes of Zstandard, of which a decoder must keep the last 8 MiB.
 #[test]
 fn what_unfinished_bodies_are_decoded_with_counts_as_held() {
@@ -172,7 +165,7 @@ fn what_unfinished_bodies_are_decoded_with_counts_as_held() {
     let half = encoder.get_ref();
     let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n\
                 content-encoding: zstd\r\ncontent-length: 60000\r\n\r\n";
-    let before = resident(&process);
+    let before = process.resident();
     let mut clients: Vec<_> = (0..40)
         .map(|_| {
             let mut client = Connection::open(process.address);
@@ -185,7 +178,7 @@ fn what_unfinished_bodies_are_decoded_with_counts_as_held() {
     };
     // A bound that is far too high is missed here.
     eventually("all but what fits are refused", || refused(&mut clients) > 40 - BOUND / WINDOW);
-    let more = resident(&process).saturating_sub(before);
+    let more = process.resident().saturating_sub(before);
     assert!(more < BOUND + (32 << 20), "{more} bytes more than before");
     clients.retain_mut(|client| !client.has_data());
     assert!(clients.len() >= BOUND / WINDOW / 2, "{} are held", clients.len());
