@@ -318,7 +318,9 @@ fn the_last_line_of_a_failed_start_is_json_if_asked_for() {
     let (code, _, err) = run(command);
     assert_eq!(code, Some(1));
     let line: serde_json::Value = serde_json::from_str(err.lines().last().unwrap()).unwrap();
-    assert_eq!(line["level"], "ERROR");
+    assert_eq!((&line["level"], &line["target"]), (&json!("ERROR"), &json!("downlink")));
+    // As every other line has one.
+    assert!(line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
     assert!(line["fields"]["message"].as_str().unwrap().contains(&address), "{line}");
 }
 
