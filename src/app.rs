@@ -24,6 +24,7 @@ use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
+use crate::fleet::vitals::Kept;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::context::Context;
 use crate::http::dispatch;
@@ -155,7 +156,7 @@ pub async fn run_with(
             };
         }
     };
-    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, health.clone());
+    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, &health);
     if told.is_none() {
         health.set(Phase::Ready);
         match health.phase() {
@@ -257,10 +258,13 @@ impl RunningFleet {
         recovered: Recovered,
         idle: IdleWorkers,
         supervisor: &Supervisor,
-        health: Arc<Health>,
+        health: &Health,
     ) -> Self {
-        let Recovered { journal: RunningJournal { journal, mut ended }, rosters, backlog } =
-            recovered;
+        let Recovered { journal, rosters, backlog } = recovered;
+        let RunningJournal { journal, mut ended, still_there } = journal;
+        if let Some(still_there) = still_there {
+            health.watch(Arc::new(Kept::new(still_there)));
+        }
         let workers = idle.start(rosters, journal.clone(), supervisor);
         let (stop_checkpoints, stop) = watch::channel(false);
         let checkpointer =
@@ -273,8 +277,7 @@ impl RunningFleet {
         let checkpoints = tokio::spawn(supervisor.supervise("the checkpointer", checkpoints));
         let ended = async move { ended.wait().await.map_err(|died| died.to_string()) };
         let journal_ended = tokio::spawn(supervisor.supervise("the journal", ended));
-        let looks = async move { Ok(health.keep_looking().await) };
-        let looks = tokio::spawn(supervisor.supervise("the watch over the service", looks));
+        let looks = tokio::spawn(supervisor.keep_watch());
         Self { workers, stop_checkpoints, checkpoints, journal_ended, looks }
     }
 

@@ -5,9 +5,11 @@
 //! anything is opened or bound, and so is what is larger than makes sense.
 //!
 //! * `parse`: how single values are written.
+//! * `memory`: what follows from `--memory-limit`.
 //! * `environment`: flags that are given in the environment.
 
 mod environment;
+mod memory;
 mod parse;
 
 use std::ffi::OsString;
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
@@ -42,12 +45,6 @@ const MOST_IN_AN_INBOX: u64 = 1 << 24;
 /// billion bytes at most, and a message has up to some 530.
 const MOST_BUFFERED_PER_ROCKET: u64 = limits::MOST_BUFFERED_PER_ROCKET as u64;
 
-/// More than any memory holds, and far from any overflow.
-const MOST_BUFFERED: u64 = 1_000_000_000_000;
-
-/// Rockets are numbered with 32 bits in the journal.
-const MOST_ROCKETS: u64 = 4_000_000_000;
-
 /// More than any disk holds, and far from any overflow.
 const MOST_IN_THE_JOURNAL: u64 = 1_000_000_000_000;
 
@@ -59,13 +56,6 @@ const LARGEST_BULK_BODY: u64 = 1 << 40;
 
 /// Bytes a second, which no network carries: 1 TiB.
 const FASTEST: u64 = 1 << 40;
-
-/// More than any memory holds, and far from any overflow: 1 TiB.
-const MOST_HELD: u64 = 1 << 40;
-
-/// Without a memory limit.
-const MAX_ROCKETS: usize = 10_000_000;
-const MAX_BUFFERED: usize = 10_000_000;
 
 /// Receives telemetry from a fleet of rockets and serves the fleet's state.
 ///
@@ -134,8 +124,9 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536", value_parser = count::<MOST_IN_AN_INBOX>)]
     inbox_capacity: NonZeroUsize,
 
-    /// Memory to get along with: --max-rockets and --max-buffered follow from it
-    /// where they are not given
+    /// Memory to get along with: --max-rockets, --max-buffered,
+    /// --max-body-bytes-held and --max-answer-bytes-held follow from it where they
+    /// are not given
     ///
     /// [default: none]
     #[arg(long, env = "DOWNLINK_MEMORY_LIMIT", value_name = "SIZE", value_parser = memory)]
@@ -186,12 +177,16 @@ pub struct Arguments {
     min_body_rate: usize,
 
     /// Bytes that all bodies hold together which are not all there; beyond it 503
-    #[arg(long, env = "DOWNLINK_MAX_BODY_BYTES_HELD", value_name = "SIZE", default_value = "256MiB", value_parser = size::<MOST_HELD>)]
-    max_body_bytes_held: usize,
+    ///
+    /// [default: 256MiB, or a sixteenth of --memory-limit]
+    #[arg(long, env = "DOWNLINK_MAX_BODY_BYTES_HELD", value_name = "SIZE", value_parser = size::<MOST_HELD>)]
+    max_body_bytes_held: Option<usize>,
 
     /// Bytes that all answers hold together which are not read yet; beyond it 503
-    #[arg(long, env = "DOWNLINK_MAX_ANSWER_BYTES_HELD", value_name = "SIZE", default_value = "256MiB", value_parser = size::<MOST_HELD>)]
-    max_answer_bytes_held: usize,
+    ///
+    /// [default: 256MiB, or a sixteenth of --memory-limit]
+    #[arg(long, env = "DOWNLINK_MAX_ANSWER_BYTES_HELD", value_name = "SIZE", value_parser = size::<MOST_HELD>)]
+    max_answer_bytes_held: Option<usize>,
 
     /// Time for a request's head to arrive, a kept-alive connection to be used
     /// again, and a stalled reader to take more; beyond it the connection closes
@@ -302,8 +297,7 @@ impl Config {
 
 impl Arguments {
     fn validate(self) -> Config {
-        let (rockets, buffered) =
-            self.memory_limit.map_or((MAX_ROCKETS, MAX_BUFFERED), Limits::fitting);
+        let bounds = Bounds::within(self.memory_limit);
         Config {
             listen: self.listen,
             unix_mode: self.unix_mode,
@@ -320,8 +314,8 @@ impl Arguments {
             inbox_capacity: self.inbox_capacity.get(),
             limits: Limits {
                 buffered_per_rocket: self.max_buffered_per_rocket.get(),
-                buffered: self.max_buffered.map_or(buffered, NonZeroUsize::get),
-                rockets: self.max_rockets.map_or(rockets, NonZeroUsize::get),
+                buffered: self.max_buffered.map_or(bounds.buffered, NonZeroUsize::get),
+                rockets: self.max_rockets.map_or(bounds.rockets, NonZeroUsize::get),
             },
             http: HttpConfig {
                 max_connections: self.max_connections.get(),
@@ -329,8 +323,8 @@ impl Arguments {
                 max_bulk_body: self.max_bulk_body,
                 request_timeout: self.request_timeout,
                 min_body_rate: self.min_body_rate as u64,
-                max_body_bytes_held: self.max_body_bytes_held,
-                max_answer_bytes_held: self.max_answer_bytes_held,
+                max_body_bytes_held: self.max_body_bytes_held.unwrap_or(bounds.bodies_held),
+                max_answer_bytes_held: self.max_answer_bytes_held.unwrap_or(bounds.answers_held),
                 idle_timeout: self.idle_timeout,
             },
             shutdown_timeout: self.shutdown_timeout,
@@ -374,6 +368,19 @@ mod tests {
         assert_eq!((config.limits.buffered, config.limits.rockets), (10_000_000, 10_000_000));
         assert_eq!(config.http.max_body, 64 * 1024);
         assert_eq!(config.shutdown_timeout, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_memory_limit_stands_for_what_is_not_given() {
+        let limited = |more: &[&str]| {
+            let line = [&["--memory-limit", "32MiB"], more].concat();
+            let Config { limits, http, .. } = parse(&line).unwrap();
+            (limits.rockets, limits.buffered, http.max_body_bytes_held, http.max_answer_bytes_held)
+        };
+        let held = 2 << 20;
+        assert_eq!(limited(&[]), (42_366, 83_886, held, held));
+        let given = ["--max-rockets=1", "--max-body-bytes-held=7MiB", "--max-answer-bytes-held=2"];
+        assert_eq!(limited(&given), (1, 83_886, 7 << 20, 2));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use serde_json::json;
 use tracing::{error, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::config::LogFormat;
 
@@ -69,7 +71,17 @@ impl Log {
         let text = format!("error: {error}");
         let line = match self.format {
             LogFormat::Text => text,
-            LogFormat::Json => json!({"level": "ERROR", "fields": {"message": text}}).to_string(),
+            // As its subscriber writes them.
+            LogFormat::Json => {
+                let mut timestamp = String::new();
+                // Only a clock that is out of all bounds has none.
+                let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+                let fields = json!({"message": text});
+                json!({
+                    "timestamp": timestamp, "level": "ERROR", "fields": fields, "target": "downlink"
+                })
+                .to_string()
+            }
         };
         // Best effort, as all lines are.
         let _ = self.lines.write_all(format!("{line}\n").as_bytes());

@@ -42,7 +42,7 @@ enum Part {
     Connections,
     /// The same with wrk, at 3, 64 and 256 connections
     ConnectionsWrk,
-    /// Bulk, a million rockets, idle connections, checkpoints, restarts
+    /// Bulk, a million rockets, idle and many connections, checkpoints, restarts
     Scale,
     /// Criterion's figures for one message
     HotPath,

@@ -34,8 +34,7 @@ const COPIES: usize = 2;
 impl Limits {
     /// How many rockets fit into half of so many bytes, each with the copies that
     /// whole listings make of it, and how many early messages into a quarter. The
-    /// last quarter is for connections, requests and answers. At least one of
-    /// each.
+    /// last quarter is for whoever talks to the fleet. At least one of each.
     #[must_use]
     pub fn fitting(memory: usize) -> (usize, usize) {
         let rocket = ROCKET_BYTES + COPIES * size_of::<RocketView>();

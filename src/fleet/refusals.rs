@@ -14,7 +14,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// One limit, and what was not said of it yet.
 #[derive(Debug)]
 pub struct Reached {
-    flag: &'static str,
+    /// None of what is the same for everybody.
+    flag: Option<&'static str>,
     what: &'static str,
     state: Mutex<State>,
 }
@@ -29,7 +30,13 @@ impl Reached {
     /// A limit that `flag` raises; `what` says what happens at it.
     #[must_use]
     pub const fn new(flag: &'static str, what: &'static str) -> Self {
-        Self { flag, what, state: Mutex::new(State { untold: 0, told_at: None }) }
+        Self { flag: Some(flag), ..Self::fixed(what) }
+    }
+
+    /// A limit that no flag raises.
+    #[must_use]
+    pub const fn fixed(what: &'static str) -> Self {
+        Self { flag: None, what, state: Mutex::new(State { untold: 0, told_at: None }) }
     }
 
     /// It was reached once more.

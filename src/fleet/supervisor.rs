@@ -5,6 +5,7 @@
 //! tasks, nor their stop.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -81,6 +82,13 @@ impl Supervisor {
             pulse.end();
             None
         }
+    }
+
+    /// The watch over the service itself, to be run as a task of its own, too.
+    pub fn keep_watch(&self) -> impl Future<Output = Option<Infallible>> + use<> {
+        let health = self.0.health.clone();
+        let looks = async move { Ok(health.keep_looking().await) };
+        self.supervise("the watch over the service", looks)
     }
 
     fn fail(&self, failure: Failure) {

@@ -1,15 +1,19 @@
 //! What is observed of the service while it runs, as opposed to what it is told.
 //!
-//! Owns the signs: a task that is polled when it is woken, and something that
-//! is waited for and does not come. Does not own whose they are, nor what is
+//! Owns the signs: a task that is polled when it is woken, something that is
+//! waited for and does not come, and files that are not there any more. Does not own whose they are, nor what is
 //! made of them (`health`). To look at them takes no time and waits for nobody,
 //! so that whoever asks gets an answer whatever hangs.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use crate::journal::StillThere;
 
 /// What does not move for so long is taken to hang: many times what a commit or
 /// a turn takes on a slow machine.
@@ -136,9 +140,61 @@ impl Vital for Pulse {
     }
 }
 
+/// What a look at the files found that the service keeps things in. To be looked
+/// at begins the next look, elsewhere, since that may block; what it finds is
+/// told from then on.
+pub struct Kept {
+    still_there: StillThere,
+    /// Where looks are made.
+    runtime: Handle,
+    found: Arc<Mutex<Found>>,
+}
+
+#[derive(Debug)]
+struct Found {
+    trouble: Option<String>,
+    /// When the last look began.
+    looked_at: Instant,
+    looking: bool,
+}
+
+/// Between one look at the files and the next.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+impl Kept {
+    /// Nothing is known to be wrong. To be called on a runtime.
+    #[must_use]
+    pub fn new(still_there: StillThere) -> Self {
+        let found = Found { trouble: None, looked_at: Instant::now(), looking: false };
+        Self { still_there, runtime: Handle::current(), found: Arc::new(Mutex::new(found)) }
+    }
+}
+
+impl Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+impl Vital for Kept {
+    fn trouble(&self, now: Instant) -> Option<String> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = now.saturating_duration_since(found.looked_at) >= BETWEEN_LOOKS;
+        if due && !found.looking {
+            (found.looked_at, found.looking) = (now, true);
+            let (still_there, told) = (self.still_there.clone(), self.found.clone());
+            self.runtime.spawn_blocking(move || {
+                let trouble = still_there().err();
+                let mut found = told.lock().unwrap_or_else(PoisonError::into_inner);
+                (found.trouble, found.looking) = (trouble, false);
+            });
+        }
+        found.trouble.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
 

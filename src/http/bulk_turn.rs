@@ -40,7 +40,10 @@ impl TurnAtLines {
         let origin = client.as_ref().map_or(Origin::of(None), |client| client.origin());
         let deadline = Instant::now() + context.config.request_timeout / 2;
         let turn = context.bulk_turns.take(origin, deadline).await;
-        let turn = turn.ok_or_else(Problem::too_many_bulk_requests)?;
+        let turn = turn.ok_or_else(|| {
+            context.no_bulk_turn.tell();
+            Problem::too_many_bulk_requests()
+        })?;
         if let Some(client) = &client {
             client.set_read_at_once(READ_IN_A_TURN);
         }

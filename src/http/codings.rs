@@ -88,6 +88,9 @@ pub enum DecodeError {
     /// It goes on and on without anything in it.
     #[error("it is far longer than what is in it")]
     Hollow,
+    /// All bodies together would hold too much.
+    #[error("there is no room for what it takes to decode it")]
+    NoRoom,
     /// It could not even be received.
     #[error("{0}")]
     Broken(String),

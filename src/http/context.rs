@@ -11,6 +11,7 @@ use super::held::BytesHeld;
 use super::pace::Pace;
 use super::turns::Turns;
 use crate::fleet::Fleet;
+use crate::fleet::refusals::Reached;
 
 /// Collected listings that may exist at a time; beyond it they wait.
 pub const MAX_COLLECTED_LISTINGS: usize = 2;
@@ -56,6 +57,10 @@ pub struct Context {
     pub collected_listings: Arc<Semaphore>,
     /// One turn for each request of many messages whose lines are taken in.
     pub bulk_turns: Arc<Turns>,
+    /// Told when there is no turn in time.
+    pub no_bulk_turn: Reached,
+    /// Told when there is no permit in time.
+    pub no_collected_listing: Reached,
     /// What unfinished bodies hold.
     pub bodies_held: Arc<BytesHeld>,
     /// What unsent answers hold.
@@ -66,14 +71,28 @@ impl Context {
     /// A context with all its permits, and an epoch of its own.
     #[must_use]
     pub fn new(fleet: Fleet, config: HttpConfig) -> Arc<Self> {
-        let bodies_held = BytesHeld::new(config.max_body_bytes_held);
-        let answers_held = BytesHeld::new(config.max_answer_bytes_held);
+        let bodies = Reached::new(
+            "--max-body-bytes-held",
+            "messages are refused: unfinished bodies hold too much",
+        );
+        let answers = Reached::new(
+            "--max-answer-bytes-held",
+            "answers are refused: those that are not read yet hold too much",
+        );
+        let bodies_held = BytesHeld::new(config.max_body_bytes_held, bodies);
+        let answers_held = BytesHeld::new(config.max_answer_bytes_held, answers);
         Arc::new(Self {
             fleet,
             config,
             epoch: Epoch::random(),
             collected_listings: Arc::new(Semaphore::new(MAX_COLLECTED_LISTINGS)),
             bulk_turns: Turns::new(MAX_BULK_REQUESTS),
+            no_bulk_turn: Reached::fixed(
+                "requests of many messages are refused: too many others are taken in",
+            ),
+            no_collected_listing: Reached::fixed(
+                "listings are refused: others that are as large are not read yet",
+            ),
             bodies_held,
             answers_held,
         })

@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes};
 use flate2::{Decompress, FlushDecompress};
-use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::codings::{Coding, DecodeError};
 
@@ -21,6 +21,9 @@ const MAX_ZSTD_WINDOW_LOG: u32 = 23;
 
 /// gzip's window, the largest that there is.
 const WINDOW_BITS: u8 = 15;
+
+/// What taking gzip or deflate apart holds: the window, and tables beside it.
+const INFLATE_BYTES: usize = 48 * 1024;
 
 /// Codings in the order in which they are taken off.
 #[derive(Debug, Default)]
@@ -50,7 +53,7 @@ enum Codec {
     /// Which kind of `deflate` it is shows in its first byte.
     Unknown,
     Inflate(Decompress),
-    Zstd(ZstdDecoder<'static>),
+    Zstd(DCtx<'static>),
 }
 
 impl fmt::Debug for Stage {
@@ -64,6 +67,13 @@ impl Decoder {
     #[must_use]
     pub fn new(codings: impl DoubleEndedIterator<Item = Coding>) -> Self {
         Self(codings.rev().map(Stage::new).collect())
+    }
+
+    /// The memory that it takes, which grows once it has seen how far back it may
+    /// have to look.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.0.iter().map(Stage::held).sum()
     }
 
     /// Decodes some of `input`, and takes that off it: what makes up to `room`
@@ -132,8 +142,7 @@ impl Stage {
             Coding::Gzip => Codec::Inflate(Decompress::new_gzip(WINDOW_BITS)),
             Coding::Deflate => Codec::Unknown,
             Coding::Zstd => {
-                let mut decoder =
-                    ZstdDecoder::new().expect("a decoder without a dictionary needs only memory");
+                let mut decoder = DCtx::create();
                 decoder
                     .set_parameter(DParameter::WindowLogMax(MAX_ZSTD_WINDOW_LOG))
                     .expect("it is within the bounds of zstd");
@@ -141,6 +150,15 @@ impl Stage {
             }
         };
         Self { coding, codec, input: Vec::new(), taken: 0, ended: false }
+    }
+
+    fn held(&self) -> usize {
+        let codec = match &self.codec {
+            Codec::Unknown => 0,
+            Codec::Inflate(_) => INFLATE_BYTES,
+            Codec::Zstd(codec) => codec.sizeof(),
+        };
+        codec + self.input.capacity()
     }
 
     fn damaged(&self) -> DecodeError {
@@ -181,9 +199,10 @@ impl Stage {
                 Ok((done(codec.total_in(), before.0), done(codec.total_out(), before.1)))
             }
             Codec::Zstd(codec) => {
-                let status = codec.run_on_buffers(input, out).map_err(|_| damaged)?;
-                self.ended = status.remaining == 0;
-                Ok((status.bytes_read, status.bytes_written))
+                let (mut input, mut out) = (InBuffer::around(input), OutBuffer::around(out));
+                let left = codec.decompress_stream(&mut out, &mut input).map_err(|_| damaged)?;
+                self.ended = left == 0;
+                Ok((input.pos(), out.pos()))
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Bodies that come compressed, as the stream of what is in them.
 //!
-//! Owns that they are decoded a bounded piece at a time, and off the runtime's
-//! threads where it costs. Does not own the codings (`codings`, `decoder`), nor
+//! Owns that they are decoded a bounded piece at a time, off the runtime's
+//! threads where it costs, and that what a decoder takes is counted as held by
+//! its body. Does not own the codings (`codings`, `decoder`), nor
 //! the bounds of a body, which count what comes out; nor answers that go
 //! compressed (`compression`).
 
@@ -15,6 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::codings::{Coding, DecodeError};
 use super::decoder::{Decoded, Decoder, MAX_PIECE};
+use super::held::{NoRoom, Share};
 
 /// Bytes up to which the first of what is in a piece of a body is decoded at
 /// once, and how much of it, as a compressed message is: some 20 µs of work.
@@ -52,6 +54,8 @@ struct Decoding<S> {
     body: S,
     /// Not there while it is at work elsewhere.
     decoder: Decoder,
+    /// What the decoder takes.
+    share: Share,
     /// What was received and not decoded yet.
     piece: Bytes,
     /// Whether there may be something of the last piece in the decoder.
@@ -62,15 +66,17 @@ struct Decoding<S> {
 
 /// What is in a body that was compressed by `codings`. Once it is more than
 /// `allowance`, the rest of the body comes as it is: it is refused, and so what
-/// is in it is nobody's business, and must not cost anything.
+/// is in it is nobody's business, and must not cost anything. What it takes to
+/// decode it counts as its `share`.
 pub fn decoded<B: Buf, E: Display>(
     body: impl Stream<Item = Result<B, E>> + Unpin,
     codings: &[Option<Coding>],
     allowance: Allowance,
+    share: Share,
 ) -> impl Stream<Item = Result<Bytes, DecodeError>> {
     let decoder = Decoder::new(codings.iter().flatten().copied());
-    let decoding =
-        Decoding { body, decoder, piece: Bytes::new(), more: false, received: 0, decoded: 0 };
+    let piece = Bytes::new();
+    let decoding = Decoding { body, decoder, share, piece, more: false, received: 0, decoded: 0 };
     stream::try_unfold(decoding, move |mut decoding| {
         let allowance = allowance.clone();
         async move {
@@ -82,6 +88,7 @@ pub fn decoded<B: Buf, E: Display>(
 
 impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
     async fn next(&mut self, allowance: &Allowance) -> Result<Option<Bytes>, DecodeError> {
+        self.count()?;
         loop {
             let allowed = allowance.get();
             let refused = self.decoded > allowed;
@@ -109,12 +116,17 @@ impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
             } else {
                 self.decode_elsewhere().await?
             };
+            self.count()?;
             self.more = decoded.more;
             self.decoded += decoded.bytes.len();
             if !decoded.bytes.is_empty() {
                 return Ok(Some(decoded.bytes.into()));
             }
         }
+    }
+
+    fn count(&mut self) -> Result<(), DecodeError> {
+        self.share.set(self.decoder.held()).map_err(|NoRoom| DecodeError::NoRoom)
     }
 
     async fn decode_elsewhere(&mut self) -> Result<Decoded, DecodeError> {
@@ -132,7 +144,9 @@ impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::held::BytesHeld;
     use super::*;
+    use crate::fleet::refusals::Reached;
     use std::io::Write;
 
     /// A bomb of 64 MiB in pieces of 1,000 bytes.
@@ -144,6 +158,39 @@ mod tests {
         encoder.finish().unwrap().chunks(1000).map(|piece| Ok(piece.to_vec().into())).collect()
     }
 
+    fn plenty() -> Share {
+        Share::of(BytesHeld::new(64 << 20, Reached::fixed("full")))
+    }
+
+    #[test]
+    fn what_a_decoder_takes_is_counted_until_the_body_is_gone() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let held = BytesHeld::new(9 << 20, Reached::fixed("full"));
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(23).unwrap();
+        encoder.write_all(&[b' '; 1000]).unwrap();
+        encoder.flush().unwrap();
+        let half = Bytes::from(encoder.get_ref().clone());
+        let body = || stream::iter([Ok::<_, String>(half.clone())]).chain(stream::pending());
+        let begin = || {
+            let body = Box::pin(body());
+            let mut decoded = Box::pin(decoded(
+                body,
+                &[Some(Coding::Zstd)],
+                Allowance::new(4096),
+                Share::of(held.clone()),
+            ));
+            (runtime.block_on(decoded.next()).unwrap(), decoded)
+        };
+        let (first, mut decoded) = begin();
+        assert_eq!(first.unwrap().len(), 1000);
+        assert!(futures_util::FutureExt::now_or_never(decoded.next()).is_none());
+        assert!(held.hold(2 << 20).is_err());
+        assert_eq!(begin().0, Err(DecodeError::NoRoom));
+        drop(decoded);
+        assert!(held.hold(9 << 20).is_ok());
+    }
+
     #[test]
     fn nothing_is_decoded_of_what_is_refused() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -151,7 +198,7 @@ mod tests {
             let pieces = bomb();
             let sent: usize = pieces.iter().flatten().map(Bytes::len).sum();
             let body = stream::iter(pieces);
-            let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(allowed));
+            let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(allowed), plenty());
             let got: Vec<_> = runtime.block_on(decoded.collect());
             let got: usize = got.into_iter().map(|piece| piece.unwrap().len()).sum();
             // Else a reader would not see that it is too much.
@@ -165,7 +212,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let nothing = Bytes::from(zstd::encode_all(&b""[..], 1).unwrap().repeat(1000));
         let body = stream::iter((0..100).map(|_| Ok::<_, String>(nothing.clone())));
-        let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(4096));
+        let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(4096), plenty());
         let got: Vec<_> = runtime.block_on(decoded.collect());
         assert_eq!(got, [Err(DecodeError::Hollow)]);
     }

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::fleet::refusals::Reached;
+
 /// How much a buffer grows at least.
 const STEP: usize = 4 * 1024;
 
@@ -13,6 +15,7 @@ const STEP: usize = 4 * 1024;
 pub struct BytesHeld {
     most: usize,
     held: AtomicUsize,
+    reached: Reached,
 }
 
 /// There is no room for more.
@@ -20,10 +23,11 @@ pub struct BytesHeld {
 pub struct NoRoom;
 
 impl BytesHeld {
-    /// A bound with nothing held.
+    /// A bound with nothing held; the log is told by `reached` when there is no
+    /// room.
     #[must_use]
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, held: AtomicUsize::new(0) })
+    pub fn new(most: usize, reached: Reached) -> Arc<Self> {
+        Arc::new(Self { most, held: AtomicUsize::new(0), reached })
     }
 
     /// Counts so many bytes until what is returned is dropped.
@@ -43,7 +47,10 @@ impl BytesHeld {
         let more = to - from;
         let room = |held: usize| held.checked_add(more).filter(|held| *held <= self.most);
         let changed = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);
-        changed.map(|_| ()).map_err(|_| NoRoom)
+        changed.map(drop).map_err(|_| {
+            self.reached.tell();
+            NoRoom
+        })
     }
 }
 
@@ -52,6 +59,26 @@ impl BytesHeld {
 pub struct Share {
     bytes: usize,
     bound: Arc<BytesHeld>,
+}
+
+impl Share {
+    /// Nothing, yet.
+    #[must_use]
+    pub fn of(bound: Arc<BytesHeld>) -> Self {
+        Self { bytes: 0, bound }
+    }
+
+    /// So many bytes from now on.
+    ///
+    /// # Errors
+    /// When there is no room for them; then it stays as it is.
+    pub fn set(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        if bytes != self.bytes {
+            self.bound.change(self.bytes, bytes)?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Share {
@@ -133,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_little_more_than_what_came_and_counts_until_it_is_gone() {
-        let bound = BytesHeld::new(100_000);
+        let bound = BytesHeld::new(100_000, Reached::fixed("full"));
         let mut one = Held::new(bound.clone(), 90_000);
         for _ in 0..600 {
             one.push(&[b'x'; 100]).unwrap();

@@ -207,7 +207,10 @@ async fn collect(
 ) -> Result<Collected, QueryError> {
     let permits = context.collected_listings.clone();
     let acquired = timeout_at(deadline, permits.acquire_owned()).await;
-    let acquired = acquired.map_err(|_| QueryError::TooManyCollected)?;
+    let acquired = acquired.map_err(|_| {
+        context.no_collected_listing.tell();
+        QueryError::TooManyCollected
+    })?;
     let permit = acquired.expect("the semaphore is never closed");
     let rockets = context.fleet.whole(Arc::new(selection), deadline).await?;
     Ok(Collected { _permit: (rockets.left() > SMALL).then_some(permit), rockets })

@@ -18,6 +18,7 @@ use super::codings::Codings;
 use super::context::Context;
 use super::deadline::Until;
 use super::encoding::{Allowance, decoded};
+use super::held::Share;
 use super::post_headers::{Media, PostHeaders};
 use super::problem::Problem;
 use super::{body, bulk, peek};
@@ -55,7 +56,8 @@ async fn post_encoded(
                 Media::Json | Media::Lines => context.config.max_bulk_body,
             };
             let allowance = Allowance::new(limit);
-            let body = Box::pin(decoded(body, codings, allowance.clone()));
+            let share = Share::of(context.bodies_held.clone());
+            let body = Box::pin(decoded(body, codings, allowance.clone(), share));
             // What was announced is not the length of what is in it.
             let headers = PostHeaders { announced_length: 0, ..headers };
             return take_in(context, headers, body, Some(&allowance)).await;

@@ -5,10 +5,10 @@
 //! Does not own connections and their tasks (`server`), nor what a client does.
 //!
 //! Newcomers wait when all places are taken. Once a second, those who wait get
-//! the places of connections on which nothing moved since the last look, and of
-//! which we owe no answer, of the origin that holds most. If all move, an origin that holds more than it would
-//! leave to the newcomer gives up its oldest. Where all come from one origin,
-//! as behind a proxy, nobody who moves is disturbed.
+//! the places of connections on which nothing moved since the last look, and on
+//! which we owe no answer, of the origin that holds most. If all move, an origin
+//! that holds more than it would leave to the newcomer gives up its oldest. Where
+//! all come from one origin, as behind a proxy, nobody who moves is disturbed.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -121,12 +121,6 @@ impl<S> Places<S> {
         let share = |at: &usize| self.share(self.waiting[*at].1.origin());
         let next = (0..self.waiting.len()).min_by_key(share)?;
         self.waiting.remove(next)
-    }
-
-    /// Whether there is no place for one more.
-    #[must_use]
-    pub fn are_taken(&self) -> bool {
-        self.held.len() >= self.most
     }
 
     /// Whether anybody waits for a place.

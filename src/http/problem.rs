@@ -310,6 +310,7 @@ impl From<DecodeError> for Problem {
         let problem = Self::body_broken(&error);
         match error {
             DecodeError::Broken(_) => problem,
+            DecodeError::NoRoom => Self::too_many_bytes_held(),
             DecodeError::Damaged(_) | DecodeError::CutOff(_) | DecodeError::Hollow => {
                 problem.of(Kind::DamagedBody)
             }

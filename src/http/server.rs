@@ -101,11 +101,11 @@ where
                         Newcomer::Served(stream, client) => {
                             spawn(&mut places, &mut connections, stream, client);
                         }
-                        Newcomer::Waits => {}
-                        Newcomer::TurnedAway(stream) => turn_away(&stream),
-                    }
-                    if places.are_taken() {
-                        all_taken.tell();
+                        Newcomer::Waits => all_taken.tell(),
+                        Newcomer::TurnedAway(stream) => {
+                            all_taken.tell();
+                            turn_away(&stream);
+                        }
                     }
                 }
                 Err(error) => {

@@ -38,7 +38,8 @@ impl OpenedJournal for MemoryJournal {
 
     fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {
         let (ending, ended) = ended::ending();
-        Ok(RunningJournal { journal: Arc::new(Self { ending: Some(ending) }), ended })
+        let journal = Arc::new(Self { ending: Some(ending) });
+        Ok(RunningJournal { journal, ended, still_there: None })
     }
 }
 

@@ -79,7 +79,14 @@ pub struct RunningJournal {
     pub journal: Arc<dyn Journal>,
     /// Tells that it has ended.
     pub ended: Ended,
+    /// For looks at what it keeps things in; `None` of a journal that has nothing
+    /// that could go away.
+    pub still_there: Option<StillThere>,
 }
+
+/// Whether what a journal keeps things in is still there, or what became of it.
+/// May block, and holds nothing open.
+pub type StillThere = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Makes accepted records durable. Shared by every partition. Nothing here
 /// blocks on a device.

@@ -10,10 +10,11 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 23] = [
+const FLAGS: [(&str, &str, &str); 25] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
+    ("--threads", "DOWNLINK_THREADS", "number of cores, less one"),
     ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),
     ("--durability", "DOWNLINK_DURABILITY", "fsync"),
     ("--commit-delay", "DOWNLINK_COMMIT_DELAY", "500us"),
@@ -34,13 +35,15 @@ const FLAGS: [(&str, &str, &str); 23] = [
     ("--idle-timeout", "DOWNLINK_IDLE_TIMEOUT", "75s"),
     ("--shutdown-timeout", "DOWNLINK_SHUTDOWN_TIMEOUT", "10s"),
     ("--log-format", "DOWNLINK_LOG_FORMAT", "text"),
+    ("--log", "DOWNLINK_LOG", "info"),
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 24] = [
+const BAD: [(&str, &[&str]); 25] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),
+    ("--threads", &["", "0", "-1", "1.5", "many"]),
     ("--durability", &["", "eternal", "memroy"]),
     ("--commit-delay", &["", "5", "-1us", "25h", "soon"]),
     ("--inbox-capacity", &["", "0", "-5", "1k"]),
@@ -60,7 +63,7 @@ const BAD: [(&str, &[&str]); 24] = [
     ("--idle-timeout", &["", "0ms", "soon"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
     ("--log-format", &["", "xml"]),
-    ("--log", &["a=b=c", "warning", "verbose", "downlink", "info,loud"]),
+    ("--log", &["", "a=b=c", "warning", "verbose", "downlink", "info,loud"]),
     ("--warp-speed", &["9"]),
 ];
 
@@ -106,10 +109,11 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
 
 /// Every flag that takes a number, with what it takes none for, its least, its
 /// most, and the end of all numbers.
-const EXTREMES: [(&str, [&str; 4]); 19] = [
+const EXTREMES: [(&str, [&str; 4]); 20] = [
     ("--workers", ["0", "1", "1024", "18446744073709551615"]),
     ("--threads", ["0", "1", "1024", "18446744073709551615"]),
     ("--inbox-capacity", ["0", "1", "16777216", "18446744073709551615"]),
+    ("--memory-limit", ["0", "16MiB", "9223372036854775807", "18446744073709551615"]),
     ("--max-buffered-per-rocket", ["0", "1", "1000000", "18446744073709551615"]),
     ("--max-buffered", ["0", "1", "1000000000000", "18446744073709551615"]),
     ("--max-rockets", ["0", "1", "4000000000", "18446744073709551615"]),
@@ -314,7 +318,9 @@ fn the_last_line_of_a_failed_start_is_json_if_asked_for() {
     let (code, _, err) = run(command);
     assert_eq!(code, Some(1));
     let line: serde_json::Value = serde_json::from_str(err.lines().last().unwrap()).unwrap();
-    assert_eq!(line["level"], "ERROR");
+    assert_eq!((&line["level"], &line["target"]), (&json!("ERROR"), &json!("downlink")));
+    // As every other line has one.
+    assert!(line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
     assert!(line["fields"]["message"].as_str().unwrap().contains(&address), "{line}");
 }
 

@@ -357,10 +357,15 @@ fn a_stop_that_cannot_finish_what_was_accepted_says_so() {
 
 #[test]
 fn each_limit_is_told_once_a_second_with_its_flag() {
+    tell_limits(false);
+    tell_limits(true);
+}
+
+fn tell_limits(has_to_wait: bool) {
     let mut command = downlink();
     command.args(["--durability", "memory", "--listen", "127.0.0.1:0", "--workers", "1"]);
     command.args(["--max-rockets=2", "--max-buffered=3", "--max-buffered-per-rocket=2"]);
-    command.args(["--max-connections=2"]);
+    command.args(["--max-connections=2", "--max-body-bytes-held=10000"]);
     let service = Logged::start(command);
     let address = service.addresses()[0].parse().unwrap();
     let mut connection = Connection::open(address);
@@ -382,9 +387,20 @@ fn each_limit_is_told_once_a_second_with_its_flag() {
         assert_eq!(kind.as_deref(), Some("/problems/fleet-full"));
     }
     let seconds = start.elapsed().as_secs();
-    // Both places are taken, so that a third would wait.
+    // Both places are taken, and nobody waits yet.
     let mut other = Connection::open(address);
     assert_eq!(other.request(&Request::get("/readyz")).status, 200);
+    other.send(b"POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n");
+    other.send(&[b'x'; 15_000]);
+    assert_eq!(support::kind(&other.receive()), "/problems/body-bytes-held");
+    if has_to_wait {
+        // Whoever is silent makes place for them.
+        let _more = [0, 1].map(|_| {
+            let mut client = Connection::open(address);
+            assert_eq!(client.request(&Request::get("/readyz")).status, 200);
+            client
+        });
+    }
     drop((connection, other));
     let told: Vec<_> = service.stop().into_iter().filter(|line| line["level"] == "WARN").collect();
     for flag in ["--max-buffered-per-rocket", "--max-buffered", "--max-rockets"] {
@@ -392,5 +408,9 @@ fn each_limit_is_told_once_a_second_with_its_flag() {
         assert!(!of_flag.is_empty() && of_flag.len() as u64 <= seconds + 1, "{flag}: {told:?}");
         assert_eq!(of_flag[0]["fields"]["count"], 1, "{told:?}");
     }
-    assert!(told.iter().any(|line| line["fields"]["flag"] == "--max-connections"), "{told:?}");
+    for (flag, is_reached) in [("--max-body-bytes-held", true), ("--max-connections", has_to_wait)]
+    {
+        let is_told = told.iter().any(|line| line["fields"]["flag"] == flag);
+        assert_eq!(is_told, is_reached, "{flag}: {told:?}");
+    }
 }

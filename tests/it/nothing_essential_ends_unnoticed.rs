@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use downlink::fleet::health::{Health, Phase};
 use downlink::fleet::supervisor::Supervisor;
+use downlink::fleet::vitals::Vital;
 use downlink::http::server::{ServerLimits, serve};
 use downlink::journal::sqlite::SqliteJournal;
 use downlink::journal::sqlite::database::{Storage, StorageError, Transaction};
@@ -130,6 +131,28 @@ async fn the_accept_loop() {
     tokio::time::timeout(PATIENCE, supervisor.failed()).await.expect("it dies");
     let reason = health.ready().unwrap_err().0;
     assert_eq!(reason, "the accept loop panicked: the test wants it so");
+}
+
+/// What cannot be looked at.
+#[derive(Debug)]
+struct Unseen;
+
+impl Vital for Unseen {
+    fn trouble(&self, _now: Instant) -> Option<String> {
+        panic!("the test wants it so");
+    }
+}
+
+#[tokio::test]
+async fn the_watch_over_the_service() {
+    let health = Arc::new(Health::new(Phase::Ready));
+    let supervisor = Supervisor::new(health.clone());
+    let watch = tokio::spawn(supervisor.keep_watch());
+    health.watch(Arc::new(Unseen));
+    tokio::time::timeout(PATIENCE, supervisor.failed()).await.expect("it dies");
+    let reason = health.ready().unwrap_err().0;
+    assert_eq!(reason, "the watch over the service panicked: the test wants it so");
+    assert_eq!(watch.await.unwrap(), None);
 }
 
 struct Dies;

@@ -295,7 +295,7 @@ fn start(directory: &Path, durability: Synchronous) -> Result<BTreeSet<Key>, Ope
         }
         ControlFlow::Continue(())
     })?;
-    let RunningJournal { journal, mut ended } = opened.start()?;
+    let RunningJournal { journal, mut ended, .. } = opened.start()?;
     drop(journal);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ended.wait()).expect("the journal ends well");

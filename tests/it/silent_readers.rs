@@ -70,6 +70,35 @@ fn answers_that_nobody_reads_hold_no_more_than_they_may() {
     });
 }
 
+/// What is not counted is bounded by the number of connections.
+#[test]
+fn a_client_that_asks_and_does_not_read_is_not_answered_on_and_on() {
+    const CLIENTS: usize = 20;
+    let service = Process::start(&[]);
+    fill(service.address, 80);
+    let page = Request::get("/rockets?limit=80");
+    let length = send(service.address, &page).body.len();
+    assert!((50_000..60_000).contains(&length), "{length}");
+    let before = service.resident();
+    let many = page.to_bytes().repeat(200);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = narrow(service.address);
+            client.set_nonblocking(true).unwrap();
+            // What does not fit is not taken, which will do.
+            let _ = std::io::Write::write(&mut client, &many);
+            client
+        })
+        .collect();
+    // Others are answered meanwhile, and so they had their turns.
+    for _ in 0..200 {
+        assert_eq!(send(service.address, &page).status, 200);
+    }
+    let each = service.resident().saturating_sub(before) / CLIENTS;
+    assert!(each < 400_000, "{each} bytes for each of {CLIENTS} that do not read");
+    drop(clients);
+}
+
 #[test]
 fn a_steady_reader_is_not_cut_while_it_makes_progress() {
     let service = Process::start(&["--idle-timeout", "1s"]);

@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::http::send;
 use crate::support::journal::HeldJournal;
 use crate::support::messages::{launch, speed_up};
+use crate::support::process::Process;
 use crate::support::{Connection, Request, Service, eventually, passing_problem, problem};
 use downlink::http::context::MAX_BULK_REQUESTS;
 
@@ -147,4 +149,43 @@ fn unfinished_bodies_hold_no_more_than_they_may() {
         let request = Request::post(large).header("content-type", media).header("accept", "*/*");
         eventually("what the second held is free", || service.send(&request).status == 200);
     }
+}
+
+/// A few bytes of Zstandard, of which a decoder must keep the last 8 MiB.
+#[test]
+fn what_unfinished_bodies_are_decoded_with_counts_as_held() {
+    const BOUND: usize = 64 << 20;
+    const WINDOW: usize = 8 << 20;
+    let process = Process::start(&["--max-body-bytes-held=64MiB", "--request-timeout=1h"]);
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(23).unwrap();
+    // None of it is a message yet.
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(b' '), 9 << 20), &mut encoder).unwrap();
+    std::io::Write::flush(&mut encoder).unwrap();
+    let half = encoder.get_ref();
+    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n\
+                content-encoding: zstd\r\ncontent-length: 60000\r\n\r\n";
+    let before = process.resident();
+    let mut clients: Vec<_> = (0..40)
+        .map(|_| {
+            let mut client = Connection::open(process.address);
+            client.send(&[head.as_bytes(), half].concat());
+            client
+        })
+        .collect();
+    let refused = |clients: &mut Vec<Connection>| {
+        clients.iter_mut().filter(|client| client.has_data()).count()
+    };
+    // A bound that is far too high is missed here.
+    eventually("all but what fits are refused", || refused(&mut clients) > 40 - BOUND / WINDOW);
+    let more = process.resident().saturating_sub(before);
+    assert!(more < BOUND + (32 << 20), "{more} bytes more than before");
+    clients.retain_mut(|client| !client.has_data());
+    assert!(clients.len() >= BOUND / WINDOW / 2, "{} are held", clients.len());
+    // Whoever sends what is not compressed is not concerned, nor are they, in the end.
+    let answer = send(process.address, &bulk(&launch("plain").to_string()));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    process.terminate();
+    drop(clients);
+    assert!(process.wait().0.success());
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{Request, Service, messages, passing_problem};
+use crate::support::{Request, Service, eventually, messages, passing_problem};
 use downlink::config::Durability;
 use downlink::fleet::checkpoint::Interval;
 use downlink::journal::sqlite;
@@ -56,6 +56,32 @@ fn a_directory_that_is_gone_ends_acknowledgements() {
 fn a_log_that_is_gone_ends_acknowledgements() {
     let detail = refusal(|directory| fs::remove_file(directory.join("downlink.db-wal")).unwrap());
     assert!(detail.contains("downlink.db-wal was deleted or moved away"), "{detail}");
+}
+
+#[test]
+fn who_hears_nothing_notices_too_and_is_ready_again_once_it_is_back() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("data");
+    // Without a checkpoint, which would notice it for good.
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Fsync;
+        config.data_dir.clone_from(&directory);
+    });
+    assert_eq!(service.post(&[messages::launch(A)]), "applied");
+    let elsewhere = directory.with_extension("old");
+    fs::rename(&directory, &elsewhere).unwrap();
+    let mut detail = None;
+    eventually("it is not ready", || {
+        let answer = service.get("/readyz");
+        detail = (answer.status == 503).then(|| passing_problem(&answer, 503));
+        detail.is_some()
+    });
+    let detail = detail.unwrap();
+    assert!(detail.contains("downlink.db was deleted or moved away"), "{detail}");
+    fs::rename(&elsewhere, &directory).unwrap();
+    service.wait_until_ready();
+    assert_eq!(service.post(&[messages::speed_up(A, 2, 7)]), "applied");
+    assert_eq!(service.stop(), Ok(()));
 }
 
 /// Somebody restores a backup under a service that was not stopped.

@@ -1,9 +1,10 @@
 //! What one message a request does not show: many messages in a request, a
-//! million rockets, many idle connections, checkpoints, restarts. Starts the
+//! million rockets, many idle connections and many at once, checkpoints, restarts. Starts the
 //! service as often as it needs to, and talks to it over blocking sockets with
 //! messages prepared beforehand. Ratios are medians of rounds in which everything
 //! that is compared ran in turn.
 
+mod crowd;
 mod load;
 mod parts;
 
@@ -18,7 +19,7 @@ pub struct Arguments {
     /// Gets figures.tsv
     directory: PathBuf,
 
-    /// disk, bulk, fleet, idle, checkpoint or restart [default: all]
+    /// disk, bulk, fleet, idle, reconnecting, checkpoint or restart [default: all]
     #[arg(value_name = "PART")]
     parts: Vec<String>,
 }
@@ -31,13 +32,15 @@ pub fn run(programs: &Programs, Arguments { directory, parts }: Arguments) -> Re
 
 /// Measures these parts, or all if none are named.
 pub fn measure(programs: &Programs, directory: &Path, parts: &[String]) -> Result<Vec<Figure>> {
-    if let Some(part) = parts.iter().find(|part| parts::ALL.iter().all(|(name, _)| name != part)) {
+    let crowd: (_, parts::Part) = ("reconnecting", crowd::reconnecting);
+    let all = [&parts::ALL[..], &[crowd]].concat();
+    if let Some(part) = parts.iter().find(|part| all.iter().all(|(name, _)| name != part)) {
         return Err(Error::other(format!("there is no part {part}")));
     }
     std::fs::create_dir_all(directory)?;
     let bench = parts::Bench { service: programs.service()?, data: directory.join("data") };
     let mut figures = Vec::new();
-    for (name, part) in parts::ALL {
+    for (name, part) in all {
         if !parts.is_empty() && !parts.iter().any(|part| part == name) {
             continue;
         }

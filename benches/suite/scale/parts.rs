@@ -35,7 +35,8 @@ pub struct Bench {
     pub data: PathBuf,
 }
 
-type Part = fn(&Bench) -> Result<Vec<Figure>>;
+/// Measures something with services of its own.
+pub type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
 pub const ALL: [(&str, Part); 6] = [
     ("disk", disk),
@@ -53,7 +54,7 @@ impl Bench {
     }
 
     /// With nothing kept from before.
-    fn start_empty(&self, arguments: &[&str]) -> Result<Server> {
+    pub fn start_empty(&self, arguments: &[&str]) -> Result<Server> {
         if self.data.exists() {
             std::fs::remove_dir_all(&self.data)?;
         }

@@ -239,7 +239,7 @@ impl RunReport {
         if self.ending == Ending::Interrupted {
             return writeln!(
                 f,
-                "not sent      {} messages; sent without an acknowledgement: {}",
+                "not sent      {} messages; tried and not acknowledged: {}",
                 self.never_sent,
                 lost - self.never_sent
             );

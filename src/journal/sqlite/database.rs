@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, params};
 use thiserror::Error;
 use tracing::warn;
 
-use super::files::Files;
+use super::files::{Files, Names};
 use super::open::{
     VERSION, begin_wal, cannot_open, check_owner, connect, create_tables, drop_leftovers,
     is_refusal, make_private,
@@ -165,6 +165,11 @@ impl Database {
     /// When the files cannot be made ready for it.
     pub(super) fn begin(&mut self) -> Result<(), OpenError> {
         self.files.begin().map_err(|error| OpenError::Directory { path: self.file.clone(), error })
+    }
+
+    /// What the names of its files must lead to.
+    pub(super) fn names(&self) -> Names {
+        self.files.names()
     }
 
     /// Brings everything into the database file, so that the WAL can go. Left

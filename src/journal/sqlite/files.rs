@@ -5,7 +5,8 @@
 //!
 //! A process goes on writing to a file that was deleted or moved away, and
 //! nobody would find again what it writes. So after each commit, and before it
-//! is acknowledged, both names must lead to what was opened.
+//! is acknowledged, both names must lead to what was opened. [`Names`] lets
+//! others look while no commit is made.
 //!
 //! # The mark
 //!
@@ -34,6 +35,7 @@ use std::os::unix::fs::FileExt;
 #[cfg(not(target_os = "linux"))]
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 #[cfg(target_os = "linux")]
 use rustix::fs::{AtFlags, CWD, StatxFlags};
@@ -62,7 +64,19 @@ pub struct Files {
 #[derive(Debug)]
 struct Opened {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
+    id: Id,
+}
+
+/// What the names of a database's files must lead to, for whoever looks from
+/// elsewhere. Keeps none of them open, for the reason that [`Files`] has.
+#[derive(Debug)]
+pub struct Names(Vec<Name>);
+
+#[derive(Debug)]
+struct Name {
+    path: PathBuf,
+    file: Weak<File>,
     id: Id,
 }
 
@@ -177,6 +191,13 @@ impl Files {
         wal && self.database.check().is_ok()
     }
 
+    /// For looks from elsewhere, of what is open by now.
+    pub fn names(&self) -> Names {
+        let name =
+            |it: &Opened| Name { path: it.path.clone(), file: Arc::downgrade(&it.file), id: it.id };
+        Names([Some(&self.database), self.wal.as_ref()].into_iter().flatten().map(name).collect())
+    }
+
     /// Puts the mark there, unless it is. Nothing is lost without it as long as
     /// nobody copies one file alone, so a full disk does not end the service: the
     /// next commit tries again.
@@ -218,22 +239,40 @@ impl Opened {
     fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(path)?;
         let id = Id::of_open(&file)?;
-        Ok(Self { path: path.to_owned(), file, id })
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), id })
     }
 
     fn check(&self) -> io::Result<()> {
-        let gone = |what: &str| {
-            let path = self.path.display();
-            Err(io::Error::other(format!("{path} was {what} while the service ran")))
-        };
-        match Id::of_name(&self.path) {
-            Ok(id) if id == self.id => Ok(()),
+        check(&self.path, self.id, || Some(self.file.clone()))
+    }
+}
+
+impl Names {
+    /// Whether they still lead to the files. May block.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check(&self) -> io::Result<()> {
+        self.0.iter().try_for_each(|it| check(&it.path, it.id, || it.file.upgrade()))
+    }
+}
+
+/// Whether `path` still leads to the file that had `id` when it was opened.
+fn check(path: &Path, id: Id, open: impl FnOnce() -> Option<Arc<File>>) -> io::Result<()> {
+    let gone = |what: &str| {
+        let path = path.display();
+        Err(io::Error::other(format!("{path} was {what} while the service ran")))
+    };
+    match Id::of_name(path) {
+        Ok(found) if found == id => Ok(()),
+        Ok(found) => match open() {
             // Some file systems give an open file another number.
-            Ok(id) if id == Id::of_open(&self.file)? => Ok(()),
-            Ok(_) => gone("replaced by another file"),
-            Err(error) if error.kind() == ErrorKind::NotFound => gone("deleted or moved away"),
-            Err(error) => Err(error),
-        }
+            Some(file) if found != Id::of_open(&file)? => gone("replaced by another file"),
+            // It was closed meanwhile, and so it is nobody's business any more.
+            Some(_) | None => Ok(()),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => gone("deleted or moved away"),
+        Err(error) => Err(error),
     }
 }
 
@@ -294,9 +333,10 @@ mod tests {
             fs::copy(&moved, &path).unwrap();
             let error = files.committed().unwrap_err().to_string();
             assert_eq!(error, format!("{path} was replaced by another file while the service ran"));
-            assert!(!files.are_there());
+            assert!(!files.are_there() && files.names().check().is_err());
             fs::rename(&moved, &path).unwrap();
             files.committed().unwrap();
+            files.names().check().unwrap();
         }
     }
 

@@ -190,7 +190,7 @@ pub(super) fn start(
             ending.ended();
         })
         .map_err(OpenError::Thread)?;
-    Ok(RunningJournal { journal: Arc::new(GroupCommit(shared)), ended })
+    Ok(RunningJournal { journal: Arc::new(GroupCommit(shared)), ended, still_there: None })
 }
 
 /// What the thread does.
@@ -369,7 +369,7 @@ mod tests {
     #[tokio::test]
     async fn it_ends_when_its_last_handle_is_dropped_and_the_directory_is_free_then() {
         let written = Written::default();
-        let (RunningJournal { journal, mut ended }, directory) =
+        let (RunningJournal { journal, mut ended, .. }, directory) =
             start_over(written.clone(), JournalRange { first: 1, next: 1 });
         append(&*journal).durable().await.unwrap();
         let second = journal.clone();
@@ -386,7 +386,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_it_dies_everybody_hears_of_it() {
-        let (RunningJournal { journal, mut ended }, _directory) =
+        let (RunningJournal { journal, mut ended, .. }, _directory) =
             start_over(Dies, JournalRange { first: 1, next: 1 });
         let gone = Err(AppendError::gone());
         assert_eq!(append(&*journal).durable().await, gone);

@@ -62,6 +62,7 @@ mod wal_check;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
@@ -175,6 +176,9 @@ impl OpenedJournal for Opened {
         let range = database.journal_range()?;
         let prepared = database.prepare()?;
         database.begin()?;
-        group_commit::start(wrap(database), range, prepared, commit_delay, lock)
+        let names = database.names();
+        let still_there = move || names.check().map_err(|error| error.to_string());
+        let running = group_commit::start(wrap(database), range, prepared, commit_delay, lock)?;
+        Ok(RunningJournal { still_there: Some(Arc::new(still_there)), ..running })
     }
 }

@@ -126,7 +126,7 @@ impl OpenedJournal for EmptyJournal {
     fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {
         let (ending, ended) = ending();
         let journal = Arc::new(Handle { journal: self.0, ending: Some(ending) });
-        Ok(RunningJournal { journal, ended })
+        Ok(RunningJournal { journal, ended, still_there: None })
     }
 }
 

@@ -100,6 +100,13 @@ impl Process {
         });
     }
 
+    /// The memory that it has in use, in bytes.
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// How often the log has `text` by now.
     pub fn logged(&self, text: &str) -> usize {
         self.logged.lock().unwrap().matches(text).count()
