@@ -80,3 +80,7 @@ crash rounds="200":
 # Cut the power of the release service so many times, simulated at any moment, and check that nothing acknowledged is lost
 power-cuts cuts="300":
     DOWNLINK_POWER_CUTS={{cuts}} cargo test --release --test it -- --nocapture power_cuts_lose_nothing
+
+# Attack the release service with so many connections at once, and five times as many in turn, and check that nothing of it stays
+attack connections="10000":
+    DOWNLINK_ATTACK_CONNECTIONS={{connections}} cargo test --release --test it -- --nocapture attacks

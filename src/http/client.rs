@@ -55,6 +55,8 @@ pub struct Client {
     was_served: AtomicBool,
     /// The last answer went out before the request's body was there.
     left_unread: AtomicBool,
+    /// A request's body ended with trailers.
+    sent_trailers: AtomicBool,
     /// The head of a request is there, and its answer is not known yet.
     at_work: AtomicBool,
     /// The same, and the request is there in whole.
@@ -71,6 +73,7 @@ impl Client {
             read_at_once: AtomicUsize::new(READ_AT_ONCE),
             was_served: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
+            sent_trailers: AtomicBool::new(false),
             at_work: AtomicBool::new(false),
             awaits_answer: AtomicBool::new(false),
         })
@@ -114,6 +117,17 @@ impl Client {
     /// The rest of the request's body is there.
     pub fn end_body(&self) {
         self.awaits_answer.store(true, Ordering::Relaxed);
+    }
+
+    /// The request's body ended with trailers.
+    pub fn end_with_trailers(&self) {
+        self.sent_trailers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request's body ended with trailers, the last one's.
+    #[must_use]
+    pub fn sent_trailers(&self) -> bool {
+        self.sent_trailers.load(Ordering::Relaxed)
     }
 
     /// The answer is made.

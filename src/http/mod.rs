@@ -10,6 +10,7 @@
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
+//! * [`framing`]: requests whose end others might see elsewhere.
 //! * [`body`]: reads a request's body within bounds of size and time.
 //! * [`codings`], [`decoder`], [`encoding`]: bodies that come compressed;
 //!   [`compression`]: answers that go so.
@@ -45,6 +46,7 @@ pub mod dispatch;
 pub mod elements;
 pub mod encoding;
 pub mod etag;
+pub mod framing;
 pub mod held;
 pub mod index;
 pub mod listener;

@@ -21,6 +21,7 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     BadTarget,
+    BadTransferCoding,
     BadParameter,
     NotJson,
     BrokenBody,
@@ -53,8 +54,9 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 26] = [
+    const URIS: [(Self, &'static str); 27] = [
         (Self::BadTarget, "/problems/bad-target"),
+        (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadParameter, "/problems/bad-parameter"),
         (Self::NotJson, "/problems/not-json"),
         (Self::BrokenBody, "/problems/broken-body"),
@@ -138,6 +140,21 @@ impl Problem {
     pub fn no_path() -> Self {
         let detail = "the target of the request has no path";
         Self::new(StatusCode::BAD_REQUEST, detail).of(Kind::BadTarget)
+    }
+
+    /// 501: the body is sent in a transfer coding that is not taken.
+    #[must_use]
+    pub fn unknown_transfer_coding() -> Self {
+        let detail = "the Transfer-Encoding is another than chunked; compressed bodies need \
+                      Content-Encoding";
+        Self::new(StatusCode::NOT_IMPLEMENTED, detail).of(Kind::BadTransferCoding)
+    }
+
+    /// 400: where the body ends depends on who reads it.
+    #[must_use]
+    pub fn doubtful_transfer_coding() -> Self {
+        let detail = "the Transfer-Encoding names chunked more than once, or an empty coding";
+        Self::new(StatusCode::BAD_REQUEST, detail).of(Kind::BadTransferCoding)
     }
 
     /// A query parameter that is unknown or has a bad value.

@@ -28,6 +28,7 @@ use warp::{Filter, Rejection};
 use super::client::{Client, Origin};
 use super::connections::Connections;
 use super::deadline::Timer;
+use super::framing;
 use super::listener::{Listeners, Stream};
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
@@ -201,19 +202,18 @@ fn serve_connection<S>(
     watcher: Watcher,
 ) -> impl Future<Output = ()>
 where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
 {
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
     let service = service_fn(move |request: Request<Incoming>| {
         client.begin(request.body().is_end_stream());
-        // As in `CONNECT x:80` or `GET localhost`; warp panics on it.
-        if request.uri().path_and_query().is_none() {
+        if let Some(problem) = framing::refused(&request) {
             client.answer();
-            return Either::Left(ready(Ok(unread::close(Problem::no_path().into_response()))));
+            return Either::Left(ready(Ok(unread::close(problem.into_response()))));
         }
-        Either::Right(service.borrow_mut().call(request))
+        Either::Right(service.borrow_mut().call(request.map(framing::Body)))
     });
     let connection = http1::Builder::new()
         .timer(Timer)

@@ -72,8 +72,12 @@ pub async fn settle<B, E>(
 where
     B: bytes::Buf,
 {
-    let keeps = body.progress == Progress::Ended || may_go_on(&answer, headers, body).await;
-    client::tell_current(Client::answer);
+    let mut keeps = body.progress == Progress::Ended || may_go_on(&answer, headers, body).await;
+    client::tell_current(|client| {
+        client.answer();
+        // See `framing`.
+        keeps &= !client.sent_trailers();
+    });
     if keeps { answer } else { close(answer) }
 }
 

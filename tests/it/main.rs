@@ -42,6 +42,8 @@ mod a_start_can_be_repeated;
 mod acked_messages_survive_kill;
 /// A data directory may have any name.
 mod any_directory_will_do;
+/// What attackers send is not taken for what it is not, and leaves nothing behind (`just attack`).
+mod attacks;
 /// What is no message is refused with the right status and a text, and changes nothing.
 mod bad_input_is_refused;
 /// Flags, variables, `--help` and exit codes are those of the contract.

@@ -119,6 +119,11 @@ impl Process {
         assert!(lift.unwrap().success());
     }
 
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal("TERM");
