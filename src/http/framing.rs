@@ -40,14 +40,19 @@ pub fn refused(request: &Request<Incoming>) -> Option<Problem> {
 
 /// What is wrong with the transfer coding of a request that comes in chunks.
 fn coding(headers: &HeaderMap) -> Option<Problem> {
-    let lines = headers.get_all(TRANSFER_ENCODING);
-    let mut codings = lines.iter().flat_map(|line| parts(line.as_bytes(), b','));
-    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-    if codings.any(|coding| !coding.is_empty() && !is_chunked(coding)) {
-        return Some(Problem::unknown_transfer_coding());
+    let (mut chunked, mut empty) = (0, 0);
+    for line in headers.get_all(TRANSFER_ENCODING) {
+        for coding in parts(line.as_bytes(), b',') {
+            if coding.eq_ignore_ascii_case(b"chunked") {
+                chunked += 1;
+            } else if coding.is_empty() {
+                empty += 1;
+            } else {
+                return Some(Problem::unknown_transfer_coding());
+            }
+        }
     }
-    let codings = lines.iter().flat_map(|line| parts(line.as_bytes(), b','));
-    (codings.count() != 1).then(Problem::doubtful_transfer_coding)
+    ((chunked, empty) != (1, 0)).then(Problem::doubtful_transfer_coding)
 }
 
 /// A request's body, which tells the connection's client how it ended.
