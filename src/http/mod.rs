@@ -4,6 +4,7 @@
 //! * [`dispatch`]: from a request to its handler, or to 404 and 405.
 //! * [`context`]: what handlers hold; [`respond`]: how they answer.
 //! * [`places`]: who is served when connections run short; [`descriptors`]: open files.
+//! * [`access`]: which requests are admitted, by their hosts, origins and tokens.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
@@ -27,6 +28,7 @@
 //! * [`connections`]: the live connections, and which of them a stop cuts.
 //! * [`problem`]: errors, and the one table from errors to status codes.
 
+pub mod access;
 pub mod body;
 pub mod bulk;
 pub mod bulk_turn;
