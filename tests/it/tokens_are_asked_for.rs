@@ -150,6 +150,28 @@ fn tokens_are_rotated_under_an_open_connection() {
 }
 
 #[test]
+fn the_launcher_shows_its_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(guarded(directory.path()));
+    let url = format!("http://{}/messages", service.address);
+    let launch = |seed: &str, flags: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rockets"));
+        command.args(["launch", &url, "--max-messages=5", seed, "--verify", "--log-level=trace"]);
+        for (flag, file) in flags {
+            command.arg(flag).arg(directory.path().join(file));
+        }
+        let (code, out, err) = run(command);
+        assert!(!format!("{out}{err}").contains("token-0123"), "{out}{err}");
+        (code, format!("{out}{err}"))
+    };
+    let (code, said) = launch("--seed=1", &[("--token-file", "ingest")]);
+    assert!(code == Some(1) && said.contains("403"), "{said}");
+    let (code, said) =
+        launch("--seed=2", &[("--token-file", "ingest"), ("--read-token-file", "read")]);
+    assert!(code == Some(0) && said.contains("0 differences"), "{said}");
+}
+
+#[test]
 fn a_bad_file_ends_the_program_before_it_binds_and_shows_no_token() {
     let directory = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
