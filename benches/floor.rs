@@ -12,6 +12,8 @@ use bytes::Bytes;
 use clap::Parser;
 use downlink::config::default_threads;
 use downlink::fleet::threading::Threading;
+use downlink::http::access::{Access, Gate};
+use downlink::http::listener::Listeners;
 use downlink::http::server::{ServerLimits, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,7 +54,9 @@ async fn run(listen: SocketAddr) -> std::io::Result<()> {
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
     });
-    serve(listener, routes, limits, async move {
+    let listeners = Listeners::from(listener);
+    let gate = Gate::new(&Access::default(), &listeners);
+    serve(listeners, routes, limits, gate, async move {
         terminate.recv().await;
         Instant::now() + Duration::from_secs(10)
     })

@@ -26,6 +26,7 @@ use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
 use crate::fleet::vitals::Kept;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
+use crate::http::access::Gate;
 use crate::http::context::Context;
 use crate::http::dispatch;
 use crate::http::listener::Listeners;
@@ -218,7 +219,9 @@ impl Server {
         let (quit, told) = oneshot::channel();
         let told = async { told.await.unwrap_or_else(|_| Instant::now()) };
         let routes = dispatch::filter(Context::new(fleet, config.http.clone()));
-        let serve = async move { Ok(server::serve(listeners, routes, limits, told).await) };
+        let gate = Gate::new(&config.access, &listeners);
+        gate.warn_of_what_is_open();
+        let serve = async move { Ok(server::serve(listeners, routes, limits, gate, told).await) };
         Self { quit, task: tokio::spawn(supervisor.supervise("the accept loop", serve)) }
     }
 

@@ -2,12 +2,15 @@
 //!
 //! [`Arguments`] is the command line as clap reads it; [`Config`] is what the
 //! rest of the program gets. Everything that can be wrong is found here, before
-//! anything is opened or bound, and so is what is larger than makes sense.
+//! anything is bound, and so is what is larger than makes sense. Of files only
+//! those with tokens are opened, which are a part of it.
 //!
+//! * `access`: who may ask for what.
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
 //! * `environment`: flags that are given in the environment.
 
+mod access;
 mod environment;
 mod memory;
 mod parse;
@@ -20,11 +23,13 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use self::access::AccessArguments;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
 use crate::fleet::threading::Threading;
+use crate::http::access::Access;
 use crate::http::context::HttpConfig;
 use crate::http::listener::Address;
 
@@ -81,6 +86,9 @@ pub struct Arguments {
     /// their files
     #[arg(long, env = "DOWNLINK_UNIX_MODE", value_name = "MODE", default_value = "660", value_parser = mode)]
     unix_mode: u32,
+
+    #[command(flatten)]
+    access: AccessArguments,
 
     /// Worker tasks; each owns its share of the rockets [default: number of cores]
     #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N", value_parser = count::<MOST_WORKERS>)]
@@ -245,6 +253,8 @@ pub struct Config {
     pub listen: Vec<Address>,
     /// Of the files of Unix sockets.
     pub unix_mode: u32,
+    /// Who may ask for what.
+    pub access: Access,
     /// At least 1.
     pub workers: usize,
     /// Of the runtime; at least 1.
@@ -285,22 +295,24 @@ impl Config {
     /// environment.
     ///
     /// # Errors
-    /// As clap has them, `--help` and `--version` among them.
+    /// As clap has them, `--help` and `--version` among them; and when a file with
+    /// tokens is not as it should be.
     pub fn parse(
         line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
         let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
         let matches = environment::read(&Arguments::command(), &line)?;
-        Ok(Arguments::from_arg_matches(&matches)?.validate())
+        Arguments::from_arg_matches(&matches)?.validate()
     }
 }
 
 impl Arguments {
-    fn validate(self) -> Config {
+    fn validate(self) -> Result<Config, clap::Error> {
         let bounds = Bounds::within(self.memory_limit);
-        Config {
+        Ok(Config {
             listen: self.listen,
             unix_mode: self.unix_mode,
+            access: self.access.open()?,
             workers: self.workers.unwrap_or_else(cores).get(),
             threads: self.threads.unwrap_or_else(default_threads).get(),
             blocking_threads: cores().get(),
@@ -330,7 +342,7 @@ impl Arguments {
             shutdown_timeout: self.shutdown_timeout,
             log_format: self.log_format,
             log: self.log,
-        }
+        })
     }
 }
 

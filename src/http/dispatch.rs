@@ -13,6 +13,7 @@ use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::access::headers;
 use super::compression;
 use super::context::Context;
 use super::post_headers::PostHeaders;
@@ -63,7 +64,8 @@ pub fn filter(
                     let found = dispatch(context, &method, path, headers, query, &mut body);
                     unsent::bounded(&kept, found.await?).await
                 };
-                let answer = answer(served.await);
+                let mut answer = answer(served.await);
+                headers::protect(answer.headers_mut());
                 settle(answer, post, &mut body).await
             }
         })
@@ -80,7 +82,7 @@ async fn dispatch(
     query: String,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
-    let Found { endpoint, segment } =
+    let Found { endpoint, segment, .. } =
         routes::find(method, path).map_err(|no_route| match no_route {
             NoRoute::UnknownPath => {
                 Problem::not_found(format!("there is nothing at {}", Quoted(path)))

@@ -117,6 +117,17 @@ impl Listeners {
         self.all.iter().map(address).collect()
     }
 
+    /// Whether nobody beyond this machine can reach any of them.
+    #[must_use]
+    pub fn are_local(&self) -> bool {
+        self.all.iter().all(|listener| match listener {
+            Listener::Tcp(listener) => {
+                listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
+            }
+            Listener::Unix(..) => true,
+        })
+    }
+
     /// The next connection, and where it comes from, if that is not this machine's
     /// file system.
     ///

@@ -4,6 +4,7 @@
 //! * [`dispatch`]: from a request to its handler, or to 404 and 405.
 //! * [`context`]: what handlers hold; [`respond`]: how they answer.
 //! * [`places`]: who is served when connections run short; [`descriptors`]: open files.
+//! * [`access`]: which requests are admitted, by their hosts, origins and tokens.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
 //! * [`deadline`]: waiting for deadlines, with one timer for each connection, its [`alarm`].
@@ -29,6 +30,7 @@
 //! * [`connections`]: the live connections, and which of them a stop cuts.
 //! * [`problem`]: errors, and the one table from errors to status codes.
 
+pub mod access;
 pub mod alarm;
 pub mod body;
 pub mod bulk;

@@ -1,13 +1,17 @@
 //! Every error that a client can get, as `application/problem+json`.
 //!
 //! Owns the one table from errors to status codes, and not the errors of the
-//! fleet and of the wire, which say themselves what they are.
+//! fleet and of the wire, which say themselves what they are. Those of access are
+//! made in `access`, a part of this.
+
+mod access;
 
 use serde::Serialize;
 use warp::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use warp::http::{HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
+use super::access::headers;
 use super::codings::DecodeError;
 use super::held::NoRoom;
 use crate::fleet::outcome::{QueryError, Refusal, SubmitError, Unavailable};
@@ -22,6 +26,12 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 enum Kind {
     BadTarget,
     BadTransferCoding,
+    BadHost,
+    ForeignHost,
+    CrossOrigin,
+    TokenMissing,
+    TokenInvalid,
+    TokenOfTheOtherSide,
     BadParameter,
     NotJson,
     BrokenBody,
@@ -54,9 +64,15 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 27] = [
+    const URIS: [(Self, &'static str); 33] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
+        (Self::BadHost, "/problems/bad-host"),
+        (Self::ForeignHost, "/problems/foreign-host"),
+        (Self::CrossOrigin, "/problems/cross-origin"),
+        (Self::TokenMissing, "/problems/token-missing"),
+        (Self::TokenInvalid, "/problems/token-invalid"),
+        (Self::TokenOfTheOtherSide, "/problems/token-of-the-other-side"),
         (Self::BadParameter, "/problems/bad-parameter"),
         (Self::NotJson, "/problems/not-json"),
         (Self::BrokenBody, "/problems/broken-body"),
@@ -312,6 +328,7 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(header);
+        headers::protect(headers);
         response
     }
 }

@@ -24,6 +24,17 @@ pub enum Endpoint {
     GetIndex,
 }
 
+/// Who may ask for a route: which tokens are good for it (`access`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Those who send messages.
+    Ingest,
+    /// Those who read the fleet.
+    Read,
+    /// Everybody: it tells nothing of the fleet.
+    Open,
+}
+
 /// A line of the table.
 #[derive(Debug)]
 pub struct Route {
@@ -34,26 +45,39 @@ pub struct Route {
     pub methods: &'static [Method],
     /// Where these methods lead.
     pub endpoint: Endpoint,
+    /// Who may ask for it.
+    pub side: Side,
 }
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 
 /// Every route; no request has two.
 pub const ROUTES: &[Route] = &[
-    Route { path: "/messages", methods: &[Method::POST], endpoint: Endpoint::PostMessages },
-    Route { path: "/rockets", methods: READ, endpoint: Endpoint::ListRockets },
-    Route { path: "/rockets/{id}", methods: READ, endpoint: Endpoint::GetRocket },
-    Route { path: "/missions", methods: READ, endpoint: Endpoint::ListMissions },
-    Route { path: "/missions/{mission}", methods: READ, endpoint: Endpoint::GetMission },
-    Route { path: "/readyz", methods: READ, endpoint: Endpoint::GetReadiness },
-    Route { path: "/", methods: READ, endpoint: Endpoint::GetIndex },
+    route("/messages", &[Method::POST], Endpoint::PostMessages, Side::Ingest),
+    route("/rockets", READ, Endpoint::ListRockets, Side::Read),
+    route("/rockets/{id}", READ, Endpoint::GetRocket, Side::Read),
+    route("/missions", READ, Endpoint::ListMissions, Side::Read),
+    route("/missions/{mission}", READ, Endpoint::GetMission, Side::Read),
+    route("/readyz", READ, Endpoint::GetReadiness, Side::Open),
+    route("/", READ, Endpoint::GetIndex, Side::Open),
 ];
+
+const fn route(
+    path: &'static str,
+    methods: &'static [Method],
+    endpoint: Endpoint,
+    side: Side,
+) -> Route {
+    Route { path, methods, endpoint, side }
+}
 
 /// Where a request leads.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found<'a> {
     /// Where these methods lead.
     pub endpoint: Endpoint,
+    /// Who may ask for it.
+    pub side: Side,
     /// The segment that stands for the name in braces, as it came; empty if the
     /// route has none.
     pub segment: &'a str,
@@ -74,10 +98,10 @@ pub enum NoRoute {
 /// When no route has this path, or none that has it this method.
 pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, NoRoute> {
     let mut allowed = Vec::new();
-    for Route { path: pattern, methods, endpoint } in ROUTES {
+    for Route { path: pattern, methods, endpoint, side } in ROUTES {
         let Some(segment) = matched(pattern, path) else { continue };
         if methods.contains(method) {
-            return Ok(Found { endpoint: *endpoint, segment });
+            return Ok(Found { endpoint: *endpoint, side: *side, segment });
         }
         allowed.extend(*methods);
     }
@@ -157,7 +181,7 @@ mod tests {
             let other = if path == "/" { path.clone() } else { format!("{path}/") };
             for path in [path.clone(), other] {
                 for method in route.methods {
-                    let found = Found { endpoint: route.endpoint, segment };
+                    let found = Found { endpoint: route.endpoint, side: route.side, segment };
                     assert_eq!(find(method, &path), Ok(found), "{method} {path}");
                 }
                 let at_path = ROUTES.iter().filter(|other| other.path == route.path);

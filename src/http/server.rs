@@ -1,5 +1,6 @@
 //! The accept loop: limits, time-outs, and the ordered stop. Owns connections,
-//! and not what is answered on them, but for a request that warp cannot take.
+//! and not what is answered on them, but for a request that warp cannot take or
+//! that is not admitted (`access`).
 //!
 //! warp's own server has no bound on connections and no time limit on a
 //! request's head, so its routes are served from here, over hyper.
@@ -25,6 +26,7 @@ use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::access::{Decision, Gate, headers};
 use super::client::{Client, Origin};
 use super::connections::Connections;
 use super::deadline::Timer;
@@ -62,13 +64,15 @@ pub enum Stopped {
     CutOff,
 }
 
-/// Serves `routes` on `listeners` until `shutdown` is done; then takes no more
+/// Serves `routes` on `listeners`, as far as `gate` admits what is asked, until
+/// `shutdown` is done; then takes no more
 /// connections, lets requests in flight finish until the deadline that
 /// `shutdown` gave, but cuts connections that stand still, and returns.
 pub async fn serve<F>(
     listeners: impl Into<Listeners>,
     routes: F,
     limits: ServerLimits,
+    gate: Gate,
     shutdown: impl Future<Output = Instant>,
 ) -> Stopped
 where
@@ -77,6 +81,7 @@ where
 {
     let listeners = listeners.into();
     let service = warp::service(routes);
+    let gate = Arc::new(gate);
     let graceful = GracefulShutdown::new();
     let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
     let mut connections = Connections::default();
@@ -89,8 +94,14 @@ where
         |places: &mut Places<_>, connections: &mut Connections, stream, client: Arc<Client>| {
             let socket = Socket::new(stream, client.clone(), limits.idle_timeout);
             let watcher = graceful.watcher();
-            let connection =
-                serve_connection(socket, client.clone(), service.clone(), limits, watcher);
+            let connection = serve_connection(
+                socket,
+                client.clone(),
+                service.clone(),
+                gate.clone(),
+                limits,
+                watcher,
+            );
             places.take(client.clone(), connections.spawn(client, connection));
         };
     let deadline = loop {
@@ -187,8 +198,9 @@ fn turn_away(stream: &Stream) {
     let body = Problem::too_many_connections().into_json();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}",
-        body.len()
+         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n{}\r\n{body}",
+        body.len(),
+        headers::lines()
     );
     let _ = stream.try_write(answer.as_bytes());
 }
@@ -198,6 +210,7 @@ fn serve_connection<S>(
     socket: Socket<Stream>,
     client: Arc<Client>,
     service: S,
+    gate: Arc<Gate>,
     limits: ServerLimits,
     watcher: Watcher,
 ) -> impl Future<Output = ()>
@@ -213,7 +226,25 @@ where
             client.answer();
             return Either::Left(ready(Ok(unread::close(problem.into_response()))));
         }
-        Either::Right(service.borrow_mut().call(request.map(framing::Body)))
+        let grant = match gate.ask(&request) {
+            Decision::Admitted => None,
+            Decision::AdmittedTo(grant) => Some(grant),
+            Decision::Answered(answer) => {
+                client.answer();
+                let is_whole = request.body().is_end_stream();
+                let answer = if is_whole { *answer } else { unread::close(*answer) };
+                return Either::Left(ready(Ok(answer)));
+            }
+        };
+        let answered = service.borrow_mut().call(request.map(framing::Body));
+        Either::Right(match grant {
+            None => Either::Left(answered),
+            // Boxed, so that what few requests need is not made room for in all.
+            Some(grant) => Either::Right(Box::pin(answered.map(|answer| {
+                let Ok(answer) = answer;
+                Ok(grant.mark(answer))
+            }))),
+        })
     });
     let connection = http1::Builder::new()
         .timer(Timer)

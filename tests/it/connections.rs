@@ -65,7 +65,7 @@ fn bodies_may_come_in_chunks_of_any_size() {
         assert_eq!(connection.request(&request).outcome(), "buffered");
     }
     let with_extension = launch("a").to_string();
-    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /messages HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
     let body = format!("{:X};a=b\r\n{with_extension}\r\n0\r\nx: y\r\n\r\n", with_extension.len());
     connection.send(head.as_bytes());
     connection.send(body.as_bytes());
@@ -97,7 +97,7 @@ fn a_client_that_waits_for_100_continue_is_told_to_go_on() {
     let body = launch("a").to_string();
     let length = body.len();
     let head = format!(
-        "POST /messages HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        "POST /messages HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
     );
     connection.send(head.as_bytes());
     assert_eq!(connection.receive_head().unwrap().status, 100);
@@ -165,7 +165,7 @@ fn what_is_not_http_is_turned_away() {
     // A length and chunks at once may be two requests to two readers.
     let mut connection = service.connect();
     connection.send(
-        b"POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\
+        b"POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\
           transfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n",
     );
     assert_eq!(connection.receive().status, 400);

@@ -23,7 +23,9 @@ fn early() -> Vec<(&'static str, &'static str, &'static str, u16)> {
 }
 
 fn head(method: &str, target: &str, media: &str, length: &str) -> String {
-    format!("{method} {target} HTTP/1.1\r\nhost: x\r\ncontent-type: {media}\r\n{length}\r\n\r\n")
+    format!(
+        "{method} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {media}\r\n{length}\r\n\r\n"
+    )
 }
 
 /// Sends everything, at some `pace`, and only then looks for an answer.

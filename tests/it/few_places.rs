@@ -83,7 +83,7 @@ fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
         // Nothing else ends what the flood keeps up.
         config.http.request_timeout = Duration::from_secs(100);
     });
-    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n";
+    let head = "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n";
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let flood = || {

@@ -98,10 +98,14 @@ mod shutdown;
 mod silent_readers;
 /// Bodies that come slowly are awaited while they make progress, and hold nobody up.
 mod slow_bodies;
+/// Requests for other hosts, and from other sites' pages, are refused; browsers are told what they may.
+mod strangers_are_kept_out;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.
 mod the_directory_is_taken_away;
+/// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.
+mod tokens_are_asked_for;
 /// What libraries, shells and shippers send is taken, or told what is wrong with it.
 mod what_clients_send;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.

@@ -41,15 +41,24 @@ fn unless(target: &str, tags: &str) -> Request {
     Request::get(target).header("if-none-match", tags)
 }
 
-/// Asserts that this is a 304 with that tag, and with nothing else but what caches need.
+/// What caches need, and what browsers are told of every answer.
+const HEADERS: [&str; 8] = [
+    "etag",
+    "cache-control",
+    "date",
+    "vary",
+    "x-content-type-options",
+    "referrer-policy",
+    "cross-origin-resource-policy",
+    "content-security-policy",
+];
+
+/// Asserts that this is a 304 with that tag, and with nothing that it needs not.
 #[track_caller]
 fn not_modified(response: &Response, tag: &str) {
     assert_eq!(response.status, 304, "{}", response.text());
     let names: Vec<_> = response.headers.iter().map(|(name, _)| name.as_str()).collect();
-    assert!(
-        names.iter().all(|name| ["etag", "cache-control", "date", "vary"].contains(name)),
-        "{names:?}"
-    );
+    assert!(names.iter().all(|name| HEADERS.contains(name)), "{names:?}");
     assert_eq!(response.header("etag"), Some(tag));
     assert!(response.body.is_empty());
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use downlink::fleet::health::{Health, Phase};
 use downlink::fleet::supervisor::Supervisor;
 use downlink::fleet::vitals::Vital;
+use downlink::http::access::{Access, Gate};
+use downlink::http::listener::Listeners;
 use downlink::http::server::{ServerLimits, serve};
 use downlink::journal::sqlite::SqliteJournal;
 use downlink::journal::sqlite::database::{Storage, StorageError, Transaction};
@@ -118,7 +120,10 @@ async fn the_accept_loop() {
     let routes = Routes(dies.clone());
     let routes = warp::path::end().map(move || routes.answer());
     let limits = ServerLimits { max_connections: 10, idle_timeout: PATIENCE };
-    let serve = async move { Ok(serve(listener, routes, limits, std::future::pending()).await) };
+    let listeners = Listeners::from(listener);
+    let gate = Gate::new(&Access::default(), &listeners);
+    let never = std::future::pending();
+    let serve = async move { Ok(serve(listeners, routes, limits, gate, never).await) };
     tokio::spawn(supervisor.supervise("the accept loop", serve));
     let ask = move || {
         let answer = Connection::open(address).try_request(&Request::get("/"));

@@ -112,7 +112,7 @@ fn load(address: SocketAddr, channel: &str, acknowledged: &AtomicU64) {
 fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) {
     let channels: Vec<_> = (0..6).map(|n| format!("rocket {n}")).collect();
     let acknowledged: Vec<_> = channels.iter().map(|_| AtomicU64::new(0)).collect();
-    let head = b"POST /messages HTTP/1.1\r\nhost: x\r\naccept: */*\r\n\
+    let head = b"POST /messages HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\
                  expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut probes: Vec<_> = channels.iter().map(|_| Connection::open(address)).collect();
     for probe in &mut probes {
@@ -281,7 +281,7 @@ fn half_a_head_and_a_reader_that_does_not_read_hold_no_stop_up() {
         assert_eq!(support::http::send(address, &many).status, 200);
     }
     let mut half = Connection::open(address);
-    half.send(b"GET /rockets HTTP/1.1\r\nhost: x\r\naccep");
+    half.send(b"GET /rockets HTTP/1.1\r\nhost: localhost\r\naccep");
     let mut reader = Connection::open(address);
     reader.send(&Request::get("/rockets").to_bytes());
     reader.receive_head().unwrap();

@@ -54,7 +54,7 @@ fn a_steady_upload_is_not_cut_at_the_time_for_an_answer() {
 #[test]
 fn a_body_without_progress_is_cut() {
     let service = service();
-    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n";
+    let head = "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n";
     for media in ["application/json", "application/x-ndjson"] {
         let head = format!("{head}content-type: {media}\r\n\r\n");
         // Nothing, and then something of the kind that is too little.
@@ -76,7 +76,7 @@ fn a_body_without_progress_is_cut() {
 #[test]
 fn any_number_of_half_sent_bulk_requests_shuts_nobody_out() {
     let service = Service::start_with(|config| config.http.max_connections = 1000);
-    let head = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n\
+    let head = "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
                 content-length: 60000\r\n\r\n";
     let first = format!("{head}{}\n{{", launch("half"));
     let _half: Vec<_> = (0..4 * MAX_BULK_REQUESTS)
@@ -131,7 +131,7 @@ fn unfinished_bodies_hold_no_more_than_they_may() {
     });
     let half = |media: &str| {
         let head = format!(
-            "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: {media}\r\n\
+            "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: {media}\r\n\
              content-length: 60000\r\n\r\n"
         );
         let mut client = service.connect();

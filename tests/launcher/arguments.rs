@@ -6,12 +6,14 @@ use super::stub::{Stub, rockets};
 #[test]
 fn bad_arguments_exit_2_with_one_clear_line() {
     let url = "http://127.0.0.1:9/messages";
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["launch"], "<URL>"),
         (&["lunch"], "lunch"),
         (&["launch", "localhost:8088"], "http://"),
         (&["launch", "https://localhost:8088/messages"], "https"),
         (&["launch", url, "--nope"], "--nope"),
+        (&["launch", url, "--token-file=/missing"], "--token-file"),
+        (&["launch", url, "--read-token-file=/dev/null"], "no token"),
         (&["launch", url, "--message-delay=fast"], "500ms"),
         (&["launch", url, "--message-delay=5"], "500ms"),
         (&["launch", url, "--concurrency-level=0"], "--concurrency-level"),

@@ -9,12 +9,16 @@ use http_body_util::{BodyExt, Full, Limited};
 use humantime::format_duration;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
+};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::token::Token;
 
 /// Error replies are read up to here, for their text.
 const LONGEST_ERROR: usize = 64 * 1024;
@@ -23,7 +27,7 @@ const LONGEST_DETAIL: usize = 300;
 /// What a service says of the lines of a request is read up to here.
 const LONGEST_VERDICT: usize = 1 << 20;
 
-/// Where messages go: an `http://` URL in parts.
+/// Where requests go: an `http://` URL in parts, and what they show there.
 #[derive(Clone, Debug)]
 pub struct Target {
     typed: String,
@@ -31,6 +35,7 @@ pub struct Target {
     port: u16,
     authority: HeaderValue,
     path: Uri,
+    token: Option<Token>,
 }
 
 impl Target {
@@ -63,7 +68,13 @@ impl Target {
             port: authority.port_u16().unwrap_or(80),
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| hint)?,
             path: path.parse().map_err(|_| hint)?,
+            token: None,
         })
+    }
+
+    /// The same, where requests carry a token, or none.
+    pub fn bearing(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
     }
 
     /// Another path of the same origin.
@@ -80,6 +91,7 @@ impl Target {
         headers.insert(HOST, self.authority.clone());
         let agent = concat!("rockets/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        headers.extend(self.token.iter().map(|token| (AUTHORIZATION, token.header())));
         headers
     }
 

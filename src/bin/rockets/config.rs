@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::client::Target;
 use crate::pace::Pacing;
+use crate::token::Token;
 
 /// What the command line asked for.
 pub enum Parsed {
@@ -24,6 +25,8 @@ pub enum Parsed {
 #[derive(Debug)]
 pub struct Config {
     pub target: Target,
+    /// Shown where the fleet is read.
+    pub read_token: Option<Token>,
     pub pacing: Pacing,
     /// Requests in flight, each on a connection of its own; at least 1.
     pub concurrency: usize,
@@ -67,6 +70,15 @@ struct LaunchArgs {
     /// Where messages are posted, e.g. <http://localhost:8088/messages>
     #[arg(value_parser = Target::parse)]
     url: Target,
+
+    /// File with the token that requests carry, behind a name or not; of several
+    /// lines the first counts [default: none]
+    #[arg(long, value_name = "FILE", value_parser = Token::read)]
+    token_file: Option<Token>,
+
+    /// The same for reading, with --verify [default: that of --token-file]
+    #[arg(long, value_name = "FILE", value_parser = Token::read)]
+    read_token_file: Option<Token>,
 
     /// Pause between one request and the next, e.g. 500ms, 1s, 1m 30s
     /// [default: none]
@@ -175,7 +187,8 @@ fn validated(typed: LaunchArgs) -> Config {
         (None, _) => Pacing::Unpaced,
     };
     Config {
-        target: typed.url,
+        read_token: typed.read_token_file.or_else(|| typed.token_file.clone()),
+        target: typed.url.bearing(typed.token_file),
         pacing,
         concurrency: typed.concurrency_level as usize,
         bulk: typed.bulk as usize,

@@ -86,7 +86,7 @@ async fn compare(
     channels: Channels,
     started: i64,
 ) -> VerifyOutcome {
-    let target = config.target.sibling("/rockets");
+    let target = config.target.sibling("/rockets").bearing(config.read_token.clone());
     let comparison = oracle.into_comparison(channels, started);
     match listing::compare(&target, comparison).await {
         Ok(outcome) => outcome,

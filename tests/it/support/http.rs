@@ -1,5 +1,5 @@
 //! A small blocking HTTP/1.1 client. It sends what it is told, byte for byte,
-//! and adds no header but `host` and the length of the body.
+//! and adds no header but the length of the body, and `host` if there is none.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -50,8 +50,10 @@ impl Request {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes =
-            format!("{} {} HTTP/1.1\r\nhost: test\r\n", self.method, self.target).into_bytes();
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            bytes.extend(b"host: localhost\r\n");
+        }
         for (name, value) in &self.headers {
             bytes.extend(format!("{name}: {value}\r\n").into_bytes());
         }

@@ -104,7 +104,7 @@ impl Logged {
 pub fn over_socket(path: &std::path::Path, method: &str, target: &str, body: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = UnixStream::connect(path).unwrap();
-    let head = format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    let head = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

@@ -18,8 +18,10 @@ use downlink::config::{Config, Durability};
 use downlink::fleet::limits::Limits;
 use downlink::fleet::threading::Threading;
 use downlink::fleet::workers::Shape;
+use downlink::http::access::Gate;
 use downlink::http::context::Context;
 use downlink::http::dispatch;
+use downlink::http::listener::Listeners;
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::journal::{Journal, JournalSource};
 use serde_json::Value;
@@ -78,7 +80,9 @@ impl Service {
                 Instant::now() + timeout
             };
             let routes = dispatch::filter(Context::new(fleet.fleet.clone(), config.http));
-            let ended = server::serve(listener, routes, limits, stopped).await;
+            let listeners = Listeners::from(listener);
+            let gate = Gate::new(&config.access, &listeners);
+            let ended = server::serve(listeners, routes, limits, gate, stopped).await;
             fleet.stop().await;
             if ended == Stopped::Finished { Ok(()) } else { Err("cut off".to_owned()) }
         })

@@ -1,0 +1,175 @@
+//! Who may ask for what, as far as a request's head says: for which host it is,
+//! from which page it comes, which token it has. One [`Gate`] for each set of
+//! listeners, asked before anything else looks at a request. Does not own which
+//! side a route is on (`routes`), nor how a refusal reads (`problem`).
+//!
+//! * [`authority`]: hosts and ports as requests name them.
+//! * [`host`]: which hosts are served: what keeps DNS rebinding out.
+//! * [`origin`]: which requests come from other sites' pages.
+//! * [`cors`]: which of those pages may read all the same.
+//! * [`single`]: headers that a request may have once.
+//! * [`tokens`]: bearer tokens, and the files that they are in.
+//! * [`headers`]: what browsers are told of every answer.
+
+pub mod authority;
+pub mod cors;
+pub mod headers;
+pub mod host;
+pub mod origin;
+pub mod single;
+pub mod tokens;
+
+use hyper::Request;
+use tracing::warn;
+use warp::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use warp::http::{HeaderMap, HeaderValue, Method};
+use warp::reply::Response;
+
+use self::cors::{Cors, CorsOrigin, Grant};
+use self::host::{AllowedHost, Hosts};
+use self::origin::{SEC_FETCH_SITE, Sender};
+use self::single::Single;
+use self::tokens::{Tokens, Verdict};
+use super::listener::Listeners;
+use super::problem::Problem;
+use super::routes::{self, Side};
+
+/// What was configured about access.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Served besides the names of the machine itself.
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// Whose pages may read.
+    pub cors_origins: Vec<CorsOrigin>,
+    /// Of senders and readers.
+    pub tokens: Tokens,
+}
+
+/// What decides about each request that comes in on one set of listeners.
+#[derive(Debug)]
+pub struct Gate {
+    is_local: bool,
+    hosts: Hosts,
+    cors: Cors,
+    tokens: Tokens,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Decision {
+    /// The service answers it.
+    Admitted,
+    /// The service answers it, and the answer says whose pages may read it.
+    AdmittedTo(Grant),
+    /// This is the answer, whatever the body.
+    Answered(Box<Response>),
+}
+
+impl Gate {
+    /// For what comes in on `listeners`.
+    #[must_use]
+    pub fn new(access: &Access, listeners: &Listeners) -> Self {
+        let is_local = listeners.are_local();
+        Self {
+            is_local,
+            hosts: Hosts::new(&access.allowed_hosts, is_local, &listeners.addresses()),
+            cors: Cors::new(&access.cors_origins),
+            tokens: access.tokens.clone(),
+        }
+    }
+
+    /// Warns of what anybody who reaches the listeners may do, if that is not
+    /// only this machine, and of files with tokens that others can read.
+    pub fn warn_of_what_is_open(&self) {
+        for file in self.tokens.exposed_files() {
+            warn!(file = %file.display(), "others on this machine can read or write the tokens");
+        }
+        let open = match (self.tokens.guard(Side::Ingest), self.tokens.guard(Side::Read)) {
+            (true, true) => return,
+            (false, true) => "anybody may send messages: there is no --ingest-token-file",
+            (true, false) => "anybody may read the fleet: there is no --read-token-file",
+            (false, false) => {
+                "anybody may send messages and read the fleet: there is neither \
+                 --ingest-token-file nor --read-token-file"
+            }
+        };
+        if !self.is_local {
+            warn!("listening beyond this machine, and {open}");
+        }
+    }
+
+    /// Decides by a request's head.
+    pub fn ask<B>(&self, request: &Request<B>) -> Decision {
+        let head = Head::of(request.headers());
+        let (method, uri) = (request.method(), request.uri());
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        let grant = is_read.then(|| self.cors.grant(head.origin)).flatten();
+        let refused = match self.hosts.named(request.version(), uri.authority(), &head.host) {
+            Err(error) => Some(error.into()),
+            Ok(host) if head.sender.is_foreign(method, head.origin, host) => {
+                Some(Problem::cross_origin())
+            }
+            Ok(_) => {
+                if let Some(answer) = self.cors.preflight(method, uri.path(), request.headers()) {
+                    return Decision::Answered(Box::new(answer));
+                }
+                self.unauthorized(method, uri.path(), &head)
+            }
+        };
+        match (refused, grant) {
+            (None, None) => Decision::Admitted,
+            (None, Some(grant)) => Decision::AdmittedTo(grant),
+            (Some(problem), grant) => {
+                let answer = problem.into_response();
+                Decision::Answered(Box::new(match grant {
+                    None => answer,
+                    Some(grant) => grant.mark(answer),
+                }))
+            }
+        }
+    }
+
+    /// What is wrong with the token of a request, if its route needs one.
+    fn unauthorized(&self, method: &Method, path: &str, head: &Head<'_>) -> Option<Problem> {
+        if self.tokens.are_none() {
+            return None;
+        }
+        // What leads nowhere tells nothing of the fleet, and is 404 or 405.
+        let found = routes::find(method, path).ok()?;
+        match self.tokens.judge(found.side, &head.authorization) {
+            Verdict::Granted => None,
+            Verdict::Missing => Some(Problem::token_missing()),
+            Verdict::Invalid => Some(Problem::token_invalid()),
+            Verdict::OtherSide => Some(Problem::token_of_the_other_side(found.side)),
+        }
+    }
+}
+
+/// What decides, of a request's headers.
+#[derive(Debug, Default)]
+struct Head<'a> {
+    host: Single<'a>,
+    origin: Option<&'a HeaderValue>,
+    authorization: Single<'a>,
+    sender: Sender,
+}
+
+impl<'a> Head<'a> {
+    /// One pass: less work than a look-up of each.
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers {
+            if name == HOST {
+                head.host.add(value);
+            } else if name == ORIGIN {
+                head.sender.tells_origin(head.origin.is_some());
+                head.origin = Some(value);
+            } else if name == AUTHORIZATION {
+                head.authorization.add(value);
+            } else if *name == SEC_FETCH_SITE {
+                head.sender.tells_site(value);
+            }
+        }
+        head
+    }
+}

@@ -1,0 +1,271 @@
+//! Bearer tokens: who needs one, who gets by with which, that they are rotated,
+//! and that none is shown.
+//!
+//! That a comparison takes the same time whatever is compared is not measured:
+//! digests of one length are compared, all of them, by a crate that is made for
+//! it, and nothing in the way there ends early (`http/access/tokens.rs`).
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use downlink::config::Config;
+use downlink::http::access::cors::CorsOrigin;
+use downlink::http::access::tokens::Tokens;
+
+use crate::support::http::send;
+use crate::support::logged::Logged;
+use crate::support::messages::launch;
+use crate::support::process::{downlink, run};
+use crate::support::{Request, Service, kind, problem};
+
+const INGEST: &str = "ingest-token-0123456789";
+const READ: &str = "read-token-0123456789";
+
+fn write(directory: &Path, name: &str, text: &str) -> std::path::PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+fn guarded(directory: &Path) -> impl FnOnce(&mut Config) {
+    let ingest = write(directory, "ingest", &format!("# senders\nsensor-1 {INGEST}\n"));
+    let read = write(directory, "read", &format!("{READ}\n"));
+    move |config| {
+        config.access.tokens = Tokens::open(Some(ingest), Some(read)).unwrap();
+    }
+}
+
+fn bearing(request: Request, token: &str) -> Request {
+    request.header("authorization", &format!("Bearer {token}"))
+}
+
+#[test]
+fn each_side_asks_for_its_own_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(|config| {
+        guarded(directory.path())(config);
+        config.access.cors_origins = vec![CorsOrigin::parse("https://status.example").unwrap()];
+    });
+    let challenge = "Bearer realm=\"downlink\"";
+    let ingest = |token: &str| bearing(Request::message(&launch("a")), token);
+    let read = |token: &str| bearing(Request::get("/rockets"), token);
+    let basic = Request::get("/rockets").header("authorization", "Basic eDp5");
+    let doubled = bearing(read(READ), READ);
+    for (request, status, of, error) in [
+        (Request::message(&launch("a")), 401, "token-missing", None),
+        (Request::get("/rockets"), 401, "token-missing", None),
+        (Request::get("/rockets/a"), 401, "token-missing", None),
+        (Request::new("HEAD", "/missions"), 401, "", None),
+        (Request::get("/missions/A"), 401, "token-missing", None),
+        (Request::get("/rockets/"), 401, "token-missing", None),
+        (Request::get("/messages/../rockets"), 404, "not-found", None),
+        (Request::get(&format!("/rockets?access_token={READ}")), 401, "token-missing", None),
+        (basic, 401, "token-missing", None),
+        (doubled, 401, "token-invalid", Some("invalid_token")),
+        (ingest("nonsense"), 401, "token-invalid", Some("invalid_token")),
+        (read(""), 401, "token-invalid", Some("invalid_token")),
+        (read(&READ[1..]), 401, "token-invalid", Some("invalid_token")),
+        (read(INGEST), 403, "token-of-the-other-side", Some("insufficient_scope")),
+        (ingest(READ), 403, "token-of-the-other-side", Some("insufficient_scope")),
+    ] {
+        let answer = service.send(&request);
+        assert_eq!(answer.status, status, "{request:?}: {}", answer.text());
+        if !of.is_empty() {
+            problem(&answer, status);
+            assert_eq!(kind(&answer), format!("/problems/{of}"), "{request:?}");
+        }
+        if status == 404 {
+            continue;
+        }
+        let error = error.map_or(String::new(), |error| format!(", error=\"{error}\""));
+        let asked = format!("{challenge}{error}");
+        assert_eq!(answer.header("www-authenticate"), Some(&*asked), "{request:?}");
+    }
+    assert_eq!(service.send(&ingest(INGEST)).outcome(), "applied");
+    assert_eq!(service.send(&read(READ)).json()[0]["id"], "a");
+    let lower = Request::get("/rockets").header("authorization", &format!("bearer  {READ}"));
+    assert_eq!(service.send(&lower).status, 200);
+    // What tells nothing of the fleet is open, whatever is sent along.
+    for target in ["/", "/readyz"] {
+        assert_eq!(service.get(target).status, 200);
+        assert_eq!(service.send(&bearing(Request::get(target), "nonsense")).status, 200);
+    }
+    problem(&service.get("/nothing"), 404);
+    problem(&service.send(&Request::new("PUT", "/rockets")), 405);
+    // A page that may read gets to see that it needs a token, and may send it.
+    let page = |request: Request| service.send(&request.header("origin", "https://status.example"));
+    let answer = page(Request::get("/rockets"));
+    assert_eq!(answer.status, 401);
+    assert!(answer.header("access-control-allow-origin").is_some());
+    assert_eq!(page(read(READ)).status, 200);
+    let ask = Request::new("OPTIONS", "/rockets").header("access-control-request-method", "GET");
+    assert_eq!(page(ask).status, 204);
+}
+
+#[test]
+fn a_side_without_a_file_is_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "tokens", READ);
+    let read_only = Service::start_with(|config| {
+        config.access.tokens = Tokens::open(None, Some(file.clone())).unwrap();
+    });
+    assert_eq!(read_only.send(&Request::message(&launch("a"))).status, 200);
+    assert_eq!(read_only.get("/rockets").status, 401);
+    let ingest_only = Service::start_with(|config| {
+        config.access.tokens = Tokens::open(Some(file), None).unwrap();
+    });
+    assert_eq!(ingest_only.send(&Request::message(&launch("a"))).status, 401);
+    assert_eq!(ingest_only.get("/rockets").status, 200);
+}
+
+#[test]
+fn tokens_are_rotated_under_an_open_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut tokens = Tokens::default();
+    let service = Service::start_with(|config| {
+        guarded(directory.path())(config);
+        tokens = config.access.tokens.clone();
+    });
+    let mut connection = service.connect();
+    let mut status =
+        |token: &str| connection.request(&bearing(Request::get("/rockets"), token)).status;
+    assert_eq!(status(READ), 200);
+    let next = "the-next-token-0123456789";
+    write(directory.path(), "read", &format!("old {READ}\nnew {next}\n"));
+    assert_eq!(status(next), 401);
+    tokens.reload().unwrap();
+    assert_eq!((status(READ), status(next)), (200, 200));
+    // A bad file changes nothing.
+    write(directory.path(), "read", &format!("{next} x y"));
+    let error = tokens.reload().unwrap_err().to_string();
+    assert!(error.contains("line 1") && !error.contains(next), "{error}");
+    std::fs::remove_file(directory.path().join("ingest")).unwrap();
+    tokens.reload().unwrap_err();
+    assert_eq!((status(READ), status(next)), (200, 200));
+    write(directory.path(), "ingest", INGEST);
+    write(directory.path(), "read", next);
+    tokens.reload().unwrap();
+    assert_eq!((status(READ), status(next)), (401, 200));
+}
+
+#[test]
+fn the_launcher_shows_its_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(guarded(directory.path()));
+    let url = format!("http://{}/messages", service.address);
+    let launch = |seed: &str, flags: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rockets"));
+        command.args(["launch", &url, "--max-messages=5", seed, "--verify", "--log-level=trace"]);
+        for (flag, file) in flags {
+            command.arg(flag).arg(directory.path().join(file));
+        }
+        let (code, out, err) = run(command);
+        assert!(!format!("{out}{err}").contains("token-0123"), "{out}{err}");
+        (code, format!("{out}{err}"))
+    };
+    let (code, said) = launch("--seed=1", &[("--token-file", "ingest")]);
+    assert!(code == Some(1) && said.contains("403"), "{said}");
+    let (code, said) =
+        launch("--seed=2", &[("--token-file", "ingest"), ("--read-token-file", "read")]);
+    assert!(code == Some(0) && said.contains("0 differences"), "{said}");
+}
+
+#[test]
+fn a_bad_file_ends_the_program_before_it_binds_and_shows_no_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("--listen={}", taken.local_addr().unwrap());
+    for (text, told) in [
+        ("", "no token"),
+        ("#\n\n", "no token"),
+        ("\n tooshort-secret \n", "line 2: a token has 16"),
+        ("a-long-secret-token with much behind", "line 1: expected a token"),
+        ("sensor:a-long-secret-token", "line 1: a token has letters"),
+    ] {
+        let file = write(directory.path(), "tokens", text);
+        for flag in ["--ingest-token-file", "--read-token-file"] {
+            let mut command = downlink();
+            command.args(["--durability", "memory", &taken, flag]).arg(&file);
+            let (code, _, err) = run(command);
+            assert_eq!((code, err.lines().count()), (Some(2), 1), "{err}");
+            assert!(err.contains(flag) && err.contains(told), "{err}");
+            assert!(err.contains(&*file.to_string_lossy()) && !err.contains("secret"), "{err}");
+        }
+    }
+}
+
+#[test]
+fn no_token_is_in_the_log_or_in_what_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let ingest = write(directory.path(), "ingest", &format!("sensor-1 {INGEST}"));
+    let read = write(directory.path(), "read", READ);
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen", "127.0.0.1:0", "--log", "trace"]);
+    command.arg("--ingest-token-file").arg(&ingest).arg("--read-token-file").arg(&read);
+    let service = Logged::start(command);
+    let address = service.addresses()[0].parse().unwrap();
+    assert_eq!(send(address, &bearing(Request::message(&launch("a")), INGEST)).status, 200);
+    assert_eq!(send(address, &bearing(Request::get("/rockets"), READ)).status, 200);
+    for request in [
+        bearing(Request::get("/rockets"), INGEST),
+        bearing(Request::get("/rockets?a=1"), "sent-by-mistake"),
+        bearing(bearing(Request::post("x"), INGEST), READ),
+    ] {
+        let answer = send(address, &request);
+        assert!(answer.status >= 400);
+        assert!(!format!("{answer:?}{}", answer.text()).contains("token-0123"), "{answer:?}");
+        assert!(!answer.text().contains("mistake"), "{answer:?}");
+    }
+    let log = format!("{:?}", service.stop());
+    assert!(log.contains("TRACE"), "the log holds everything: {log}");
+    for secret in [INGEST, READ, "sent-by-mistake"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    let file = ingest.to_string_lossy();
+    let config = Config::parse(["downlink", "--ingest-token-file", &file]).unwrap();
+    assert!(!format!("{config:?}").contains(INGEST), "{config:?}");
+}
+
+#[test]
+fn what_is_open_is_warned_about() {
+    let directory = tempfile::tempdir().unwrap();
+    let ingest = write(directory.path(), "ingest", INGEST);
+    let read = write(directory.path(), "read", READ);
+    let flags = |with_ingest: bool, with_read: bool| {
+        let flag = |flag: &str, file: &Path| vec![format!("{flag}={}", file.display())];
+        let mut flags = Vec::new();
+        flags.extend(with_ingest.then(|| flag("--ingest-token-file", &ingest)));
+        flags.extend(with_read.then(|| flag("--read-token-file", &read)));
+        flags.concat()
+    };
+    let warnings = |address: &str, flags: &[String]| {
+        let mut command = downlink();
+        command.args(["--durability", "memory", "--listen", address]).args(flags);
+        let lines = Logged::start(command).stop();
+        let warnings = lines.into_iter().filter(|line| line["level"] == "WARN");
+        warnings
+            .map(|line| line["fields"]["message"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (address, flags, told) in [
+        ("127.0.0.1:0,[::1]:0", flags(false, false), &[][..]),
+        (":0", flags(true, true), &[]),
+        (":0", flags(false, false), &["--ingest-token-file", "--read-token-file"]),
+        (":0", flags(true, false), &["--read-token-file"]),
+        ("127.0.0.1:0,0.0.0.0:0", flags(false, true), &["--ingest-token-file"]),
+    ] {
+        let warnings = warnings(address, &flags);
+        assert_eq!(warnings.len(), usize::from(!told.is_empty()), "{address} {warnings:?}");
+        let named = ["--ingest-token-file", "--read-token-file"];
+        let named: Vec<_> =
+            named.into_iter().filter(|name| warnings.concat().contains(name)).collect();
+        assert_eq!(named, told, "{address} {flags:?}");
+    }
+    for (mode, count) in [(0o600, 0), (0o640, 0), (0o644, 1), (0o602, 1)] {
+        std::fs::set_permissions(&read, std::fs::Permissions::from_mode(mode)).unwrap();
+        let warnings = warnings("127.0.0.1:0", &flags(true, true));
+        assert_eq!(warnings.len(), count, "{mode:o} {warnings:?}");
+        assert_eq!(warnings.concat().contains("others on this machine"), count == 1);
+    }
+}
