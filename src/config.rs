@@ -6,9 +6,11 @@
 //!
 //! * `parse`: how single values are written.
 //! * `environment`: flags that are given in the environment.
+//! * `tls`: the flags of TLS.
 
 mod environment;
 mod parse;
+mod tls;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -19,11 +21,13 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
+use self::tls::TlsArguments;
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
 use crate::fleet::threading::Threading;
 use crate::http::context::HttpConfig;
 use crate::http::listener::Address;
+use crate::http::tls::files::TlsFiles;
 
 /// Each has a thread that builds its rockets at a start, and an inbox; more than
 /// some ten times the cores of any machine only cost.
@@ -91,6 +95,9 @@ pub struct Arguments {
     /// their files
     #[arg(long, env = "DOWNLINK_UNIX_MODE", value_name = "MODE", default_value = "660", value_parser = mode)]
     unix_mode: u32,
+
+    #[command(flatten)]
+    tls: TlsArguments,
 
     /// Worker tasks; each owns its share of the rockets [default: number of cores]
     #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N", value_parser = count::<MOST_WORKERS>)]
@@ -250,6 +257,8 @@ pub struct Config {
     pub listen: Vec<Address>,
     /// Of the files of Unix sockets.
     pub unix_mode: u32,
+    /// What is spoken on TCP addresses; plain HTTP without.
+    pub tls: Option<TlsFiles>,
     /// At least 1.
     pub workers: usize,
     /// Of the runtime; at least 1.
@@ -296,7 +305,9 @@ impl Config {
     ) -> Result<Self, clap::Error> {
         let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
         let matches = environment::read(&Arguments::command(), &line)?;
-        Ok(Arguments::from_arg_matches(&matches)?.validate())
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        arguments.tls.check()?;
+        Ok(arguments.validate())
     }
 }
 
@@ -307,6 +318,7 @@ impl Arguments {
         Config {
             listen: self.listen,
             unix_mode: self.unix_mode,
+            tls: self.tls.files(),
             workers: self.workers.unwrap_or_else(cores).get(),
             threads: self.threads.unwrap_or_else(default_threads).get(),
             blocking_threads: cores().get(),

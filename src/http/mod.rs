@@ -6,6 +6,7 @@
 //! * [`places`]: who is served when connections run short; [`descriptors`]: open files.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
+//! * [`tls`]: certificates, and the handshake between a socket and what is served on it.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -60,6 +61,7 @@ pub mod rockets;
 pub mod routes;
 pub mod server;
 pub mod socket;
+pub mod tls;
 pub mod turns;
 pub mod unread;
 pub mod unsent;

@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
@@ -31,6 +32,7 @@ use super::listener::{Listeners, Stream};
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
 use super::socket::Socket;
+use super::tls::{Tls, handshake};
 use super::unread;
 use crate::fleet::refusals::Reached;
 
@@ -85,10 +87,24 @@ where
     let mut shutdown = pin!(shutdown);
     let spawn =
         |places: &mut Places<_>, connections: &mut Connections, stream, client: Arc<Client>| {
+            let tls = listeners.tls_on(&stream);
             let socket = Socket::new(stream, client.clone(), limits.idle_timeout);
-            let watcher = graceful.watcher();
-            let connection =
-                serve_connection(socket, client.clone(), service.clone(), limits, watcher);
+            let (service, watcher) = (service.clone(), graceful.watcher());
+            let connection = match tls {
+                None => {
+                    let client = client.clone();
+                    Either::Left(serve_connection(socket, client, service, limits, watcher))
+                }
+                // Boxed, for it would make room for itself in those without.
+                Some(tls) => Either::Right(Box::pin(serve_encrypted(
+                    tls,
+                    socket,
+                    client.clone(),
+                    service,
+                    limits,
+                    watcher,
+                ))),
+            };
             places.take(client.clone(), connections.spawn(client, connection));
         };
     let deadline = loop {
@@ -101,6 +117,8 @@ where
                             spawn(&mut places, &mut connections, stream, client);
                         }
                         Newcomer::Waits => {}
+                        // There is no time for a handshake.
+                        Newcomer::TurnedAway(stream) if listeners.tls_on(&stream).is_some() => {}
                         Newcomer::TurnedAway(stream) => turn_away(&stream),
                     }
                     if places.are_taken() {
@@ -182,18 +200,28 @@ async fn accept(listeners: &Listeners) -> io::Result<(Stream, Arc<Client>)> {
 /// Answers 503 to a connection for which there is no place, not even to wait.
 /// Best effort: there is nobody to wait for it.
 fn turn_away(stream: &Stream) {
-    let body = Problem::too_many_connections().into_json();
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let _ = stream.try_write(answer.as_bytes());
+    let _ = stream.try_write(&Problem::too_many_connections().into_bytes());
+}
+
+/// As [`serve_connection`], once there is TLS.
+async fn serve_encrypted<S>(
+    tls: Arc<Tls>,
+    socket: Socket<Stream>,
+    client: Arc<Client>,
+    service: S,
+    limits: ServerLimits,
+    watcher: Watcher,
+) where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+{
+    if let Some(stream) = handshake::accept(tls, socket, &client, limits.idle_timeout).await {
+        serve_connection(stream, client, service, limits, watcher).await;
+    }
 }
 
 /// Serves one connection to its end.
 fn serve_connection<S>(
-    socket: Socket<Stream>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     client: Arc<Client>,
     service: S,
     limits: ServerLimits,
@@ -225,7 +253,7 @@ where
         // are small enough to be copied.
         .writev(false)
         .max_buf_size(MAX_READ_BUFFER)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(stream), service);
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
     watcher.watch(connection).map(move |served| {

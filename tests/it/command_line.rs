@@ -10,9 +10,12 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 23] = [
+const FLAGS: [(&str, &str, &str); 26] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
+    ("--tls-cert", "DOWNLINK_TLS_CERT", "none, plain HTTP"),
+    ("--tls-key", "DOWNLINK_TLS_KEY", "none"),
+    ("--tls-client-ca", "DOWNLINK_TLS_CLIENT_CA", "clients need no certificate"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
     ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),
     ("--durability", "DOWNLINK_DURABILITY", "fsync"),

@@ -44,6 +44,8 @@ mod acked_messages_survive_kill;
 mod any_directory_will_do;
 /// What is no message is refused with the right status and a text, and changes nothing.
 mod bad_input_is_refused;
+/// SIGHUP has certificates read again, under load; a bad file keeps the old ones.
+mod certificates_are_read_again;
 /// Flags, variables, `--help` and exit codes are those of the contract.
 mod command_line;
 /// Bodies may come compressed, and long answers go so to those who ask.
@@ -78,6 +80,8 @@ mod nothing_shows_before_it_is_kept;
 mod odd_input_is_accepted;
 /// Orders are obeyed however many messages come.
 mod orders_are_obeyed_under_load;
+/// Over TLS goes what goes without; who speaks something else is told, or let go.
+mod over_tls;
 /// One rocket, missions, readiness; every other path and method leads nowhere.
 mod paths_and_methods;
 /// Each outcome of `POST /messages` is told to those who read it.
@@ -96,6 +100,8 @@ mod shutdown;
 mod silent_readers;
 /// Bodies that come slowly are awaited while they make progress, and hold nobody up.
 mod slow_bodies;
+/// With TLS those are refused who should be, on both sides, and in time.
+mod strangers_get_no_tls;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.
