@@ -17,6 +17,7 @@
 //! * [`retries`] - which of the failed requests goes next
 //! * [`message`] - the bytes on the wire
 //! * [`client`] - connections
+//! * [`tls`] - connections that are encrypted
 //! * [`listing`] - reading `GET /rockets`, for [`verify`]
 //! * [`tally`] - what is counted on the way
 //! * [`progress`] - the bar while it runs
@@ -39,6 +40,7 @@ mod retries;
 mod run;
 mod schedule;
 mod tally;
+mod tls;
 mod verify;
 
 use std::io::Write;
