@@ -196,7 +196,7 @@ fn a_certificate_that_ends_soon_and_a_key_that_all_may_read_are_warned_about() {
     let day = time::Duration::DAY;
     for (ends, warning) in [
         (now - day, Some("the certificate has expired: clients will refuse it")),
-        (now + 10 * day, Some("the certificate expires soon")),
+        (now + 5 * day, Some("the certificate expires soon")),
         (now + 60 * day, None),
     ] {
         let pair = authority.issue_for("localhost", |params| params.not_after = ends);

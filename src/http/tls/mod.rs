@@ -20,7 +20,7 @@ use self::files::{Loaded, TlsError, TlsFiles};
 
 /// A certificate that ends sooner is warned about: those who renew by themselves
 /// have done so by then.
-const SOON: Duration = Duration::days(20);
+const SOON: Duration = Duration::days(10);
 
 /// Certificates and keys of the service, which can be read again while it runs.
 #[derive(Debug)]
