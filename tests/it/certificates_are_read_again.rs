@@ -19,6 +19,15 @@ fn in_memory(flags: impl IntoIterator<Item = String>) -> Command {
     command
 }
 
+/// Ends those who go on until they are told, even if the test fails.
+struct AtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn address(service: &Logged) -> SocketAddr {
     service.addresses()[0].parse().unwrap()
 }
@@ -63,6 +72,7 @@ fn under_load_old_connections_live_on_and_new_ones_see_the_new_certificate() {
                 }
             });
         }
+        let _end = AtTheEnd(&done);
         for count in 1..=5 {
             let pair = authority.issue();
             files.put(&pair);
@@ -73,7 +83,6 @@ fn under_load_old_connections_live_on_and_new_ones_see_the_new_certificate() {
             let so_far = sent.load(Ordering::Relaxed);
             eventually("the load goes on", || sent.load(Ordering::Relaxed) > so_far + 10);
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert_eq!(shown(&old), first.der());
     // The end of its validity is told each time.

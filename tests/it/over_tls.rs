@@ -194,5 +194,9 @@ fn the_log_says_https_and_a_unix_socket_stays_plain() {
     let url = format!("https://{},{}", addresses[0], addresses[1]);
     assert_eq!(service.said("downlink")[0]["url"], url);
     assert_eq!(service.said("ready")[0]["tls"], true);
-    service.stop();
+    // Neither who is at rest nor who never asked for anything is cut at the stop.
+    let mut unused = Trust::in_authority(&authority).connect(address);
+    let lines = format!("{:?}", service.stop());
+    assert!(!lines.contains("were cut"), "{lines}");
+    assert!(client.is_closed() && unused.is_closed());
 }
