@@ -130,7 +130,7 @@ fn narrow(service: &Service) -> TcpStream {
 #[test]
 fn plain_http_is_told_that_this_is_https() {
     let (service, trust) = start();
-    for body in [0, 3_000_000] {
+    for body in [0, 10_000_000] {
         let request = Request::post("x".repeat(body));
         let mut client = Connection::open(service.address);
         // A client that writes all before it reads sees it too.
