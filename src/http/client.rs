@@ -198,4 +198,20 @@ mod tests {
         assert_ne!(origin("2001:db8:0:1::1"), origin("2001:db8:0:2::1"));
         assert_ne!(origin("10.0.0.1"), Origin::of(None));
     }
+
+    #[test]
+    fn neither_a_handshake_nor_what_we_send_is_something_that_it_may_go_on_with() {
+        let client = Client::new(Origin::of(None));
+        client.begin_handshake();
+        client.received();
+        assert!(client.may_be_sending() && client.shakes_hands());
+        client.end_handshake();
+        // As a close_notify does.
+        client.moved();
+        assert!(!client.may_be_sending() && !client.shakes_hands());
+        client.received();
+        assert!(client.may_be_sending());
+        client.begin(true);
+        assert!(!client.may_be_sending());
+    }
 }
