@@ -59,6 +59,11 @@ compare-with rev *arguments:
     cargo build --release --bin downlink --example post
     cargo run --quiet --example suite -- against {{quote(rev)}} {{arguments}}
 
+# Measure the service with TLS against the same without, in alternating rounds
+compare-tls directory="target/compare-tls" *arguments:
+    cargo build --release --bin downlink --example post
+    cargo run --quiet --example suite -- tls {{quote(directory)}} {{arguments}}
+
 # Measure everything side by side, into docs/bench/DATE or `directory` (some 30 minutes; installs wrk and redis-server)
 bench-all *arguments:
     cargo build --release --bins --examples

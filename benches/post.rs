@@ -11,15 +11,19 @@
 #![expect(clippy::print_stdout, reason = "the suite reads it there")]
 
 mod message;
+mod trust;
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use rustls::{ClientConfig, ClientConnection};
 
 use message::Frame;
 
@@ -39,6 +43,10 @@ struct Arguments {
     /// How long to go on
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
+
+    /// Speak TLS, trusting the certificates in this file
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// A number that no earlier run against the same server had
     #[arg(long, default_value_t = 0)]
@@ -95,29 +103,54 @@ impl Requests {
 
 struct Connection {
     stream: TcpStream,
+    session: Option<ClientConnection>,
     sent: Instant,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Result<Self> {
-        let stream = std::net::TcpStream::connect(address)?;
+    fn open(address: SocketAddr, trusted: Option<Arc<ClientConfig>>) -> Result<Self> {
+        let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        let mut session = trusted.map(trust::session).transpose()?;
+        if let Some(session) = &mut session {
+            while session.is_handshaking() {
+                session.complete_io(&mut stream)?;
+            }
+        }
         stream.set_nonblocking(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), sent: Instant::now() })
+        Ok(Self { stream: TcpStream::from_std(stream), session, sent: Instant::now() })
     }
 
     /// Sends one request, at `now`.
     fn send(&mut self, request: &[u8], now: Instant) -> Result<()> {
         self.sent = now;
         // It fits into the socket's buffer, where nothing else is.
-        let written = self.stream.write(request)?;
+        let written = match &mut self.session {
+            None => self.stream.write(request)?,
+            Some(session) => {
+                let written = session.writer().write(request)?;
+                while session.wants_write() {
+                    session.write_tls(&mut self.stream)?;
+                }
+                written
+            }
+        };
         if written == request.len() { Ok(()) } else { Err(ErrorKind::WriteZero.into()) }
+    }
+
+    /// Reads what there is of an answer.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let Some(session) = &mut self.session else { return self.stream.read(buffer) };
+        session.read_tls(&mut self.stream)?;
+        session.process_new_packets().map_err(Error::other)?;
+        // Nothing yet, if it was a ticket.
+        session.reader().read(buffer)
     }
 
     /// Takes an answer, if one has come.
     fn answered(&mut self) -> Result<bool> {
         let mut buffer = [0; 4096];
-        let answer = match self.stream.read(&mut buffer) {
+        let answer = match self.read(&mut buffer) {
             Ok(0) => return Err(Error::other("the server closed a connection")),
             Ok(length) => &buffer[..length],
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -132,15 +165,17 @@ impl Connection {
 }
 
 fn main() -> Result<()> {
-    let Arguments { address, connections, seconds, run } = Arguments::parse();
+    let Arguments { address, connections, seconds, ca_file, run } = Arguments::parse();
+    let trusted = ca_file.as_deref().map(trust::trust).transpose()?;
     let mut requests = Requests {
         rockets: (0..ROCKETS).map(|n| Rocket::new(run, n)).collect(),
         turn: 0,
         request: Vec::new(),
     };
     let mut poll = Poll::new()?;
-    let mut connections: Vec<_> =
-        (0..connections).map(|_| Connection::open(address)).collect::<Result<_>>()?;
+    let mut connections: Vec<_> = (0..connections)
+        .map(|_| Connection::open(address, trusted.clone()))
+        .collect::<Result<_>>()?;
     for (n, connection) in connections.iter_mut().enumerate() {
         poll.registry().register(&mut connection.stream, Token(n), Interest::READABLE)?;
     }

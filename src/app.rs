@@ -6,6 +6,8 @@
 //! more connections, requests in flight, a last checkpoint, workers, journal. The
 //! end of any task that the service cannot do without is a reason to stop, too.
 
+pub mod reload;
+
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -162,7 +164,8 @@ pub async fn run_with(
         health.set(Phase::Ready);
         match health.phase() {
             Phase::Ready => {
-                info!(workers = config.workers, durability = %config.durability, "ready");
+                let tls = config.tls.is_some();
+                info!(workers = config.workers, durability = %config.durability, tls, "ready");
             }
             Phase::Paused(reason) => warn!(reason, "started, for reads only at first"),
             // What else it may be was told where it came from.

@@ -9,11 +9,13 @@
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
 //! * `environment`: flags that are given in the environment.
+//! * `tls`: the flags of TLS.
 
 mod access;
 mod environment;
 mod memory;
 mod parse;
+mod tls;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -26,12 +28,14 @@ use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use self::access::AccessArguments;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
+use self::tls::TlsArguments;
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
 use crate::fleet::threading::Threading;
 use crate::http::access::Access;
 use crate::http::context::HttpConfig;
 use crate::http::listener::Address;
+use crate::http::tls::files::TlsFiles;
 
 /// Each has a thread that builds its rockets at a start, and an inbox; more than
 /// some ten times the cores of any machine only cost.
@@ -89,6 +93,9 @@ pub struct Arguments {
 
     #[command(flatten)]
     access: AccessArguments,
+
+    #[command(flatten)]
+    tls: TlsArguments,
 
     /// Worker tasks; each owns its share of the rockets [default: number of cores]
     #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N", value_parser = count::<MOST_WORKERS>)]
@@ -255,6 +262,8 @@ pub struct Config {
     pub unix_mode: u32,
     /// Who may ask for what.
     pub access: Access,
+    /// What is spoken on TCP addresses; plain HTTP without.
+    pub tls: Option<TlsFiles>,
     /// At least 1.
     pub workers: usize,
     /// Of the runtime; at least 1.
@@ -302,7 +311,9 @@ impl Config {
     ) -> Result<Self, clap::Error> {
         let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
         let matches = environment::read(&Arguments::command(), &line)?;
-        Arguments::from_arg_matches(&matches)?.validate()
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        arguments.tls.check()?;
+        arguments.validate()
     }
 }
 
@@ -313,6 +324,7 @@ impl Arguments {
             listen: self.listen,
             unix_mode: self.unix_mode,
             access: self.access.open()?,
+            tls: self.tls.files(),
             workers: self.workers.unwrap_or_else(cores).get(),
             threads: self.threads.unwrap_or_else(default_threads).get(),
             blocking_threads: cores().get(),

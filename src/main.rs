@@ -1,11 +1,14 @@
 //! `downlink`: arguments, then configuration, then [`downlink::app::run`].
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use downlink::app::Hurry;
+use downlink::app::reload::Reloader;
 use downlink::config::{Config, Durability};
 use downlink::http::descriptors;
 use downlink::http::listener::Listeners;
+use downlink::http::tls::Tls;
 use downlink::{app, logging};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -26,11 +29,18 @@ fn main() -> ExitCode {
         }
         Err(help) => help.exit(),
     };
+    let tls = match config.tls.clone().map(Tls::load).transpose() {
+        Ok(tls) => tls,
+        Err(error) => {
+            logging::say(&format!("error: {error}"));
+            return ExitCode::from(2);
+        }
+    };
     let mut log = logging::start(config.log_format, &config.log);
     let mut runtime = config.threading().runtime();
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
-        let result = runtime.block_on(run(config));
+        let result = runtime.block_on(run(config, tls));
         // Everything was joined, or else the deadline was not kept.
         runtime.shutdown_background();
         result
@@ -52,20 +62,27 @@ fn one_line(text: &str) -> String {
     lines.iter().filter(helpful).copied().collect::<Vec<_>>().join(" ")
 }
 
-async fn run(mut config: Config) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(mut config: Config, tls: Option<Arc<Tls>>) -> Result<(), Box<dyn std::error::Error>> {
     // A file that may not grow any further is an error of the write, then, as a
     // full disk is, and not the end of the process.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::info!("SIGHUP: there is nothing to reload yet");
-        }
-    });
-    let listeners = Listeners::bind(&config.listen, config.unix_mode).await?;
+    let mut reloader = Reloader::default();
+    if let Some(tls) = tls.clone() {
+        reloader.add("certificates", move || tls.reload());
+    }
+    if !config.access.tokens.are_none() {
+        let tokens = config.access.tokens.clone();
+        reloader.add("tokens", move || tokens.reload().map(drop));
+    }
+    tokio::spawn(reloader.run(async move || hangup.recv().await));
+    let listeners = Listeners::bind(&config.listen, config.unix_mode).await?.over_tls(tls.clone());
     say_what_starts(&config, &listeners.addresses());
+    if let Some(tls) = tls {
+        tls.tell("TLS");
+    }
     config.http.max_connections = descriptors::raise_for(config.http.max_connections);
     let mut told = async move || {
         tokio::select! {
@@ -87,6 +104,7 @@ async fn run(mut config: Config) -> Result<(), Box<dyn std::error::Error>> {
 fn say_what_starts(config: &Config, addresses: &[String]) {
     let url = |address: &String| match address.strip_prefix("unix:") {
         Some(_) => address.clone(),
+        None if config.tls.is_some() => format!("https://{address}"),
         None => format!("http://{address}"),
     };
     let urls: Vec<_> = addresses.iter().map(url).collect();

@@ -10,11 +10,11 @@ use clap::ValueEnum;
 
 use super::client::Client;
 use super::compare::{Comparison, DURABLE, Pace};
-use super::contender::Contender;
+use super::contender::{Contender, Name};
 use super::programs::{self, Programs};
 use super::rounds::Rounds;
 use super::table::{self, Figure, Wanted};
-use super::{environment, plot, scale};
+use super::{environment, plot, scale, tls};
 
 /// With wrk as well, since others know it.
 const WRK_CONNECTIONS: [usize; 3] = [3, 64, 256];
@@ -42,7 +42,9 @@ enum Part {
     Connections,
     /// The same with wrk, at 3, 64 and 256 connections
     ConnectionsWrk,
-    /// Bulk, a million rockets, idle and many connections, checkpoints, restarts
+    /// The service with TLS and without, at 64 connections
+    Tls,
+    /// Bulk, a million rockets, idle connections, checkpoints, restarts
     Scale,
     /// Criterion's figures for one message
     HotPath,
@@ -58,21 +60,26 @@ pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
     programs::install()?;
     std::fs::create_dir_all(&directory)?;
 
-    let side_by_side = |client, connections, part: &str| {
-        let contenders = DURABLE.iter().map(|&name| Contender::new(programs, name));
+    let side_by_side = |names: &[Name], client, connections, part: &str| {
+        let contenders = names.iter().map(|&name| Contender::new(programs, name));
         let contenders = contenders.collect::<Result<_>>()?;
         let comparison = Comparison { contenders, connections, client, pace };
         comparison.measure(programs, &directory.join(part), &[])
     };
     let mut by_client = Vec::new();
     if wants(Part::Connections) {
-        let rounds = side_by_side(Client::Post, connections, "connections")?;
+        let rounds = side_by_side(&DURABLE, Client::Post, connections, "connections")?;
         plot::draw(&rounds, &directory.join("connections.svg"))?;
         by_client.push((Client::Post, rounds));
     }
     if wants(Part::ConnectionsWrk) {
-        let rounds = side_by_side(Client::Wrk, WRK_CONNECTIONS.to_vec(), "connections-wrk")?;
+        let rounds =
+            side_by_side(&DURABLE, Client::Wrk, WRK_CONNECTIONS.to_vec(), "connections-wrk")?;
         by_client.push((Client::Wrk, rounds));
+    }
+    if wants(Part::Tls) {
+        let rounds = side_by_side(&tls::SERVERS, Client::Post, vec![64], "tls")?;
+        by_client.push((Client::Post, rounds));
     }
     let mut figures = ratios(&by_client);
     if wants(Part::Scale) {
@@ -104,7 +111,7 @@ Made by `just bench-all`; hardware and command lines are in [connections/environ
 /// and at how many connections.
 type Bound = (&'static str, f64, &'static str, &'static str, usize);
 
-const BOUNDS: [Bound; 7] = [
+const BOUNDS: [Bound; 9] = [
     (
         "in memory, 64 connections, against the bare handler (further goal: 0.95)",
         0.85,
@@ -118,10 +125,12 @@ const BOUNDS: [Bound; 7] = [
     ("fsync, 64 connections, against Redis (further goal: 1.4)", 1.25, "fsync", "redis", 64),
     ("fsync, 256 connections, against Redis (further goal: 1.4)", 1.25, "fsync", "redis", 256),
     ("fsync, 3 connections, against Redis (further goal: 1.2)", 1.0, "fsync", "redis", 3),
+    ("in memory with TLS, 64 connections, against without", 0.7, "memory-tls", "memory", 64),
+    ("fsync with TLS, 64 connections, against without", 0.7, "fsync-tls", "fsync", 64),
 ];
 
 /// With each client, where it was measured.
-fn ratios(by_client: &[(Client, Rounds)]) -> Vec<Figure> {
+pub fn ratios(by_client: &[(Client, Rounds)]) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (what, bound, server, other, connections) in BOUNDS {
         for (client, rounds) in by_client {

@@ -58,7 +58,7 @@ impl Client {
         self,
         programs: &Programs,
         scratch: &Path,
-        address: SocketAddr,
+        (address, ca_file): (SocketAddr, Option<&Path>),
         connections: usize,
         seconds: f64,
     ) -> Result<String> {
@@ -68,8 +68,10 @@ impl Client {
                 command.arg(address.to_string());
                 command.args(["--connections", &connections.to_string()]);
                 command.args(["--seconds", &seconds.to_string()]);
+                command.args(ca_file.map(|file| format!("--ca-file={}", file.display())));
                 command
             }
+            Self::Wrk if ca_file.is_some() => return Err(Error::other("with TLS only by post")),
             Self::Wrk => wrk::command(scratch, address, connections, seconds)?,
         };
         programs::output(&mut command)

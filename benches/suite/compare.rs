@@ -12,6 +12,9 @@ use super::programs::Programs;
 use super::rounds::{HEADER, Round, Rounds};
 use super::{environment, plot, table};
 
+/// Where the table of results is.
+pub const WANTED: &str = "table.md";
+
 pub const USUAL: [Name; 2] = [Name::Floor, Name::Memory];
 pub const DURABLE: [Name; 4] = [Name::Floor, Name::Memory, Name::Fsync, Name::Redis];
 
@@ -124,7 +127,7 @@ impl Comparison {
                 }
             }
         }
-        std::fs::write(directory.join("table.md"), table::side_by_side(&rounds))?;
+        std::fs::write(directory.join(WANTED), table::side_by_side(&rounds))?;
         Ok(rounds)
     }
 }

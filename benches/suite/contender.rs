@@ -15,6 +15,7 @@ use super::http::Connection;
 use super::programs::{self, Programs};
 use super::redis;
 use super::servers::{Durability, Server};
+use super::tls::Certificate;
 
 /// Servers that can be asked for by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -27,6 +28,10 @@ pub enum Name {
     Memory,
     /// The service with --durability fsync
     Fsync,
+    /// The service with --durability memory and TLS
+    MemoryTls,
+    /// The service with --durability fsync and TLS
+    FsyncTls,
     /// XADD of 48 bytes with appendfsync always, by redis-benchmark
     Redis,
 }
@@ -38,7 +43,7 @@ pub struct Contender {
 
 enum Program {
     Floor { binary: PathBuf, threads: Option<usize> },
-    Service { binary: PathBuf, durability: Durability },
+    Service { binary: PathBuf, durability: Durability, with_tls: bool },
     Redis,
 }
 
@@ -46,12 +51,16 @@ impl Contender {
     pub fn new(programs: &Programs, name: Name) -> Result<Self> {
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let floor = |threads| Ok(Program::Floor { binary: programs.floor()?, threads });
-        let service = |durability| Ok(Program::Service { binary: programs.service()?, durability });
+        let service = |durability, with_tls| {
+            Ok(Program::Service { binary: programs.service()?, durability, with_tls })
+        };
         let program = match name {
             Name::Floor => floor(None),
             Name::FloorAll => floor(Some(cores)),
-            Name::Memory => service(Durability::Memory),
-            Name::Fsync => service(Durability::Fsync),
+            Name::Memory => service(Durability::Memory, false),
+            Name::Fsync => service(Durability::Fsync, false),
+            Name::MemoryTls => service(Durability::Memory, true),
+            Name::FsyncTls => service(Durability::Fsync, true),
             Name::Redis => programs::need(&programs::REDIS).map(|()| Program::Redis),
         }?;
         let name = name.to_possible_value().expect("no name is skipped").get_name().to_owned();
@@ -60,7 +69,8 @@ impl Contender {
 
     /// A service of another name or commit.
     pub fn service(name: &str, binary: PathBuf, durability: Durability) -> Self {
-        Self { name: name.to_owned(), program: Program::Service { binary, durability } }
+        let program = Program::Service { binary, durability, with_tls: false };
+        Self { name: name.to_owned(), program }
     }
 
     /// For environment.txt.
@@ -70,8 +80,10 @@ impl Contender {
             Program::Floor { threads: Some(threads), .. } => {
                 format!("examples/floor --threads {threads}")
             }
-            Program::Service { durability, .. } => {
-                format!("downlink --durability {}", durability.name())
+            Program::Service { durability, with_tls, .. } => {
+                let tls =
+                    if *with_tls { " --tls-cert … --tls-key … (ECDSA P-256)" } else { "" };
+                format!("downlink --durability {}{tls}", durability.name())
             }
             Program::Redis => return redis::line(),
         };
@@ -89,18 +101,24 @@ impl Contender {
         seconds: f64,
     ) -> Result<(String, Tally)> {
         let data = scratch.join(&self.name);
-        let server = self.start(&data)?;
+        let certificate = match self.program {
+            Program::Service { with_tls: true, .. } => Some(Certificate::put_into(scratch)?),
+            _ => None,
+        };
+        let server = self.start(&data, certificate.as_ref())?;
+        let ca_file = certificate.as_ref().map(|it| it.cert.as_path());
         let result = if matches!(self.program, Program::Redis) {
             redis::round(server.address, connections, seconds)
         } else {
-            let output = client.send(programs, scratch, server.address, connections, seconds);
+            let output =
+                client.send(programs, scratch, (server.address, ca_file), connections, seconds);
             output.and_then(|output| Ok((output.clone(), Tally::parse(&output)?)))
         };
         let (output, tally) = result.map_err(|error| {
             server.error(&format!("{}, {connections} connections: {error}", self.name))
         })?;
         if matches!(self.program, Program::Service { .. }) {
-            let taken = taken_in(&server)?;
+            let taken = taken_in(&server, ca_file)?;
             if taken < tally.requests {
                 return Err(server.error(&format!(
                     "{} messages were answered, and only {taken} taken in",
@@ -115,7 +133,7 @@ impl Contender {
         Ok((output, tally))
     }
 
-    fn start(&self, data: &Path) -> Result<Server> {
+    fn start(&self, data: &Path, certificate: Option<&Certificate>) -> Result<Server> {
         match &self.program {
             Program::Floor { binary, threads } => {
                 let mut command = Command::new(binary);
@@ -124,8 +142,12 @@ impl Contender {
                 }
                 Server::on_free_port(command)
             }
-            Program::Service { binary, durability } => {
-                Server::service(binary, data, &["--durability", durability.name()])
+            Program::Service { binary, durability, .. } => {
+                let flags = certificate.into_iter().flat_map(Certificate::flags);
+                let durability = format!("--durability={}", durability.name());
+                let flags: Vec<_> = flags.chain([durability]).collect();
+                let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+                Server::service(binary, data, &flags)
             }
             Program::Redis => redis::start(data),
         }
@@ -133,8 +155,12 @@ impl Contender {
 }
 
 /// How many messages the service has taken in, by what it says of its rockets.
-fn taken_in(server: &Server) -> Result<u64> {
-    let rockets = Connection::open(server.address)?.read("/rockets")?;
+fn taken_in(server: &Server, ca_file: Option<&Path>) -> Result<u64> {
+    let mut connection = match ca_file {
+        None => Connection::open(server.address)?,
+        Some(file) => Connection::open_trusting(server.address, file)?,
+    };
+    let rockets = connection.read("/rockets")?;
     let rockets = serde_json::from_slice(&rockets).map_err(Error::other)?;
     Ok(messages(&rockets))
 }

@@ -3,15 +3,31 @@
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+
+use rustls::StreamOwned;
+
+use super::trust;
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 /// A connection that is kept.
-pub struct Connection(BufReader<TcpStream>);
+pub struct Connection(BufReader<Box<dyn Stream + Send>>);
 
 impl Connection {
     pub fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self(BufReader::with_capacity(64 * 1024, stream)))
+        Ok(Self(BufReader::with_capacity(64 * 1024, Box::new(stream))))
+    }
+
+    /// The same with TLS, trusting the certificates in a file.
+    pub fn open_trusting(address: SocketAddr, file: &Path) -> Result<Self> {
+        let session = trust::session(trust::trust(file)?)?;
+        let stream = StreamOwned::new(session, TcpStream::connect(address)?);
+        Ok(Self(BufReader::new(Box::new(stream))))
     }
 
     /// Posts a body and returns the answer's.

@@ -3,6 +3,7 @@
 //! * `compare`: rounds of several servers in turns, with [`client`] or [`wrk`],
 //!   on [`servers`] and [`redis`]; kept as [`rounds`], shown as [`table`] and [`plot`]
 //! * `against`: the same for this tree's service and that of another commit
+//! * `tls`: the service with TLS and without
 //! * `load`: a verified run of the launcher
 //! * `scale`: bulk requests, a million rockets, checkpoints, restarts
 //! * `all`: everything, into one table
@@ -29,6 +30,9 @@ mod rounds;
 mod scale;
 mod servers;
 mod table;
+mod tls;
+#[path = "../trust.rs"]
+mod trust;
 mod wrk;
 
 use std::io::Result;
@@ -70,6 +74,8 @@ enum Measure {
     /// commit, its tree is put into a temporary directory and built there, which
     /// takes minutes; the binary is kept for the next time.
     Against(against::Arguments),
+    /// Measure the service with TLS in turns with the same without
+    Tls(tls::Arguments),
     /// Send a verified run of the launcher to the service, with a report
     Load(load::Arguments),
     /// Measure bulk requests, a million rockets, idle connections, checkpoints, restarts
@@ -94,6 +100,7 @@ fn run(Arguments { binaries, measure }: Arguments) -> Result<()> {
         Measure::Compare(arguments) => compare::run(&programs, arguments, &compare::USUAL),
         Measure::CompareDurable(arguments) => compare::run(&programs, arguments, &compare::DURABLE),
         Measure::Against(arguments) => against::run(&programs, arguments),
+        Measure::Tls(arguments) => tls::run(&programs, arguments),
         Measure::Load(arguments) => load::run(&programs, &arguments),
         Measure::Scale(arguments) => scale::run(&programs, arguments),
         Measure::All(arguments) => all::run(&programs, arguments),

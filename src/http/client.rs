@@ -51,6 +51,10 @@ pub struct Client {
     moves: AtomicU32,
     /// Most bytes to read at a time.
     read_at_once: AtomicUsize,
+    /// TLS is being agreed on, and nothing else can be asked yet.
+    shakes_hands: AtomicBool,
+    /// It sent something, of a request or of none.
+    has_sent: AtomicBool,
     /// A request of it has reached the service.
     was_served: AtomicBool,
     /// The last answer went out before the request's body was there.
@@ -71,6 +75,8 @@ impl Client {
             origin,
             moves: AtomicU32::new(0),
             read_at_once: AtomicUsize::new(READ_AT_ONCE),
+            shakes_hands: AtomicBool::new(false),
+            has_sent: AtomicBool::new(false),
             was_served: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
             sent_trailers: AtomicBool::new(false),
@@ -88,6 +94,29 @@ impl Client {
     /// A byte moved.
     pub fn moved(&self) {
         self.moves.store(self.moves().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// It sent something.
+    pub fn received(&self) {
+        self.moved();
+        self.has_sent.store(true, Ordering::Relaxed);
+    }
+
+    /// What it sends now is a handshake.
+    pub fn begin_handshake(&self) {
+        self.shakes_hands.store(true, Ordering::Relaxed);
+    }
+
+    /// It has sent nothing beyond its handshake.
+    pub fn end_handshake(&self) {
+        self.shakes_hands.store(false, Ordering::Relaxed);
+        self.has_sent.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether nothing can have been asked yet, for want of a handshake.
+    #[must_use]
+    pub fn shakes_hands(&self) -> bool {
+        self.shakes_hands.load(Ordering::Relaxed)
     }
 
     /// Changes when something moves.
@@ -158,7 +187,7 @@ impl Client {
     #[must_use]
     pub fn may_be_sending(&self) -> bool {
         self.left_unread.load(Ordering::Relaxed)
-            || self.moves() > 0 && !self.was_served.load(Ordering::Relaxed)
+            || self.has_sent.load(Ordering::Relaxed) && !self.was_served.load(Ordering::Relaxed)
     }
 }
 
@@ -196,5 +225,21 @@ mod tests {
         assert_eq!(origin("2001:db8:0:1::1"), origin("2001:db8:0:1:ffff::2"));
         assert_ne!(origin("2001:db8:0:1::1"), origin("2001:db8:0:2::1"));
         assert_ne!(origin("10.0.0.1"), Origin::of(None));
+    }
+
+    #[test]
+    fn neither_a_handshake_nor_what_we_send_is_something_that_it_may_go_on_with() {
+        let client = Client::new(Origin::of(None));
+        client.begin_handshake();
+        client.received();
+        assert!(client.may_be_sending() && client.shakes_hands());
+        client.end_handshake();
+        // As a close_notify does.
+        client.moved();
+        assert!(!client.may_be_sending() && !client.shakes_hands());
+        client.received();
+        assert!(client.may_be_sending());
+        client.begin(true);
+        assert!(!client.may_be_sending());
     }
 }

@@ -46,11 +46,14 @@ impl Connections {
     pub async fn cut_those_that_stand_still(&mut self, cut: &mut bool) {
         let mut before: HashMap<Id, u32> = HashMap::new();
         loop {
+            // Nobody has asked for anything there, so there is nothing to finish.
+            for (handle, _) in self.live.values().filter(|(_, client)| client.shakes_hands()) {
+                handle.abort();
+            }
             // What is at work only the service can move on.
-            let waiting = self
-                .live
-                .iter()
-                .filter(|(_, (handle, client))| !client.is_at_work() && !handle.is_finished());
+            let waiting = self.live.iter().filter(|(_, (handle, client))| {
+                !(client.is_at_work() || client.shakes_hands() || handle.is_finished())
+            });
             let now: HashMap<Id, u32> =
                 waiting.map(|(&id, (_, client))| (id, client.moves())).collect();
             for (id, moves) in &now {

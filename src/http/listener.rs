@@ -9,12 +9,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+
+use super::tls::Tls;
 
 /// Clients that may wait to be accepted: the system's own bound
 /// (`net.core.somaxconn`), which cuts this down. A fleet that reconnects at once
@@ -66,6 +69,8 @@ pub struct Listeners {
     all: Vec<Listener>,
     /// Who is asked first next time, so that no address keeps others waiting.
     turn: AtomicUsize,
+    /// What TCP addresses speak; plain HTTP without.
+    tls: Option<Arc<Tls>>,
 }
 
 #[derive(Debug)]
@@ -82,7 +87,23 @@ impl From<TcpListener> for Listeners {
 
 impl Listeners {
     fn new(all: Vec<Listener>) -> Self {
-        Self { all, turn: AtomicUsize::new(0) }
+        Self { all, turn: AtomicUsize::new(0), tls: None }
+    }
+
+    /// The same, with TLS on the TCP addresses if there is any. What goes over a
+    /// Unix socket stays on this machine, and plain.
+    #[must_use]
+    pub fn over_tls(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// What is spoken on a connection; plain HTTP without.
+    #[must_use]
+    pub fn tls_on(&self, stream: &Stream) -> Option<Arc<Tls>> {
+        match stream {
+            Stream::Tcp(_) => self.tls.clone(),
+            Stream::Unix(_) => None,
+        }
     }
 
     /// Binds all of them, or none. `unix_mode` is for the files of sockets.
@@ -273,6 +294,18 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Waits for something to be there and copies its beginning, which stays to be
+    /// read. Only of what comes over the network.
+    ///
+    /// # Errors
+    /// As the system has them; there is none of this for Unix sockets.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer).await,
+            Self::Unix(_) => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Writes what can be written at once.
     ///
     /// # Errors

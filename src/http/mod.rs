@@ -8,6 +8,7 @@
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
 //! * [`deadline`]: waiting for deadlines, with one timer for each connection, its [`alarm`].
+//! * [`tls`]: certificates, and the handshake between a socket and what is served on it.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -67,6 +68,7 @@ pub mod rockets;
 pub mod routes;
 pub mod server;
 pub mod socket;
+pub mod tls;
 pub mod turns;
 pub mod unread;
 pub mod unsent;

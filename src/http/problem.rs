@@ -57,6 +57,7 @@ enum Kind {
     BodyBytesHeld,
     AnswerBytesHeld,
     TooManyConnections,
+    PlainHttp,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -64,7 +65,7 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 33] = [
+    const URIS: [(Self, &'static str); 34] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadHost, "/problems/bad-host"),
@@ -98,6 +99,7 @@ impl Kind {
         (Self::BodyBytesHeld, "/problems/body-bytes-held"),
         (Self::AnswerBytesHeld, "/problems/answer-bytes-held"),
         (Self::TooManyConnections, "/problems/too-many-connections"),
+        (Self::PlainHttp, "/problems/plain-http"),
     ];
 
     fn uri(self) -> &'static str {
@@ -303,9 +305,34 @@ impl Problem {
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::TooManyConnections)
     }
 
-    /// The body of the answer.
+    /// Plain HTTP came where TLS is spoken.
     #[must_use]
-    pub fn into_json(self) -> String {
+    pub fn plain_http() -> Self {
+        let detail = "this port speaks HTTPS, and plain HTTP came: use https://";
+        Self::new(StatusCode::BAD_REQUEST, detail).of(Kind::PlainHttp)
+    }
+
+    /// The whole answer as bytes, where there is nobody to write it. The last one
+    /// of its connection.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let retry = match self.header.take() {
+            Some((name, value)) => format!("{name}: {}\r\n", value.to_str().unwrap_or_default()),
+            None => String::new(),
+        };
+        let status = self.status;
+        let body = self.into_json();
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\n\
+             content-length: {length}\r\n{retry}connection: close\r\n{}\r\n{body}",
+            headers::lines()
+        );
+        answer.into_bytes()
+    }
+
+    /// The body of the answer.
+    fn into_json(self) -> String {
         let body = Body {
             r#type: self.kind.uri(),
             title: self.status.canonical_reason().expect("each status here has a name"),

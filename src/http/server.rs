@@ -20,13 +20,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use super::access::{Decision, Gate, headers};
+use super::access::{Decision, Gate};
 use super::client::{Client, Origin};
 use super::connections::Connections;
 use super::deadline::Timer;
@@ -35,6 +36,7 @@ use super::listener::{Listeners, Stream};
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
 use super::socket::Socket;
+use super::tls::{Tls, handshake};
 use super::unread;
 use crate::fleet::refusals::Reached;
 
@@ -92,16 +94,20 @@ where
     let mut shutdown = pin!(shutdown);
     let spawn =
         |places: &mut Places<_>, connections: &mut Connections, stream, client: Arc<Client>| {
+            let tls = listeners.tls_on(&stream);
             let socket = Socket::new(stream, client.clone(), limits.idle_timeout);
-            let watcher = graceful.watcher();
-            let connection = serve_connection(
-                socket,
-                client.clone(),
-                service.clone(),
-                gate.clone(),
+            let served = Served {
+                client: client.clone(),
+                service: service.clone(),
+                gate: gate.clone(),
                 limits,
-                watcher,
-            );
+                watcher: graceful.watcher(),
+            };
+            let connection = match tls {
+                None => Either::Left(serve_connection(socket, served)),
+                // Boxed, for it would make room for itself in those without.
+                Some(tls) => Either::Right(Box::pin(serve_encrypted(tls, socket, served))),
+            };
             places.take(client.clone(), connections.spawn(client, connection));
         };
     let deadline = loop {
@@ -116,7 +122,10 @@ where
                         Newcomer::Waits => all_taken.tell(),
                         Newcomer::TurnedAway(stream) => {
                             all_taken.tell();
-                            turn_away(&stream);
+                            // There is no time for a handshake.
+                            if listeners.tls_on(&stream).is_none() {
+                                turn_away(&stream);
+                            }
                         }
                     }
                 }
@@ -195,28 +204,39 @@ async fn accept(listeners: &Listeners) -> io::Result<(Stream, Arc<Client>)> {
 /// Answers 503 to a connection for which there is no place, not even to wait.
 /// Best effort: there is nobody to wait for it.
 fn turn_away(stream: &Stream) {
-    let body = Problem::too_many_connections().into_json();
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n{}\r\n{body}",
-        body.len(),
-        headers::lines()
-    );
-    let _ = stream.try_write(answer.as_bytes());
+    let _ = stream.try_write(&Problem::too_many_connections().into_bytes());
 }
 
-/// Serves one connection to its end.
-fn serve_connection<S>(
-    socket: Socket<Stream>,
+/// What a connection is served with.
+struct Served<S> {
     client: Arc<Client>,
     service: S,
     gate: Arc<Gate>,
     limits: ServerLimits,
     watcher: Watcher,
+}
+
+/// As [`serve_connection`], once there is TLS.
+async fn serve_encrypted<S>(tls: Arc<Tls>, socket: Socket<Stream>, served: Served<S>)
+where
+    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+{
+    let idle_timeout = served.limits.idle_timeout;
+    let accepted = handshake::accept(tls, socket, &served.client, idle_timeout).await;
+    if let Some(stream) = accepted {
+        serve_connection(stream, served).await;
+    }
+}
+
+/// Serves one connection to its end.
+fn serve_connection<S>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    served: Served<S>,
 ) -> impl Future<Output = ()>
 where
     S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
 {
+    let Served { client, service, gate, limits, watcher } = served;
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
@@ -257,7 +277,7 @@ where
         // are small enough to be copied.
         .writev(false)
         .max_buf_size(MAX_READ_BUFFER)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(stream), service);
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
     watcher.watch(connection).map(move |served| {

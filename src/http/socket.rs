@@ -56,6 +56,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self { stream, client, write_timeout, waiting: None, is_waiting: false, closing: None }
     }
 
+    /// What it is a socket of.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     /// A write went through, or has to wait and may not do so any longer.
     fn written(
         &mut self,
@@ -133,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<S> {
             read
         };
         if buffer.filled().len() > before {
-            self.client.moved();
+            self.client.received();
         }
         read
     }

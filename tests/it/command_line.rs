@@ -10,13 +10,16 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 29] = [
+const FLAGS: [(&str, &str, &str); 32] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
     ("--allowed-host", "DOWNLINK_ALLOWED_HOST", "none"),
     ("--cors-origin", "DOWNLINK_CORS_ORIGIN", "none"),
     ("--ingest-token-file", "DOWNLINK_INGEST_TOKEN_FILE", "none"),
     ("--read-token-file", "DOWNLINK_READ_TOKEN_FILE", "none"),
+    ("--tls-cert", "DOWNLINK_TLS_CERT", "none, plain HTTP"),
+    ("--tls-key", "DOWNLINK_TLS_KEY", "none"),
+    ("--tls-client-ca", "DOWNLINK_TLS_CLIENT_CA", "clients need no certificate"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
     ("--threads", "DOWNLINK_THREADS", "number of cores, less one"),
     ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),

@@ -46,6 +46,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flume", &["src/fleet/mailbox.rs"]),
     ("rusqlite", &["src/journal/sqlite/"]),
     ("warp", &["src/http/"]),
+    ("rustls", &["src/http/tls/", LAUNCHER]),
+    ("tokio_rustls", &["src/http/tls/", LAUNCHER]),
     ("hyper", &["src/http/", LAUNCHER]),
     ("hyper_util", &["src/http/", LAUNCHER]),
     // Not `telemetry`, which is synchronous, and not `config` and `logging`.

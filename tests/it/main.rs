@@ -46,6 +46,8 @@ mod any_directory_will_do;
 mod attacks;
 /// What is no message is refused with the right status and a text, and changes nothing.
 mod bad_input_is_refused;
+/// SIGHUP has certificates read again, under load; a bad file keeps the old ones.
+mod certificates_are_read_again;
 /// Flags, variables, `--help` and exit codes are those of the contract.
 mod command_line;
 /// Bodies may come compressed, and long answers go so to those who ask.
@@ -80,6 +82,8 @@ mod nothing_shows_before_it_is_kept;
 mod odd_input_is_accepted;
 /// Orders are obeyed however many messages come.
 mod orders_are_obeyed_under_load;
+/// Over TLS goes what goes without; who speaks something else is told, or let go.
+mod over_tls;
 /// One rocket, missions, readiness; every other path and method leads nowhere.
 mod paths_and_methods;
 /// Each outcome of `POST /messages` is told to those who read it.
@@ -100,6 +104,8 @@ mod silent_readers;
 mod slow_bodies;
 /// Requests for other hosts, and from other sites' pages, are refused; browsers are told what they may.
 mod strangers_are_kept_out;
+/// With TLS those are refused who should be, on both sides, and in time.
+mod strangers_get_no_tls;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.

@@ -229,7 +229,7 @@ fn sighup_ends_nothing_and_is_told() {
     let service = in_memory(&[]);
     for count in 1..=2 {
         service.child.signal("HUP");
-        let told = "SIGHUP: there is nothing to reload yet";
+        let told = "SIGHUP: there is nothing to reload";
         eventually("the signal is told", || service.said(told).len() == count);
         let address = service.addresses()[0].parse().unwrap();
         assert_eq!(support::http::send(address, &Request::get("/readyz")).status, 200);

@@ -6,11 +6,13 @@ use super::stub::{Stub, rockets};
 #[test]
 fn bad_arguments_exit_2_with_one_clear_line() {
     let url = "http://127.0.0.1:9/messages";
-    let cases: [(&[&str], &str); 21] = [
+    let cases: [(&[&str], &str); 23] = [
         (&["launch"], "<URL>"),
         (&["lunch"], "lunch"),
         (&["launch", "localhost:8088"], "http://"),
-        (&["launch", "https://localhost:8088/messages"], "https"),
+        (&["launch", "https://localhost:8088/messages"], "--ca-file"),
+        (&["launch", "https://localhost:8088/messages", "--ca-file=gone.pem"], "gone.pem"),
+        (&["launch", url, "--ca-file=gone.pem"], "https"),
         (&["launch", url, "--nope"], "--nope"),
         (&["launch", url, "--token-file=/missing"], "--token-file"),
         (&["launch", url, "--read-token-file=/dev/null"], "no token"),

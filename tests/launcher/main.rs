@@ -6,6 +6,7 @@
 mod arguments;
 mod bulk;
 mod insisting;
+mod over_tls;
 mod sending;
 mod stub;
 mod verifying;

@@ -2,6 +2,7 @@
 //! means. Does not own what is sent again and when (`outbox`).
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +16,11 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::tls::Trust;
 use crate::token::Token;
 
 /// Error replies are read up to here, for their text.
@@ -27,7 +30,7 @@ const LONGEST_DETAIL: usize = 300;
 /// What a service says of the lines of a request is read up to here.
 const LONGEST_VERDICT: usize = 1 << 20;
 
-/// Where requests go: an `http://` URL in parts, and what they show there.
+/// Where requests go: an `http://` or `https://` URL in parts, and what they show there.
 #[derive(Clone, Debug)]
 pub struct Target {
     typed: String,
@@ -36,22 +39,25 @@ pub struct Target {
     authority: HeaderValue,
     path: Uri,
     token: Option<Token>,
+    is_https: bool,
+    /// Whom an `https://` URL needs.
+    trust: Option<Trust>,
 }
 
 impl Target {
-    /// Parses `http://host[:port][/path]`.
+    /// Parses `http://host[:port][/path]`, or the same with `https`.
     ///
     /// # Errors
     /// A line that says what is wrong with the URL.
     pub fn parse(typed: &str) -> Result<Self, String> {
         let hint = "expected an http:// URL such as http://localhost:8088/messages";
         let uri: Uri = typed.parse().map_err(|_| hint)?;
-        if uri.scheme_str() == Some("https") {
-            return Err("https is not supported, only http://".into());
-        }
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        let (Some(scheme @ ("http" | "https")), Some(authority)) =
+            (uri.scheme_str(), uri.authority())
+        else {
             return Err(hint.into());
         };
+        let is_https = scheme == "https";
         if authority.as_str().contains('@') {
             return Err("a user name in the URL is not supported".into());
         }
@@ -65,10 +71,12 @@ impl Target {
             typed: typed.to_owned(),
             // An IPv6 address is in brackets in a URL, but not for a resolver.
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if is_https { 443 } else { 80 }),
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| hint)?,
             path: path.parse().map_err(|_| hint)?,
             token: None,
+            is_https,
+            trust: None,
         })
     }
 
@@ -77,10 +85,24 @@ impl Target {
         Self { token, ..self }
     }
 
+    /// The same, trusting whom `file` names, which `https` needs and nothing else.
+    ///
+    /// # Errors
+    /// A line that says what is wrong.
+    pub fn trusting(self, file: Option<&Path>) -> Result<Self, String> {
+        match (self.is_https, file) {
+            (true, None) => Err("an https:// URL needs --ca-file, whom to trust".into()),
+            (false, Some(_)) => Err("--ca-file is for https:// URLs".into()),
+            (_, file) => Ok(Self { trust: file.map(Trust::of).transpose()?, ..self }),
+        }
+    }
+
     /// Another path of the same origin.
     pub fn sibling(&self, path: &'static str) -> Self {
+        let scheme = if self.is_https { "https" } else { "http" };
+        let authority = self.authority.to_str().expect("made from a text");
         Self {
-            typed: format!("http://{}{path}", self.authority.to_str().expect("made from a text")),
+            typed: format!("{scheme}://{authority}{path}"),
             path: Uri::from_static(path),
             ..self.clone()
         }
@@ -100,16 +122,28 @@ impl Target {
         let stream =
             TcpStream::connect((self.host.as_str(), self.port)).await.map_err(Failure::Connect)?;
         stream.set_nodelay(true).map_err(Failure::Connect)?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(Failure::closed)?;
-        tokio::spawn(async move {
-            // Whoever waits for an answer learns of the failure too.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
+        match &self.trust {
+            None => speak(stream).await,
+            Some(trust) => {
+                speak(trust.connect(&self.host, stream).await.map_err(Failure::Connect)?).await
             }
-        });
-        Ok(sender)
+        }
     }
+}
+
+/// Speaks HTTP over what is connected.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(Failure::closed)?;
+    tokio::spawn(async move {
+        // Whoever waits for an answer learns of the failure too.
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection ended");
+        }
+    });
+    Ok(sender)
 }
 
 impl fmt::Display for Target {
@@ -371,12 +405,15 @@ mod tests {
         assert_eq!((target.host.as_str(), target.port), ("::1", 80));
         assert_eq!(target.path, "/");
         assert_eq!(Target::parse("http://example.com/").unwrap().port, 80);
+        let target = Target::parse("https://localhost/messages").unwrap();
+        assert_eq!(target.port, 443);
+        assert_eq!(target.sibling("/rockets").to_string(), "https://localhost/rockets");
+        assert!(target.trusting(None).unwrap_err().contains("--ca-file"));
         for typed in [
             "",
             "localhost",
             "localhost:8088/messages",
             "/messages",
-            "https://localhost/",
             "ftp://localhost/",
             "http://",
             "http://:80/",

@@ -2,6 +2,7 @@
 //! own what the values do.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -70,6 +71,11 @@ struct LaunchArgs {
     /// Where messages are posted, e.g. <http://localhost:8088/messages>
     #[arg(value_parser = Target::parse)]
     url: Target,
+
+    /// Whom to trust at an https:// URL: certificates of authorities, or the
+    /// service's own, in PEM
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// File with the token that requests carry, behind a name or not; of several
     /// lines the first counts [default: none]
@@ -156,7 +162,13 @@ enum LogLevel {
 /// one line that says what is wrong.
 pub fn parse_arguments(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     match Cli::try_parse_from(arguments) {
-        Ok(Cli { command: Command::Launch(typed) }) => Parsed::Launch(Box::new(validated(*typed))),
+        Ok(Cli { command: Command::Launch(typed) }) => match validated(*typed) {
+            Ok(config) => Parsed::Launch(Box::new(config)),
+            Err(mistake) => {
+                eprintln!("rockets: {mistake}");
+                Parsed::Usage
+            }
+        },
         Ok(Cli { command: Command::Version }) => {
             print!("{}", Cli::command().render_version());
             Parsed::Done
@@ -179,16 +191,16 @@ pub fn parse_arguments(arguments: impl IntoIterator<Item = OsString>) -> Parsed 
 }
 
 /// The parsers and ranges above have checked each value; what is left is to
-/// give the values their meaning.
-fn validated(typed: LaunchArgs) -> Config {
+/// give the values their meaning, and to read whom to trust.
+fn validated(typed: LaunchArgs) -> Result<Config, String> {
     let pacing = match (typed.rate, typed.message_delay) {
         (Some(rate), _) => Pacing::Rate(rate),
         (None, Some(delay)) if !delay.is_zero() => Pacing::Delay(delay),
         (None, _) => Pacing::Unpaced,
     };
-    Config {
+    Ok(Config {
         read_token: typed.read_token_file.or_else(|| typed.token_file.clone()),
-        target: typed.url.bearing(typed.token_file),
+        target: typed.url.trusting(typed.ca_file.as_deref())?.bearing(typed.token_file),
         pacing,
         concurrency: typed.concurrency_level as usize,
         bulk: typed.bulk as usize,
@@ -209,7 +221,7 @@ fn validated(typed: LaunchArgs) -> Config {
             LogLevel::Debug => LevelFilter::DEBUG,
             LogLevel::Trace => LevelFilter::TRACE,
         },
-    }
+    })
 }
 
 /// clap explains at length; its first paragraph is the mistake itself.

@@ -17,6 +17,7 @@
 //! * [`retries`] - which of the failed requests goes next
 //! * [`message`] - the bytes on the wire
 //! * [`client`] - connections
+//! * [`tls`] - connections that are encrypted
 //! * [`token`] - what requests show
 //! * [`listing`] - reading `GET /rockets`, for [`verify`]
 //! * [`tally`] - what is counted on the way
@@ -40,6 +41,7 @@ mod retries;
 mod run;
 mod schedule;
 mod tally;
+mod tls;
 mod token;
 mod verify;
 

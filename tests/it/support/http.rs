@@ -117,7 +117,7 @@ impl Response {
 
 /// A connection to the service, kept until it is dropped.
 #[derive(Debug)]
-pub struct Connection(BufReader<TcpStream>);
+pub struct Connection<S: Read = TcpStream>(BufReader<S>);
 
 impl Connection {
     #[track_caller]
@@ -132,6 +132,31 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
+    /// Tells the other side that nothing more will be sent.
+    pub fn finish_sending(&self) {
+        self.0.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Whether something is there to be read, or the connection is closed.
+    pub fn has_data(&self) -> bool {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let found = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        !found.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// Over what is connected.
+    pub fn over(stream: S) -> Self {
+        Self(BufReader::new(stream))
+    }
+
+    pub fn get_ref(&self) -> &S {
+        self.0.get_ref()
+    }
+
     #[track_caller]
     pub fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).unwrap();
@@ -139,11 +164,6 @@ impl Connection {
 
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.get_mut().write_all(bytes)
-    }
-
-    /// Tells the other side that nothing more will be sent.
-    pub fn finish_sending(&self) {
-        self.0.get_ref().shutdown(Shutdown::Write).unwrap();
     }
 
     #[track_caller]
@@ -228,15 +248,6 @@ impl Connection {
             Ok(_) => {}
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}"),
         }
-    }
-
-    /// Whether something is there to be read, or the connection is closed.
-    pub fn has_data(&self) -> bool {
-        let stream = self.0.get_ref();
-        stream.set_nonblocking(true).unwrap();
-        let found = stream.peek(&mut [0]);
-        stream.set_nonblocking(false).unwrap();
-        !found.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -15,6 +15,7 @@ pub mod odd_journal;
 pub mod oracle;
 pub mod process;
 pub mod service;
+pub mod tls;
 
 use std::fs::File;
 use std::path::Path;

@@ -23,6 +23,8 @@ use downlink::http::context::Context;
 use downlink::http::dispatch;
 use downlink::http::listener::Listeners;
 use downlink::http::server::{self, ServerLimits, Stopped};
+use downlink::http::tls::Tls;
+use downlink::http::tls::files::TlsFiles;
 use downlink::journal::{Journal, JournalSource};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -53,6 +55,16 @@ impl Service {
         });
         service.wait_until_ready();
         service
+    }
+
+    /// As [`Service::start_with`], with TLS. It is ready once it answers, which is
+    /// not waited for.
+    pub fn over_tls(files: TlsFiles, change: impl FnOnce(&mut Config)) -> Self {
+        let tls = Tls::load(files).unwrap();
+        Self::spawn(config(change), async move |config, listener, stopped| {
+            let listeners = Listeners::from(listener).over_tls(Some(tls));
+            app::run(config, listeners, stopped).await.map_err(|error| error.to_string())
+        })
     }
 
     /// As [`Service::start_with`], over a journal of the test's own that holds
