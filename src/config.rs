@@ -6,8 +6,12 @@
 //!
 //! * `parse`: how single values are written.
 //! * `environment`: flags that are given in the environment.
+//! * `admin`: the flags of the operators' own address.
+//! * [`manager`]: what a service manager put into the environment.
 
+mod admin;
 mod environment;
+pub mod manager;
 mod parse;
 
 use std::ffi::OsString;
@@ -18,6 +22,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use self::admin::AdminArguments;
+use self::manager::Manager;
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
@@ -71,7 +77,8 @@ const MAX_BUFFERED: usize = 10_000_000;
 ///
 /// Messages come in with POST /messages, in any order and more than once; the
 /// fleet is read with GET /rockets, /rockets/{id}, /missions and
-/// /missions/{mission}. GET /readyz says whether the service can do its work.
+/// /missions/{mission}. GET /readyz says whether the service can do its work, and
+/// GET /livez whether its process moves.
 #[derive(Debug, Parser)]
 #[command(name = "downlink", version)]
 pub struct Arguments {
@@ -87,7 +94,10 @@ pub struct Arguments {
     )]
     listen: Vec<Address>,
 
-    /// Who may connect to the sockets of --listen unix:PATH, as the octal mode of
+    #[command(flatten)]
+    admin: AdminArguments,
+
+    /// Who may connect to the sockets of unix:PATH addresses, as the octal mode of
     /// their files
     #[arg(long, env = "DOWNLINK_UNIX_MODE", value_name = "MODE", default_value = "660", value_parser = mode)]
     unix_mode: u32,
@@ -248,6 +258,10 @@ pub enum LogFormat {
 pub struct Config {
     /// Where to serve; port 0 lets the system choose one.
     pub listen: Vec<Address>,
+    /// Where operators are served; nowhere else if it is empty.
+    pub admin_listen: Vec<Address>,
+    /// Who started it, and wants to know how it is.
+    pub manager: Manager,
     /// Of the files of Unix sockets.
     pub unix_mode: u32,
     /// At least 1.
@@ -306,6 +320,8 @@ impl Arguments {
             self.memory_limit.map_or((MAX_ROCKETS, MAX_BUFFERED), Limits::fitting);
         Config {
             listen: self.listen,
+            admin_listen: self.admin.admin_listen,
+            manager: Manager::of_the_environment(),
             unix_mode: self.unix_mode,
             workers: self.workers.unwrap_or_else(cores).get(),
             threads: self.threads.unwrap_or_else(default_threads).get(),

@@ -10,8 +10,9 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 23] = [
+const FLAGS: [(&str, &str, &str); 24] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
+    ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
     ("--workers", "DOWNLINK_WORKERS", "number of cores"),
     ("--data-dir", "DOWNLINK_DATA_DIR", "./data"),
@@ -37,8 +38,9 @@ const FLAGS: [(&str, &str, &str); 23] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 24] = [
+const BAD: [(&str, &[&str]); 25] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
+    ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),
     ("--durability", &["", "eternal", "memroy"]),

@@ -36,6 +36,8 @@ mod a_failing_disk_is_told;
 mod a_log_that_nobody_reads;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
+/// A service manager hears when the service is ready, moves and stops, and when not.
+mod a_service_manager_is_told;
 /// A start that was cut short, or has no room, keeps no later one from its work.
 mod a_start_can_be_repeated;
 /// `kill -9` at any moment, again and again, loses nothing acknowledged (`just crash`).
@@ -76,6 +78,8 @@ mod nothing_essential_ends_unnoticed;
 mod nothing_shows_before_it_is_kept;
 /// What is unusual and still a message counts.
 mod odd_input_is_accepted;
+/// What is for operators is on their address, where they give one, and nowhere else.
+mod operators_have_their_own_address;
 /// Orders are obeyed however many messages come.
 mod orders_are_obeyed_under_load;
 /// One rocket, missions, readiness; every other path and method leads nowhere.
@@ -96,6 +100,8 @@ mod shutdown;
 mod silent_readers;
 /// Bodies that come slowly are awaited while they make progress, and hold nobody up.
 mod slow_bodies;
+/// Sockets that others have bound are listened on, and a restart refuses nobody there.
+mod sockets_are_inherited;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.

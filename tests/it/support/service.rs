@@ -20,6 +20,7 @@ use downlink::fleet::threading::Threading;
 use downlink::fleet::workers::Shape;
 use downlink::http::context::Context;
 use downlink::http::dispatch;
+use downlink::http::routes::Side;
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::journal::{Journal, JournalSource};
 use serde_json::Value;
@@ -77,7 +78,8 @@ impl Service {
                 stopped.await;
                 Instant::now() + timeout
             };
-            let routes = dispatch::filter(Context::new(fleet.fleet.clone(), config.http));
+            let routes =
+                dispatch::filter(Context::new(fleet.fleet.clone(), config.http), Side::Only);
             let ended = server::serve(listener, routes, limits, stopped).await;
             fleet.stop().await;
             if ended == Stopped::Finished { Ok(()) } else { Err("cut off".to_owned()) }
