@@ -108,6 +108,8 @@ mod texts_match_whatever_their_case;
 mod the_directory_is_taken_away;
 /// What libraries, shells and shippers send is taken, or told what is wrong with it.
 mod what_clients_send;
+/// What others copy to deploy the service has flags that exist and times that fit.
+mod what_is_deployed;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
 mod where_it_listens;
 
