@@ -1,3 +1,5 @@
+//! * [`manager`]: what a service manager is told of it.
+//!
 //! The service from its start to its stop: opens the journal, serves, and stops
 //! in order. Knows what there is and when; not how any of it works.
 //!
@@ -6,6 +8,7 @@
 //! more connections, requests in flight, a last checkpoint, workers, journal. The
 //! end of any task that the service cannot do without is a reason to stop, too.
 
+pub mod manager;
 pub mod reload;
 
 use std::convert::Infallible;
@@ -14,12 +17,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
+use self::manager::Notifier;
 use crate::config::{Config, Durability};
 use crate::fleet::Fleet;
 use crate::fleet::checkpoint::Checkpointer;
@@ -28,11 +34,13 @@ use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
 use crate::fleet::vitals::Kept;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
-use crate::http::access::Gate;
+use crate::http::access::tokens::Tokens;
+use crate::http::access::{Access, Gate};
 use crate::http::context::Context;
 use crate::http::dispatch;
 use crate::http::listener::Listeners;
-use crate::http::server::{self, ServerLimits, Stopped};
+use crate::http::routes::Side;
+use crate::http::server::{self, MAX_ADMIN_CONNECTIONS, ServerLimits, Stopped};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{JournalSource, OpenError, RunningJournal};
@@ -57,6 +65,9 @@ pub enum AppError {
     ShutdownTimedOut(Duration),
 }
 
+/// How long the last answers to operators may take at the end of a stop.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
+
 /// Done once a stop is to be hastened: what `shutdown` leaves behind.
 pub struct Hurry(Pin<Box<dyn Future<Output = ()> + Send>>);
 
@@ -75,18 +86,41 @@ impl From<()> for Hurry {
     }
 }
 
-/// Runs the service on `listeners` until `shutdown` is done and everything
+/// Where the service is reached.
+#[derive(Debug)]
+pub struct Reached {
+    /// By clients; by operators too if they have no address of their own.
+    pub main: Listeners,
+    /// By operators, of whom nothing is on the main one then.
+    pub admin: Option<Listeners>,
+}
+
+impl From<Listeners> for Reached {
+    /// By everybody.
+    fn from(main: Listeners) -> Self {
+        Self { main, admin: None }
+    }
+}
+
+impl From<TcpListener> for Reached {
+    /// By everybody.
+    fn from(main: TcpListener) -> Self {
+        Listeners::from(main).into()
+    }
+}
+
+/// Runs the service on `reached` until `shutdown` is done and everything
 /// accepted is finished.
 ///
 /// # Errors
 /// When it cannot start, or the shutdown deadline came first.
 pub async fn run(
     config: Config,
-    listeners: impl Into<Listeners>,
+    reached: impl Into<Reached>,
     shutdown: impl Future<Output: Into<Hurry>>,
 ) -> Result<(), AppError> {
     let source = journal(&config);
-    run_with(config, listeners, shutdown, source).await
+    run_with(config, reached, shutdown, source).await
 }
 
 /// The journal that the configuration asks for.
@@ -105,7 +139,7 @@ fn journal(config: &Config) -> Box<dyn JournalSource> {
 /// As [`run`].
 pub async fn run_with(
     config: Config,
-    listeners: impl Into<Listeners>,
+    reached: impl Into<Reached>,
     shutdown: impl Future<Output: Into<Hurry>>,
     source: Box<dyn JournalSource>,
 ) -> Result<(), AppError> {
@@ -117,8 +151,9 @@ pub async fn run_with(
         limits: config.limits,
         threading: config.threading(),
     };
+    let manager = Arc::new(Notifier::to(&config.manager));
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
-    let server = Server::start(&config, listeners.into(), fleet, &supervisor);
+    let (server, admin) = Server::start(&config, reached.into(), fleet, &supervisor);
     let mut end = pin!(async {
         tokio::select! {
             hurry = shutdown => hurry.into(),
@@ -140,8 +175,10 @@ pub async fn run_with(
         hurry = &mut end => {
             interrupt.store(true, Ordering::Relaxed);
             let deadline = Instant::now() + timeout;
+            manager.stopping();
             (timeout_at(deadline, recovering).await, Some((hurry, deadline)))
         }
+        never = manager.follow_start(&health) => match never {},
     };
     let recovered = recovered
         .map_err(|_| AppError::ShutdownTimedOut(timeout))
@@ -153,13 +190,15 @@ pub async fn run_with(
             // Nobody was told that it is ready, and nobody will be.
             supervisor.expect_ends();
             server.stop(Instant::now()).await;
+            Server::stop_admin(admin).await;
             return match error {
                 AppError::Open(OpenError::Interrupted) => outcome(&supervisor, &health),
                 error => Err(error),
             };
         }
     };
-    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, &health);
+    let watched = (health.clone(), manager.clone());
+    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, watched);
     if told.is_none() {
         health.set(Phase::Ready);
         match health.phase() {
@@ -171,12 +210,14 @@ pub async fn run_with(
             // What else it may be was told where it came from.
             _ => {}
         }
+        manager.ready(&health);
     }
 
     let (hurry, deadline) = match told {
         Some(told) => told,
         None => (end.await, Instant::now() + timeout),
     };
+    manager.stopping();
     supervisor.expect_ends();
     if let Some(failure) = supervisor.failure() {
         // What health says of it stays.
@@ -191,6 +232,8 @@ pub async fn run_with(
             warn!("connections were cut before they were done");
         }
         fleet.stop().await;
+        // Until now it told that the service is stopping.
+        Server::stop_admin(admin).await;
     });
     let stopped = stopped.await;
     outcome(&supervisor, &health)?;
@@ -207,25 +250,62 @@ fn outcome(supervisor: &Supervisor, health: &Health) -> Result<(), AppError> {
     health.failure().map_or(Ok(()), |reason| Err(AppError::NotKept(reason.to_owned())))
 }
 
-/// The accept loop, as a task.
+/// An accept loop, as a task.
 struct Server {
     quit: oneshot::Sender<Instant>,
     task: JoinHandle<Option<Stopped>>,
 }
 
 impl Server {
-    fn start(config: &Config, listeners: Listeners, fleet: Fleet, supervisor: &Supervisor) -> Self {
+    /// The main one, and that for operators, if they have an address.
+    fn start(
+        config: &Config,
+        Reached { main, admin }: Reached,
+        fleet: Fleet,
+        supervisor: &Supervisor,
+    ) -> (Self, Option<Self>) {
+        let context = Context::new(fleet, config.http.clone());
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
             idle_timeout: config.http.idle_timeout,
         };
-        let (quit, told) = oneshot::channel();
-        let told = async { told.await.unwrap_or_else(|_| Instant::now()) };
-        let routes = dispatch::filter(Context::new(fleet, config.http.clone()));
-        let gate = Gate::new(&config.access, &listeners);
+        let admin = admin.map(|listeners| {
+            let limits = ServerLimits { max_connections: MAX_ADMIN_CONNECTIONS, ..limits };
+            let routes = dispatch::admin(context.clone());
+            let access = Access { tokens: Tokens::default(), ..config.access.clone() };
+            let gate = Gate::new(&access, &listeners);
+            Self::spawn("the accept loop for operators", supervisor, |told| {
+                server::serve(listeners, routes, limits, gate, deadline(told))
+            })
+        });
+        let side = if admin.is_some() { Side::Main } else { Side::Only };
+        let routes = dispatch::filter(context, side);
+        let gate = Gate::new(&config.access, &main);
         gate.warn_of_what_is_open();
-        let serve = async move { Ok(server::serve(listeners, routes, limits, gate, told).await) };
-        Self { quit, task: tokio::spawn(supervisor.supervise("the accept loop", serve)) }
+        let server = Self::spawn("the accept loop", supervisor, |told| {
+            server::serve(main, routes, limits, gate, deadline(told))
+        });
+        (server, admin)
+    }
+
+    fn spawn<F>(
+        name: &str,
+        supervisor: &Supervisor,
+        serve: impl FnOnce(oneshot::Receiver<Instant>) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Stopped> + Send + 'static,
+    {
+        let (quit, told) = oneshot::channel();
+        let serve = serve(told).map(Ok);
+        Self { quit, task: tokio::spawn(supervisor.supervise(name, serve)) }
+    }
+
+    /// The last to go. Nothing there waits for anything, so it is soon done.
+    async fn stop_admin(admin: Option<Self>) {
+        if let Some(admin) = admin {
+            admin.stop(Instant::now() + LAST_ANSWERS).await;
+        }
     }
 
     /// Lets requests in flight finish until `deadline`.
@@ -249,6 +329,11 @@ impl Server {
     }
 }
 
+/// When all must be done, once it is told to stop.
+async fn deadline(told: oneshot::Receiver<Instant>) -> Instant {
+    told.await.unwrap_or_else(|_| Instant::now())
+}
+
 /// Workers, checkpoints and journal.
 struct RunningFleet {
     workers: Workers,
@@ -264,7 +349,7 @@ impl RunningFleet {
         recovered: Recovered,
         idle: IdleWorkers,
         supervisor: &Supervisor,
-        health: &Health,
+        (health, manager): (Arc<Health>, Arc<Notifier>),
     ) -> Self {
         let Recovered { journal, rosters, backlog } = recovered;
         let RunningJournal { journal, mut ended, still_there } = journal;
@@ -283,7 +368,9 @@ impl RunningFleet {
         let checkpoints = tokio::spawn(supervisor.supervise("the checkpointer", checkpoints));
         let ended = async move { ended.wait().await.map_err(|died| died.to_string()) };
         let journal_ended = tokio::spawn(supervisor.supervise("the journal", ended));
-        let looks = tokio::spawn(supervisor.keep_watch());
+        let every = manager.every();
+        let looks = supervisor.keep_watch(every, move |health| manager.looked(health));
+        let looks = tokio::spawn(looks);
         Self { workers, stop_checkpoints, checkpoints, journal_ended, looks }
     }
 

@@ -6,13 +6,17 @@
 //! those with tokens are opened, which are a part of it.
 //!
 //! * `access`: who may ask for what.
+//! * `admin`: the flags of the operators' own address.
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
 //! * `environment`: flags that are given in the environment.
+//! * [`manager`]: what a service manager put into the environment.
 //! * `tls`: the flags of TLS.
 
 mod access;
+mod admin;
 mod environment;
+pub mod manager;
 mod memory;
 mod parse;
 mod tls;
@@ -26,6 +30,8 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use self::access::AccessArguments;
+use self::admin::AdminArguments;
+use self::manager::Manager;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use self::tls::TlsArguments;
@@ -70,7 +76,8 @@ const FASTEST: u64 = 1 << 40;
 ///
 /// Messages come in with POST /messages, in any order and more than once; the
 /// fleet is read with GET /rockets, /rockets/{id}, /missions and
-/// /missions/{mission}. GET /readyz says whether the service can do its work.
+/// /missions/{mission}. GET /readyz says whether the service can do its work, and
+/// GET /livez whether its process moves.
 #[derive(Debug, Parser)]
 #[command(name = "downlink", version)]
 pub struct Arguments {
@@ -86,7 +93,10 @@ pub struct Arguments {
     )]
     listen: Vec<Address>,
 
-    /// Who may connect to the sockets of --listen unix:PATH, as the octal mode of
+    #[command(flatten)]
+    admin: AdminArguments,
+
+    /// Who may connect to the sockets of unix:PATH addresses, as the octal mode of
     /// their files
     #[arg(long, env = "DOWNLINK_UNIX_MODE", value_name = "MODE", default_value = "660", value_parser = mode)]
     unix_mode: u32,
@@ -258,6 +268,10 @@ pub enum LogFormat {
 pub struct Config {
     /// Where to serve; port 0 lets the system choose one.
     pub listen: Vec<Address>,
+    /// Where operators are served; nowhere else if it is empty.
+    pub admin_listen: Vec<Address>,
+    /// Who started it, and wants to know how it is.
+    pub manager: Manager,
     /// Of the files of Unix sockets.
     pub unix_mode: u32,
     /// Who may ask for what.
@@ -322,6 +336,8 @@ impl Arguments {
         let bounds = Bounds::within(self.memory_limit);
         Ok(Config {
             listen: self.listen,
+            admin_listen: self.admin.admin_listen,
+            manager: Manager::of_the_environment(),
             unix_mode: self.unix_mode,
             access: self.access.open()?,
             tls: self.tls.files(),

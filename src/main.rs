@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use downlink::app::Hurry;
 use downlink::app::reload::Reloader;
+use downlink::app::{Hurry, Reached};
 use downlink::config::{Config, Durability};
 use downlink::http::descriptors;
+use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
 use downlink::http::tls::Tls;
 use downlink::{app, logging};
@@ -36,11 +37,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // Before there are threads: it takes what it reads out of the environment.
+    let inherited = Inherited::take(&config.manager.socket_names);
     let mut log = logging::start(config.log_format, &config.log);
     let mut runtime = config.threading().runtime();
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
-        let result = runtime.block_on(run(config, tls));
+        let result = runtime.block_on(run(config, tls, inherited));
         // Everything was joined, or else the deadline was not kept.
         runtime.shutdown_background();
         result
@@ -62,7 +65,11 @@ fn one_line(text: &str) -> String {
     lines.iter().filter(helpful).copied().collect::<Vec<_>>().join(" ")
 }
 
-async fn run(mut config: Config, tls: Option<Arc<Tls>>) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(
+    mut config: Config,
+    tls: Option<Arc<Tls>>,
+    inherited: Result<Inherited, InheritError>,
+) -> Result<(), Box<dyn std::error::Error>> {
     // A file that may not grow any further is an error of the write, then, as a
     // full disk is, and not the end of the process.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
@@ -78,12 +85,13 @@ async fn run(mut config: Config, tls: Option<Arc<Tls>>) -> Result<(), Box<dyn st
         reloader.add("tokens", move || tokens.reload().map(drop));
     }
     tokio::spawn(reloader.run(async move || hangup.recv().await));
-    let listeners = Listeners::bind(&config.listen, config.unix_mode).await?.over_tls(tls.clone());
-    say_what_starts(&config, &listeners.addresses());
+    let reached = listen(&config, inherited?, tls.as_ref()).await?;
+    say_what_starts(&config, &reached);
     if let Some(tls) = tls {
         tls.tell("TLS");
     }
-    config.http.max_connections = descriptors::raise_for(config.http.max_connections);
+    config.http.max_connections =
+        descriptors::raise_for(config.http.max_connections, reached.admin.is_some());
     let mut told = async move || {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -97,11 +105,32 @@ async fn run(mut config: Config, tls: Option<Arc<Tls>>) -> Result<(), Box<dyn st
             tracing::warn!("told to stop again: what is in flight is not waited for");
         })
     };
-    Ok(app::run(config, listeners, shutdown).await?)
+    Ok(app::run(config, reached, shutdown).await?)
+}
+
+/// Listens where it was told to, or on what was passed on in place of that.
+async fn listen(
+    config: &Config,
+    Inherited { main, admin }: Inherited,
+    tls: Option<&Arc<Tls>>,
+) -> Result<Reached, Box<dyn std::error::Error>> {
+    let main = if main.is_empty() {
+        Listeners::bind(&config.listen, config.unix_mode).await?
+    } else {
+        Listeners::adopt(main)?
+    };
+    let admin = match (admin.is_empty(), config.admin_listen.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(Listeners::bind(&config.admin_listen, config.unix_mode).await?),
+        (false, _) => Some(Listeners::adopt(admin)?),
+    };
+    let with_tls = |listeners: Listeners| listeners.over_tls(tls.cloned());
+    Ok(Reached { main: with_tls(main), admin: admin.map(with_tls) })
 }
 
 /// The first lines of the log: what this is, and where.
-fn say_what_starts(config: &Config, addresses: &[String]) {
+fn say_what_starts(config: &Config, Reached { main, admin }: &Reached) {
+    let addresses = main.addresses();
     let url = |address: &String| match address.strip_prefix("unix:") {
         Some(_) => address.clone(),
         None if config.tls.is_some() => format!("https://{address}"),
@@ -120,6 +149,15 @@ fn say_what_starts(config: &Config, addresses: &[String]) {
         "downlink"
     );
     for address in addresses {
-        tracing::info!(%address, "listening");
+        tracing::info!(%address, inherited = main.stay(), "listening");
+    }
+    let Some(admin) = admin else { return };
+    for address in admin.addresses() {
+        tracing::info!(%address, inherited = admin.stay(), "listening for operators");
+    }
+    if !admin.are_local() {
+        tracing::warn!(
+            "--admin-listen can be reached from other machines, and asks nobody who they are"
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::vitals::Vital;
 
 /// How often what is observed is looked at when nobody asks, so that the log
 /// tells of it too.
-const LOOK: Duration = Duration::from_secs(2);
+pub const LOOK: Duration = Duration::from_secs(2);
 
 /// What the fleet can do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,19 +103,33 @@ impl Health {
 
     /// Whether nothing is observed to be wrong.
     fn observed(&self) -> Result<(), Unavailable> {
+        self.look(|_| true)
+    }
+
+    fn look(&self, counts: impl Fn(&dyn Vital) -> bool) -> Result<(), Unavailable> {
         let now = Instant::now();
         let vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = vitals.iter().filter(|vital| counts(&***vital));
         // All of them: to be looked at is what keeps some of them going.
-        let troubles: Vec<_> = vitals.iter().filter_map(|vital| vital.trouble(now)).collect();
+        let troubles: Vec<_> = counted.filter_map(|vital| vital.trouble(now)).collect();
         if troubles.is_empty() { Ok(()) } else { Err(Unavailable(troubles.join("; "))) }
     }
 
-    /// Looks at what is observed from time to time, and logs when it is wrong and
-    /// when it is well again.
-    pub async fn keep_looking(&self) -> Infallible {
+    /// Whether all tasks of the process move. What they wait for does not count.
+    ///
+    /// # Errors
+    /// While any of them hangs; says which.
+    pub fn alive(&self) -> Result<(), Unavailable> {
+        self.look(<dyn Vital>::is_of_the_process)
+    }
+
+    /// Looks at what is observed every so often, at least every [`LOOK`], and logs
+    /// when it is wrong and when it is well again. `told` hears of every look,
+    /// after it.
+    pub async fn keep_looking(&self, every: Duration, mut told: impl FnMut(&Self)) -> Infallible {
         let mut before = Ok(());
         loop {
-            sleep(LOOK).await;
+            sleep(every.min(LOOK)).await;
             let observed = self.observed();
             match &observed {
                 Err(Unavailable(reason)) if before.is_ok() => {
@@ -125,6 +139,7 @@ impl Health {
                 _ => {}
             }
             before = observed;
+            told(self);
         }
     }
 
@@ -222,8 +237,29 @@ mod tests {
         wait.begin(Instant::now());
         assert!(health.ready().unwrap_err().0.starts_with("no commit has ended for"));
         assert!(health.can_read().is_ok() && health.can_write().is_ok(), "nothing is closed");
+        assert_eq!(health.alive(), Ok(()), "it is waited for, and nothing hangs");
         wait.end();
         assert_eq!(health.ready(), Ok(()));
+    }
+
+    #[test]
+    fn a_task_that_does_not_move_is_no_life() {
+        let health = Health::new(Phase::ReadOnly("disk full".into()));
+        health.watch(Arc::new(Stuck));
+        assert_eq!(health.alive(), Err(Unavailable("it is stuck".into())));
+    }
+
+    #[derive(Debug)]
+    struct Stuck;
+
+    impl Vital for Stuck {
+        fn trouble(&self, _now: Instant) -> Option<String> {
+            Some("it is stuck".to_owned())
+        }
+
+        fn is_of_the_process(&self) -> bool {
+            true
+        }
     }
 
     #[test]

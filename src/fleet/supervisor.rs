@@ -11,6 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
@@ -84,10 +85,15 @@ impl Supervisor {
         }
     }
 
-    /// The watch over the service itself, to be run as a task of its own, too.
-    pub fn keep_watch(&self) -> impl Future<Output = Option<Infallible>> + use<> {
+    /// The watch over the service itself, to be run as a task of its own, too; as
+    /// [`Health::keep_looking`] has it.
+    pub fn keep_watch<F: FnMut(&Health) + Send>(
+        &self,
+        every: Duration,
+        told: F,
+    ) -> impl Future<Output = Option<Infallible>> + use<F> {
         let health = self.0.health.clone();
-        let looks = async move { Ok(health.keep_looking().await) };
+        let looks = async move { Ok(health.keep_looking(every, told).await) };
         self.supervise("the watch over the service", looks)
     }
 

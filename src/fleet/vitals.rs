@@ -23,6 +23,11 @@ pub const STALLED: Duration = Duration::from_secs(3);
 pub trait Vital: Debug + Send + Sync + 'static {
     /// What is wrong at `now`, if anything. Never waits.
     fn trouble(&self, now: Instant) -> Option<String>;
+
+    /// Whether it tells that the process itself moves, and not what it waits for.
+    fn is_of_the_process(&self) -> bool {
+        false
+    }
 }
 
 /// Something that is waited for now and then, and must come in time.
@@ -137,6 +142,10 @@ impl Vital for Pulse {
                 None
             }
         }
+    }
+
+    fn is_of_the_process(&self) -> bool {
+        true
     }
 }
 

@@ -6,13 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::client::{self, Client};
 
 /// How long a connection may stand still during a stop, unless a request on it
 /// is being worked on: long enough for a packet that was lost to be sent again.
 const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// How long a stop waits for the first bytes on connections that were just taken
+/// in, where the next run could have served them. They are on their way with the
+/// connection itself, so a round trip is enough.
+const FIRST_BYTES: Duration = Duration::from_millis(200);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// All connections that there are.
 #[derive(Default)]
@@ -39,6 +47,21 @@ impl Connections {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
         self.live.remove(&id);
         Some(ended)
+    }
+
+    /// Waits for something to come on each connection. One on which nothing came
+    /// is closed by a stop without a word, with what is on its way.
+    pub async fn hear_newcomers_out(&mut self) {
+        let is_new = |(handle, client): &(AbortHandle, Arc<Client>)| {
+            client.moves() == 0 && !handle.is_finished()
+        };
+        let wait = async {
+            while self.live.values().any(is_new) {
+                sleep(LOOK).await;
+            }
+        };
+        // Some connect and do not speak.
+        let _ = timeout(FIRST_BYTES, wait).await;
     }
 
     /// Cuts connections that stand still: half of a head came, or a reader does

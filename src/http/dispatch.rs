@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
+use warp::filters::BoxedFilter;
 use warp::http::{HeaderMap, Method};
 use warp::path::FullPath;
 use warp::reply::Response;
@@ -19,18 +20,18 @@ use super::context::Context;
 use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::answer;
-use super::routes::{self, Endpoint, Found, NoRoute};
+use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
 use super::{index, messages, missions, readiness, rockets, unsent};
 use crate::telemetry::shown::Quoted;
 
-/// The whole service, as warp serves it.
+/// What a side that is not the operators' has, as warp serves it.
+#[must_use]
 pub fn filter(
     context: Arc<Context>,
+    side: Side,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let headers = warp::header::headers_cloned();
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-
     let hot = context.clone();
     // A short cut, which makes room for nothing that other handlers need.
     let post_message = warp::path("messages")
@@ -47,7 +48,22 @@ pub fn filter(
                 settle(answer, headers, &mut body).await
             }
         });
-    let by_table = warp::method()
+    post_message.or(by_table(context, side)).unify()
+}
+
+/// What the operators' side has.
+#[must_use]
+pub fn admin(
+    context: Arc<Context>,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    by_table(context, Side::Admin)
+}
+
+/// Everything that the table has on this side.
+fn by_table(context: Arc<Context>, side: Side) -> BoxedFilter<(Response,)> {
+    let headers = warp::header::headers_cloned();
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
         .and(warp::path::full())
         .and(headers)
         .and(query)
@@ -61,7 +77,8 @@ pub fn filter(
                 let served = async {
                     let path = path.as_str();
                     let kept = context.clone();
-                    let found = dispatch(context, &method, path, headers, query, &mut body);
+                    let request = (&method, path, headers, query);
+                    let found = dispatch(context, side, request, &mut body);
                     unsent::bounded(&kept, found.await?).await
                 };
                 let mut answer = answer(served.await);
@@ -69,21 +86,18 @@ pub fn filter(
                 settle(answer, post, &mut body).await
             }
         })
-        .boxed();
-    post_message.or(by_table).unify()
+        .boxed()
 }
 
 /// Has a request answered by the handler that the table says.
 async fn dispatch(
     context: Arc<Context>,
-    method: &Method,
-    path: &str,
-    headers: HeaderMap,
-    query: String,
+    side: Side,
+    (method, path, headers, query): (&Method, &str, HeaderMap, String),
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
     let Found { endpoint, segment, .. } =
-        routes::find(method, path).map_err(|no_route| match no_route {
+        routes::find(side, method, path).map_err(|no_route| match no_route {
             NoRoute::UnknownPath => {
                 Problem::not_found(format!("there is nothing at {}", Quoted(path)))
             }
@@ -97,7 +111,8 @@ async fn dispatch(
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::GetReadiness => readiness::get(&context),
-        Endpoint::GetIndex => index::get(&query),
+        Endpoint::GetLiveness => readiness::get_liveness(&context),
+        Endpoint::GetIndex => index::get(side, &query),
     }?;
     Ok(match endpoint {
         Endpoint::ListRockets | Endpoint::ListMissions | Endpoint::GetMission => {
@@ -106,6 +121,7 @@ async fn dispatch(
         Endpoint::PostMessages
         | Endpoint::GetRocket
         | Endpoint::GetReadiness
+        | Endpoint::GetLiveness
         | Endpoint::GetIndex => response,
     })
 }

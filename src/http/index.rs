@@ -1,4 +1,4 @@
-//! `GET /`: what there is to ask for, as the table of routes has it.
+//! `GET /`: what there is to ask for here, as the table of routes has it.
 
 use serde::Serialize;
 use warp::http::Method;
@@ -6,7 +6,7 @@ use warp::reply::Response;
 
 use super::problem::Problem;
 use super::respond::{json, no_parameters};
-use super::routes::ROUTES;
+use super::routes::Side;
 
 #[derive(Serialize)]
 struct Index {
@@ -21,13 +21,13 @@ struct Endpoint {
     methods: Vec<&'static str>,
 }
 
-/// All paths and their methods.
+/// All paths of this side and their methods.
 ///
 /// # Errors
 /// 400 for any parameter.
-pub fn get(parameters: &str) -> Result<Response, Problem> {
+pub fn get(side: Side, parameters: &str) -> Result<Response, Problem> {
     no_parameters(parameters)?;
-    let endpoints = ROUTES.iter().map(|route| Endpoint {
+    let endpoints = side.routes().map(|route| Endpoint {
         path: route.path,
         methods: route.methods.iter().map(Method::as_str).collect(),
     });

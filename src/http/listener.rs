@@ -1,6 +1,7 @@
 //! Where connections come from: TCP addresses and Unix sockets, of which there
 //! may be several. Owns how they are bound, and a socket's file; does not own how
-//! many connections there may be, nor what is done on them.
+//! many connections there may be, nor what is done on them, nor which sockets
+//! were bound by others (`inherited`).
 
 use std::fmt;
 use std::future::poll_fn;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use rustix::net::sockopt::{set_socket_send_buffer_size, socket_acceptconn};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
@@ -67,6 +69,8 @@ pub struct BindError {
 #[derive(Debug)]
 pub struct Listeners {
     all: Vec<Listener>,
+    /// Whether they were bound by somebody who keeps them beyond our end.
+    stay: bool,
     /// Who is asked first next time, so that no address keeps others waiting.
     turn: AtomicUsize,
     /// What TCP addresses speak; plain HTTP without.
@@ -76,7 +80,47 @@ pub struct Listeners {
 #[derive(Debug)]
 enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix {
+        listener: UnixListener,
+        /// Goes with it, if it is ours.
+        _file: Option<SocketFile>,
+    },
+}
+
+/// A socket that somebody else has bound.
+#[derive(Debug)]
+pub enum Adopted {
+    /// Over the network.
+    Tcp(std::net::TcpListener),
+    /// Within the machine. Its file is not ours.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Adopted {
+    /// Whether connections come in on it.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        let listens = match self {
+            Self::Tcp(listener) => socket_acceptconn(listener),
+            Self::Unix(listener) => socket_acceptconn(listener),
+        };
+        listens.unwrap_or(false)
+    }
+
+    fn listen(self) -> io::Result<Listener> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                set_socket_send_buffer_size(&listener, SEND_BUFFER as usize)?;
+                TcpListener::from_std(listener).map(Listener::Tcp)
+            }
+            Self::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let listener = UnixListener::from_std(listener)?;
+                Ok(Listener::Unix { listener, _file: None })
+            }
+        }
+    }
 }
 
 impl From<TcpListener> for Listeners {
@@ -87,7 +131,7 @@ impl From<TcpListener> for Listeners {
 
 impl Listeners {
     fn new(all: Vec<Listener>) -> Self {
-        Self { all, turn: AtomicUsize::new(0), tls: None }
+        Self { all, stay: false, turn: AtomicUsize::new(0), tls: None }
     }
 
     /// The same, with TLS on the TCP addresses if there is any. What goes over a
@@ -104,6 +148,21 @@ impl Listeners {
             Stream::Tcp(_) => self.tls.clone(),
             Stream::Unix(_) => None,
         }
+    }
+
+    /// Listens on what somebody else has bound, and keeps beyond our end.
+    ///
+    /// # Errors
+    /// As the system has them.
+    pub fn adopt(sockets: Vec<Adopted>) -> io::Result<Self> {
+        let all = sockets.into_iter().map(Adopted::listen).collect::<Result<_, _>>()?;
+        Ok(Self { stay: true, ..Self::new(all) })
+    }
+
+    /// Whether connections go on to come in when we are gone.
+    #[must_use]
+    pub fn stay(&self) -> bool {
+        self.stay
     }
 
     /// Binds all of them, or none. `unix_mode` is for the files of sockets.
@@ -133,7 +192,11 @@ impl Listeners {
             Listener::Tcp(listener) => listener
                 .local_addr()
                 .map_or_else(|error| error.to_string(), |address| address.to_string()),
-            Listener::Unix(_, file) => format!("unix:{}", file.path.display()),
+            Listener::Unix { listener, .. } => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                format!("unix:{}", path.unwrap_or(Path::new("")).display())
+            }
         };
         self.all.iter().map(address).collect()
     }
@@ -145,7 +208,7 @@ impl Listeners {
             Listener::Tcp(listener) => {
                 listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
             }
-            Listener::Unix(..) => true,
+            Listener::Unix { .. } => true,
         })
     }
 
@@ -179,7 +242,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok((Stream::Tcp(stream), Some(address.ip())))
             }),
-            Self::Unix(listener, _) => listener
+            Self::Unix { listener, .. } => listener
                 .poll_accept(context)
                 .map(|accepted| accepted.map(|(stream, _)| (Stream::Unix(stream), None))),
         }
@@ -237,7 +300,7 @@ async fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     let listener = UnixListener::bind(path)?;
     let file = SocketFile::of(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok(Listener::Unix(listener, file))
+    Ok(Listener::Unix { listener, _file: Some(file) })
 }
 
 /// Removes a socket that nobody answers on, as a killed process leaves it.

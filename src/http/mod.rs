@@ -22,9 +22,10 @@
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
-//! * [`readiness`]: `GET /readyz`.
+//! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`index`]: `GET /`.
-//! * [`listener`]: addresses and sockets, and the connections that come in there.
+//! * [`listener`]: addresses and sockets, and the connections that come in there;
+//!   [`inherited`]: sockets that a service manager has bound.
 //! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
@@ -52,6 +53,7 @@ pub mod etag;
 pub mod framing;
 pub mod held;
 pub mod index;
+pub mod inherited;
 pub mod listener;
 pub mod listing;
 pub mod media;

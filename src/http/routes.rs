@@ -1,6 +1,6 @@
 //! The one table of what the service can be asked: which path, by which
-//! methods, leads to which endpoint. Finding a request's endpoint, 404 and 405
-//! follow from it. Does not own what an endpoint does (`dispatch` and the files
+//! methods, leads to which endpoint, and on which address. Finding a request's
+//! endpoint, 404 and 405 follow from it. Does not own what an endpoint does (`dispatch` and the files
 //! of the handlers).
 
 use warp::http::Method;
@@ -20,19 +20,60 @@ pub enum Endpoint {
     GetMission,
     /// Whether the service can serve.
     GetReadiness,
+    /// Whether the process moves.
+    GetLiveness,
     /// What there is to ask for.
     GetIndex,
 }
 
-/// Who may ask for a route: which tokens are good for it (`access`).
+/// What a token is good for (`access`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// To send messages.
+    Ingest,
+    /// To read the fleet.
+    Read,
+    /// No token is needed: it tells nothing of the fleet.
+    Open,
+}
+
+/// Whom an endpoint is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// Senders and readers.
+    Clients,
+    /// Those who run the service, and their probes.
+    Operators,
+    /// Both.
+    All,
+}
+
+/// On which side of the service a listener stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Those who send messages.
-    Ingest,
-    /// Those who read the fleet.
-    Read,
-    /// Everybody: it tells nothing of the fleet.
-    Open,
+    /// The only one there is: it has everything.
+    Only,
+    /// The main one, beside one for operators.
+    Main,
+    /// The one for operators, `--admin-listen`.
+    Admin,
+}
+
+impl Side {
+    /// Whether an endpoint for these can be found here.
+    #[must_use]
+    pub fn has(self, audience: For) -> bool {
+        match self {
+            Self::Only => true,
+            Self::Main => audience != For::Operators,
+            Self::Admin => audience != For::Clients,
+        }
+    }
+
+    /// All routes that can be found here.
+    pub fn routes(self) -> impl Iterator<Item = &'static Route> {
+        ROUTES.iter().filter(move |route| self.has(route.audience))
+    }
 }
 
 /// A line of the table.
@@ -45,39 +86,47 @@ pub struct Route {
     pub methods: &'static [Method],
     /// Where these methods lead.
     pub endpoint: Endpoint,
-    /// Who may ask for it.
-    pub side: Side,
+    /// Whom it is for, and so on which side it stands.
+    pub audience: For,
+    /// What its token must be good for.
+    pub scope: Scope,
+}
+
+impl Route {
+    const fn new(
+        path: &'static str,
+        methods: &'static [Method],
+        endpoint: Endpoint,
+        audience: For,
+        scope: Scope,
+    ) -> Self {
+        Self { path, methods, endpoint, audience, scope }
+    }
 }
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 
 /// Every route; no request has two.
 pub const ROUTES: &[Route] = &[
-    route("/messages", &[Method::POST], Endpoint::PostMessages, Side::Ingest),
-    route("/rockets", READ, Endpoint::ListRockets, Side::Read),
-    route("/rockets/{id}", READ, Endpoint::GetRocket, Side::Read),
-    route("/missions", READ, Endpoint::ListMissions, Side::Read),
-    route("/missions/{mission}", READ, Endpoint::GetMission, Side::Read),
-    route("/readyz", READ, Endpoint::GetReadiness, Side::Open),
-    route("/", READ, Endpoint::GetIndex, Side::Open),
+    Route::new("/messages", &[Method::POST], Endpoint::PostMessages, For::Clients, Scope::Ingest),
+    Route::new("/rockets", READ, Endpoint::ListRockets, For::Clients, Scope::Read),
+    Route::new("/rockets/{id}", READ, Endpoint::GetRocket, For::Clients, Scope::Read),
+    Route::new("/missions", READ, Endpoint::ListMissions, For::Clients, Scope::Read),
+    Route::new("/missions/{mission}", READ, Endpoint::GetMission, For::Clients, Scope::Read),
+    Route::new("/readyz", READ, Endpoint::GetReadiness, For::Operators, Scope::Open),
+    Route::new("/livez", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
+    // What probes asked for before the two above were told apart.
+    Route::new("/healthz", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
+    Route::new("/", READ, Endpoint::GetIndex, For::All, Scope::Open),
 ];
-
-const fn route(
-    path: &'static str,
-    methods: &'static [Method],
-    endpoint: Endpoint,
-    side: Side,
-) -> Route {
-    Route { path, methods, endpoint, side }
-}
 
 /// Where a request leads.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found<'a> {
     /// Where these methods lead.
     pub endpoint: Endpoint,
-    /// Who may ask for it.
-    pub side: Side,
+    /// What its token must be good for.
+    pub scope: Scope,
     /// The segment that stands for the name in braces, as it came; empty if the
     /// route has none.
     pub segment: &'a str,
@@ -92,16 +141,16 @@ pub enum NoRoute {
     WrongMethod(Vec<&'static Method>),
 }
 
-/// Finds what a request is for.
+/// Finds what a request is for on this side.
 ///
 /// # Errors
 /// When no route has this path, or none that has it this method.
-pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, NoRoute> {
+pub fn find<'a>(side: Side, method: &Method, path: &'a str) -> Result<Found<'a>, NoRoute> {
     let mut allowed = Vec::new();
-    for Route { path: pattern, methods, endpoint, side } in ROUTES {
+    for Route { path: pattern, methods, endpoint, scope, .. } in side.routes() {
         let Some(segment) = matched(pattern, path) else { continue };
         if methods.contains(method) {
-            return Ok(Found { endpoint: *endpoint, side: *side, segment });
+            return Ok(Found { endpoint: *endpoint, scope: *scope, segment });
         }
         allowed.extend(*methods);
     }
@@ -181,12 +230,13 @@ mod tests {
             let other = if path == "/" { path.clone() } else { format!("{path}/") };
             for path in [path.clone(), other] {
                 for method in route.methods {
-                    let found = Found { endpoint: route.endpoint, side: route.side, segment };
-                    assert_eq!(find(method, &path), Ok(found), "{method} {path}");
+                    let found = Found { endpoint: route.endpoint, scope: route.scope, segment };
+                    assert_eq!(find(Side::Only, method, &path), Ok(found), "{method} {path}");
                 }
                 let at_path = ROUTES.iter().filter(|other| other.path == route.path);
                 let allowed = at_path.flat_map(|route| route.methods).collect();
-                assert_eq!(find(&brew, &path), Err(NoRoute::WrongMethod(allowed)), "{path}");
+                let found = find(Side::Only, &brew, &path);
+                assert_eq!(found, Err(NoRoute::WrongMethod(allowed)), "{path}");
             }
         }
     }
@@ -194,7 +244,23 @@ mod tests {
     #[test]
     fn slashes_are_not_taken_lightly() {
         for path in ["//", "", "*", "//rockets", "/rockets//", "/rockets//a", "/rockets/a//"] {
-            assert_eq!(find(&Method::GET, path), Err(NoRoute::UnknownPath), "{path}");
+            let found = find(Side::Only, &Method::GET, path);
+            assert_eq!(found, Err(NoRoute::UnknownPath), "{path}");
+        }
+    }
+
+    #[test]
+    fn beside_another_address_each_has_what_is_for_its_own() {
+        for route in ROUTES {
+            let (path, _) = example(route);
+            let found = |side| find(side, &route.methods[0], &path).is_ok();
+            let sides = [Side::Only, Side::Main, Side::Admin].map(found);
+            let expected = match route.audience {
+                For::Clients => [true, true, false],
+                For::Operators => [true, false, true],
+                For::All => [true, true, true],
+            };
+            assert_eq!(sides, expected, "{path}");
         }
     }
 }

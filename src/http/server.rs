@@ -47,7 +47,11 @@ const MAX_READ_BUFFER: usize = 64 * 1024;
 /// descriptors: what is needed is freed only by connections that end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the accept loop allows.
+/// Connections served at once on the operators' address: probes and scrapes come
+/// one by one, and people are few. They have places of their own.
+pub const MAX_ADMIN_CONNECTIONS: usize = 32;
+
+/// What an accept loop allows.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// Connections served at once; further ones wait (`places`).
@@ -159,7 +163,14 @@ where
             }
         }
     };
+    let stay = listeners.stay();
     drop((listeners, places));
+    if stay {
+        // They could have waited for the next run, and were taken in by this one.
+        let heard = connections.hear_newcomers_out();
+        // What comes later is cut off below.
+        let _ = timeout_at(deadline, heard).await;
+    }
     let mut cut = false;
     let finished = tokio::select! {
         finished = timeout_at(deadline, graceful.shutdown()) => finished.is_ok(),

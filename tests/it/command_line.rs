@@ -10,8 +10,9 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 32] = [
+const FLAGS: [(&str, &str, &str); 33] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
+    ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
     ("--allowed-host", "DOWNLINK_ALLOWED_HOST", "none"),
     ("--cors-origin", "DOWNLINK_CORS_ORIGIN", "none"),
@@ -46,8 +47,9 @@ const FLAGS: [(&str, &str, &str); 32] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 29] = [
+const BAD: [(&str, &[&str]); 30] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
+    ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
     ("--allowed-host", &["", "a:80", "http://a", "*", "*.example.com", "a b"]),
     ("--cors-origin", &["", "*", "null", "example.com", "http://a/b", "ftp://a"]),

@@ -50,6 +50,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["src/http/tls/", LAUNCHER]),
     ("hyper", &["src/http/", LAUNCHER]),
     ("hyper_util", &["src/http/", LAUNCHER]),
+    ("listenfd", &["src/http/inherited.rs"]),
+    ("sd_notify", &["src/app/manager.rs", "src/config/manager.rs"]),
     // Not `telemetry`, which is synchronous, and not `config` and `logging`.
     ("tokio", &["src/main.rs", "src/app", "src/http/", "src/fleet/", "src/journal/", LAUNCHER]),
 ];

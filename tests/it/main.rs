@@ -36,6 +36,8 @@ mod a_failing_disk_is_told;
 mod a_log_that_nobody_reads;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
+/// A service manager hears when the service is ready, moves and stops, and when not.
+mod a_service_manager_is_told;
 /// A start that was cut short, or has no room, keeps no later one from its work.
 mod a_start_can_be_repeated;
 /// `kill -9` at any moment, again and again, loses nothing acknowledged (`just crash`).
@@ -80,6 +82,8 @@ mod nothing_essential_ends_unnoticed;
 mod nothing_shows_before_it_is_kept;
 /// What is unusual and still a message counts.
 mod odd_input_is_accepted;
+/// What is for operators is on their address, where they give one, and nowhere else.
+mod operators_have_their_own_address;
 /// Orders are obeyed however many messages come.
 mod orders_are_obeyed_under_load;
 /// Over TLS goes what goes without; who speaks something else is told, or let go.
@@ -102,6 +106,8 @@ mod shutdown;
 mod silent_readers;
 /// Bodies that come slowly are awaited while they make progress, and hold nobody up.
 mod slow_bodies;
+/// Sockets that others have bound are listened on, and a restart refuses nobody there.
+mod sockets_are_inherited;
 /// Requests for other hosts, and from other sites' pages, are refused; browsers are told what they may.
 mod strangers_are_kept_out;
 /// With TLS those are refused who should be, on both sides, and in time.
@@ -114,6 +120,8 @@ mod the_directory_is_taken_away;
 mod tokens_are_asked_for;
 /// What libraries, shells and shippers send is taken, or told what is wrong with it.
 mod what_clients_send;
+/// What others copy to deploy the service has flags that exist and times that fit.
+mod what_is_deployed;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
 mod where_it_listens;
 

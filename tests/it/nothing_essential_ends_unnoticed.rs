@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use downlink::fleet::health::{Health, Phase};
+use downlink::fleet::health::{Health, LOOK, Phase};
 use downlink::fleet::supervisor::Supervisor;
 use downlink::fleet::vitals::Vital;
 use downlink::http::access::{Access, Gate};
@@ -152,7 +152,7 @@ impl Vital for Unseen {
 async fn the_watch_over_the_service() {
     let health = Arc::new(Health::new(Phase::Ready));
     let supervisor = Supervisor::new(health.clone());
-    let watch = tokio::spawn(supervisor.keep_watch());
+    let watch = tokio::spawn(supervisor.keep_watch(LOOK, |_| {}));
     health.watch(Arc::new(Unseen));
     tokio::time::timeout(PATIENCE, supervisor.failed()).await.expect("it dies");
     let reason = health.ready().unwrap_err().0;

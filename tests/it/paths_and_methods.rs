@@ -243,6 +243,8 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
         ("/missions", "GET, HEAD"),
         ("/missions/ARTEMIS", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
+        ("/livez", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
         ("/messages/", "POST"),
         ("/rockets/", "GET, HEAD"),
     ] {
@@ -296,6 +298,7 @@ fn head_tells_what_get_would_without_the_body() {
         "/missions",
         "/missions/artemis",
         "/readyz",
+        "/livez",
         "/nothing",
     ] {
         let get = connection.request(&Request::get(path));

@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 use super::authority::{Authority, undotted};
 use super::headers;
-use crate::http::routes;
+use crate::http::routes::{self, Side};
 
 /// What a page may send beyond what every page may.
 const REQUEST_HEADERS: HeaderValue =
@@ -96,7 +96,7 @@ impl Cors {
         }
         let origin = headers.get(ORIGIN).filter(|origin| self.allow(origin))?;
         headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-        routes::find(&Method::GET, path).ok()?;
+        routes::find(Side::Only, &Method::GET, path).ok()?;
         let mut answer = Response::default();
         *answer.status_mut() = StatusCode::NO_CONTENT;
         let headers = answer.headers_mut();

@@ -32,7 +32,7 @@ use self::single::Single;
 use self::tokens::{Tokens, Verdict};
 use super::listener::Listeners;
 use super::problem::Problem;
-use super::routes::{self, Side};
+use super::routes::{self, Scope, Side};
 
 /// What was configured about access.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ impl Gate {
         for file in self.tokens.exposed_files() {
             warn!(file = %file.display(), "others on this machine can read or write the tokens");
         }
-        let open = match (self.tokens.guard(Side::Ingest), self.tokens.guard(Side::Read)) {
+        let open = match (self.tokens.guard(Scope::Ingest), self.tokens.guard(Scope::Read)) {
             (true, true) => return,
             (false, true) => "anybody may send messages: there is no --ingest-token-file",
             (true, false) => "anybody may read the fleet: there is no --read-token-file",
@@ -135,12 +135,12 @@ impl Gate {
             return None;
         }
         // What leads nowhere tells nothing of the fleet, and is 404 or 405.
-        let found = routes::find(method, path).ok()?;
-        match self.tokens.judge(found.side, &head.authorization) {
+        let found = routes::find(Side::Only, method, path).ok()?;
+        match self.tokens.judge(found.scope, &head.authorization) {
             Verdict::Granted => None,
             Verdict::Missing => Some(Problem::token_missing()),
             Verdict::Invalid => Some(Problem::token_invalid()),
-            Verdict::OtherSide => Some(Problem::token_of_the_other_side(found.side)),
+            Verdict::OtherSide => Some(Problem::token_of_the_other_side(found.scope)),
         }
     }
 }

@@ -26,7 +26,7 @@ use thiserror::Error;
 use warp::http::HeaderValue;
 
 use super::single::Single;
-use crate::http::routes::Side;
+use crate::http::routes::Scope;
 
 /// Shorter ones can be guessed.
 const SHORTEST: usize = 16;
@@ -140,14 +140,14 @@ impl Tokens {
 
     /// Whether a side's routes need one.
     #[must_use]
-    pub fn guard(&self, side: Side) -> bool {
-        self.0.as_ref().is_some_and(|files| files.guard(side))
+    pub fn guard(&self, scope: Scope) -> bool {
+        self.0.as_ref().is_some_and(|files| files.guard(scope))
     }
 
     /// What a request's `Authorization` is good for on a side.
     #[must_use]
-    pub fn judge(&self, side: Side, authorization: &Single<'_>) -> Verdict {
-        let Some(files) = self.0.as_ref().filter(|files| files.guard(side)) else {
+    pub fn judge(&self, scope: Scope, authorization: &Single<'_>) -> Verdict {
+        let Some(files) = self.0.as_ref().filter(|files| files.guard(scope)) else {
             return Verdict::Granted;
         };
         let sent = match authorization {
@@ -160,9 +160,9 @@ impl Tokens {
         let digest: Digest = Sha256::digest(token).into();
         let held = files.held.load();
         let (ingest, read) = (is_among(&digest, &held.ingest), is_among(&digest, &held.read));
-        let (this, other) = match side {
-            Side::Ingest => (ingest, read),
-            Side::Read | Side::Open => (read, ingest),
+        let (this, other) = match scope {
+            Scope::Ingest => (ingest, read),
+            Scope::Read | Scope::Open => (read, ingest),
         };
         if this.into() {
             Verdict::Granted
@@ -183,11 +183,11 @@ impl fmt::Debug for Tokens {
 }
 
 impl Files {
-    fn guard(&self, side: Side) -> bool {
-        match side {
-            Side::Ingest => self.ingest.is_some(),
-            Side::Read => self.read.is_some(),
-            Side::Open => false,
+    fn guard(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::Ingest => self.ingest.is_some(),
+            Scope::Read => self.read.is_some(),
+            Scope::Open => false,
         }
     }
 
@@ -325,29 +325,29 @@ mod tests {
         };
         let bearer = |token: &str| format!("Bearer {token}");
         for (side, token, verdict) in [
-            (Side::Ingest, bearer(ONE), Verdict::Granted),
-            (Side::Ingest, bearer(both), Verdict::Granted),
-            (Side::Ingest, bearer(OTHER), Verdict::OtherSide),
-            (Side::Read, bearer(OTHER), Verdict::Granted),
-            (Side::Read, bearer(both), Verdict::Granted),
-            (Side::Read, bearer(ONE), Verdict::OtherSide),
-            (Side::Read, format!("bEARER   {OTHER} "), Verdict::Granted),
-            (Side::Read, bearer(&OTHER[1..]), Verdict::Invalid),
-            (Side::Read, bearer(&OTHER.to_lowercase()), Verdict::Invalid),
-            (Side::Read, bearer(&format!("{OTHER},{OTHER}")), Verdict::Invalid),
-            (Side::Read, "Bearer".to_owned(), Verdict::Invalid),
-            (Side::Read, "Basic eDp5".to_owned(), Verdict::Missing),
-            (Side::Read, format!("BearerX{OTHER}"), Verdict::Missing),
-            (Side::Read, OTHER.to_owned(), Verdict::Missing),
-            (Side::Read, String::new(), Verdict::Missing),
-            (Side::Open, "Bearer nonsense".to_owned(), Verdict::Granted),
+            (Scope::Ingest, bearer(ONE), Verdict::Granted),
+            (Scope::Ingest, bearer(both), Verdict::Granted),
+            (Scope::Ingest, bearer(OTHER), Verdict::OtherSide),
+            (Scope::Read, bearer(OTHER), Verdict::Granted),
+            (Scope::Read, bearer(both), Verdict::Granted),
+            (Scope::Read, bearer(ONE), Verdict::OtherSide),
+            (Scope::Read, format!("bEARER   {OTHER} "), Verdict::Granted),
+            (Scope::Read, bearer(&OTHER[1..]), Verdict::Invalid),
+            (Scope::Read, bearer(&OTHER.to_lowercase()), Verdict::Invalid),
+            (Scope::Read, bearer(&format!("{OTHER},{OTHER}")), Verdict::Invalid),
+            (Scope::Read, "Bearer".to_owned(), Verdict::Invalid),
+            (Scope::Read, "Basic eDp5".to_owned(), Verdict::Missing),
+            (Scope::Read, format!("BearerX{OTHER}"), Verdict::Missing),
+            (Scope::Read, OTHER.to_owned(), Verdict::Missing),
+            (Scope::Read, String::new(), Verdict::Missing),
+            (Scope::Open, "Bearer nonsense".to_owned(), Verdict::Granted),
         ] {
             assert_eq!(judge(true, true, side, &token), verdict, "{side:?} {token}");
         }
         // A side without a file is open, whatever is sent.
-        assert_eq!(judge(true, false, Side::Read, "Bearer nonsense"), Verdict::Granted);
-        assert_eq!(judge(true, false, Side::Ingest, "Bearer nonsense"), Verdict::Invalid);
-        assert_eq!(judge(false, false, Side::Ingest, ""), Verdict::Granted);
+        assert_eq!(judge(true, false, Scope::Read, "Bearer nonsense"), Verdict::Granted);
+        assert_eq!(judge(true, false, Scope::Ingest, "Bearer nonsense"), Verdict::Invalid);
+        assert_eq!(judge(false, false, Scope::Ingest, ""), Verdict::Granted);
     }
 
     #[test]
@@ -366,12 +366,12 @@ mod tests {
         std::fs::write(&read, "bad").unwrap();
         let error = tokens.reload().unwrap_err().to_string();
         assert!(error.contains("--read-token-file") && error.contains("line 1"), "{error}");
-        assert_eq!(judge(Side::Ingest, new), Verdict::Invalid);
-        assert_eq!(judge(Side::Ingest, &format!("Bearer {ONE}")), Verdict::Granted);
+        assert_eq!(judge(Scope::Ingest, new), Verdict::Invalid);
+        assert_eq!(judge(Scope::Ingest, &format!("Bearer {ONE}")), Verdict::Granted);
         std::fs::write(&read, OTHER).unwrap();
         assert_eq!(tokens.reload().unwrap(), 2);
-        assert_eq!(judge(Side::Ingest, new), Verdict::Granted);
-        assert_eq!(judge(Side::Ingest, &format!("Bearer {ONE}")), Verdict::Invalid);
+        assert_eq!(judge(Scope::Ingest, new), Verdict::Granted);
+        assert_eq!(judge(Scope::Ingest, &format!("Bearer {ONE}")), Verdict::Invalid);
         // Neither a token nor its digest.
         let shown = format!("{tokens:?} {:?}", Single::Absent);
         assert!(

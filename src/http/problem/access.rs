@@ -6,7 +6,7 @@ use warp::http::{HeaderValue, StatusCode};
 
 use super::{Kind, Problem};
 use crate::http::access::host::HostError;
-use crate::http::routes::Side;
+use crate::http::routes::Scope;
 use crate::telemetry::shown::Quoted;
 
 impl Problem {
@@ -36,10 +36,10 @@ impl Problem {
 
     /// 403: the token is good, and not for this side.
     #[must_use]
-    pub fn token_of_the_other_side(needed: Side) -> Self {
+    pub fn token_of_the_other_side(needed: Scope) -> Self {
         let detail = match needed {
-            Side::Ingest => "the token is for reading, and not for sending messages",
-            Side::Read | Side::Open => "the token is for sending messages, and not for reading",
+            Scope::Ingest => "the token is for reading, and not for sending messages",
+            Scope::Read | Scope::Open => "the token is for sending messages, and not for reading",
         };
         Self::new(StatusCode::FORBIDDEN, detail)
             .of(Kind::TokenOfTheOtherSide)

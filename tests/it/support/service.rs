@@ -22,6 +22,7 @@ use downlink::http::access::Gate;
 use downlink::http::context::Context;
 use downlink::http::dispatch;
 use downlink::http::listener::Listeners;
+use downlink::http::routes::Side;
 use downlink::http::server::{self, ServerLimits, Stopped};
 use downlink::http::tls::Tls;
 use downlink::http::tls::files::TlsFiles;
@@ -91,9 +92,10 @@ impl Service {
                 stopped.await;
                 Instant::now() + timeout
             };
-            let routes = dispatch::filter(Context::new(fleet.fleet.clone(), config.http));
             let listeners = Listeners::from(listener);
             let gate = Gate::new(&config.access, &listeners);
+            let routes =
+                dispatch::filter(Context::new(fleet.fleet.clone(), config.http), Side::Only);
             let ended = server::serve(listeners, routes, limits, gate, stopped).await;
             fleet.stop().await;
             if ended == Stopped::Finished { Ok(()) } else { Err("cut off".to_owned()) }
