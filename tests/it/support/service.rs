@@ -220,8 +220,12 @@ fn assert_no_variables() {
 }
 
 /// What is meant for the tests and not for the service.
-const OF_THE_TESTS: [&str; 3] =
-    ["DOWNLINK_CRASH_ROUNDS", "DOWNLINK_POWER_CUTS", "DOWNLINK_TEST_THREADS"];
+const OF_THE_TESTS: [&str; 4] = [
+    "DOWNLINK_CRASH_ROUNDS",
+    "DOWNLINK_FUZZ_SECONDS",
+    "DOWNLINK_POWER_CUTS",
+    "DOWNLINK_TEST_THREADS",
+];
 
 const ONE: usize = 1;
 
