@@ -39,6 +39,15 @@ msrv:
 bench *arguments:
     cargo bench --bench hot_path -- {{arguments}}
 
+# Fuzz what reads bytes from elsewhere, for instance `just fuzz 1h` or `just fuzz 5m --targets requests`
+fuzz *arguments:
+    cargo run --profile fuzz --example fuzz -- {{arguments}}
+
+# Run the release service through everything that happens to it in a long life, and see that nothing grows: `just soak 10m`
+soak *arguments:
+    cargo build --release --bin downlink
+    cargo run --quiet --example suite -- soak {{arguments}}
+
 # Send a short verified run from the launcher to the release service in memory (or `just load --durability fsync`), with a report
 load *arguments:
     cargo build --release --bins

@@ -65,8 +65,32 @@ impl Connection {
         Ok(length)
     }
 
+    /// Sends a request as it is; returns the status and the body of the answer.
+    pub fn exchange(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>)> {
+        self.send(request)?;
+        let mut body = Vec::new();
+        let status = self.receive(&mut |piece| body.extend_from_slice(piece))?;
+        let code = status.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Ok((code.ok_or_else(|| Error::other(format!("no status in {status:?}")))?, body))
+    }
+
+    /// Sends bytes and awaits nothing.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.get_mut().write_all(bytes)
+    }
+
     /// Reads an answer, which must be a 2xx.
     fn answer(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let status = self.receive(take)?;
+        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+            Ok(())
+        } else {
+            Err(Error::other(format!("the service answered {status}")))
+        }
+    }
+
+    /// Reads an answer; returns the line with its status.
+    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<String> {
         let status = self.line()?;
         let (mut length, mut chunked) = (0, false);
         loop {
@@ -92,11 +116,7 @@ impl Connection {
         } else {
             self.take(length, take)?;
         }
-        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
-            Ok(())
-        } else {
-            Err(Error::other(format!("the service answered {status}")))
-        }
+        Ok(status)
     }
 
     fn line(&mut self) -> Result<String> {

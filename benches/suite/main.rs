@@ -6,6 +6,7 @@
 //! * `tls`: the service with TLS and without
 //! * `load`: a verified run of the launcher
 //! * `scale`: bulk requests, a million rockets, checkpoints, restarts
+//! * `soak`: a long life with all that happens in one, and whether anything grows
 //! * `all`: everything, into one table
 //!
 //! Owns the command line. What is measured with criterion is in `hot_path`.
@@ -29,6 +30,7 @@ mod redis;
 mod rounds;
 mod scale;
 mod servers;
+mod soak;
 mod table;
 mod tls;
 #[path = "../trust.rs"]
@@ -80,6 +82,14 @@ enum Measure {
     Load(load::Arguments),
     /// Measure bulk requests, a million rockets, idle connections, checkpoints, restarts
     Scale(scale::Arguments),
+    /// Let the service live through everything for a while, and see that nothing grows
+    ///
+    /// Single, bulk and compressed posts, reads, whole listings, bad input, clients that
+    /// are cut off, clean stops, kill -9, reloads. At the end the fleet must be the fold
+    /// of all that was sent, also after one more kill; and memory, descriptors and the
+    /// p99 of posts must be flat over the last half, in which the service is not
+    /// restarted. Exit code 1 otherwise.
+    Soak(soak::Arguments),
     /// Measure everything, into one table of what was wanted and what was measured
     ///
     /// Takes some 30 minutes; the machine should have nothing else to do. Installs
@@ -103,6 +113,7 @@ fn run(Arguments { binaries, measure }: Arguments) -> Result<()> {
         Measure::Tls(arguments) => tls::run(&programs, arguments),
         Measure::Load(arguments) => load::run(&programs, &arguments),
         Measure::Scale(arguments) => scale::run(&programs, arguments),
+        Measure::Soak(arguments) => soak::run(&programs, &arguments),
         Measure::All(arguments) => all::run(&programs, arguments),
         Measure::Plot { rounds, svg } => {
             plot::draw(&Rounds::parse(&std::fs::read_to_string(rounds)?)?, &svg)

@@ -136,11 +136,21 @@ impl Server {
         kilobytes.map(|kb: u64| kb * 1024).ok_or_else(|| Error::other("no VmRSS"))
     }
 
+    /// Files and sockets that it has open.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
+    /// Sends a signal by its name, without `SIG`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let kill = format!("kill -{name} {}", self.child.id());
+        succeed(Command::new("sh").args(["-c", &kill]))
+    }
+
     /// Stops it as an operator would; fails if it does not end well. Returns its
     /// log.
     pub fn stop(mut self) -> Result<String> {
-        let kill = format!("kill -TERM {}", self.child.id());
-        succeed(Command::new("sh").args(["-c", &kill]))?;
+        self.signal("TERM")?;
         let status = self.child.wait()?;
         for reader in self.readers.drain(..) {
             reader.join().expect("no reader panics");

@@ -53,8 +53,9 @@ where
             None => return Ok(Peeked { start: Some(Ok(start)), rest: body, is_array: false }),
         };
         start = if start.is_empty() { piece } else { joined(&start, &piece) };
-        let first = first(&start);
-        if first.is_some() || start.len() > MAX_BLANK {
+        // However much came with it: pieces must make no difference.
+        let first = first(&start[..start.len().min(MAX_BLANK)]);
+        if first.is_some() || start.len() >= MAX_BLANK {
             let is_array = first == Some(b'[');
             return Ok(Peeked { start: Some(Ok(start)), rest: body, is_array });
         }

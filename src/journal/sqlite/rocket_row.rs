@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::journal::{RocketSnapshot, record};
 use crate::telemetry::rocket::FlightSnapshot;
-use crate::telemetry::{Channel, Timestamp};
+use crate::telemetry::{Channel, Report, Timestamp};
 
 pub(super) const CREATE_TABLE: &str = "
     CREATE TABLE rockets (
@@ -53,6 +53,10 @@ const UPSERT: &str = "
 
 /// Distinct texts kept at hand while rockets are read; a fleet has few.
 const MAX_TEXTS: usize = 10_000;
+
+/// Above any that is ever given: no machine holds as many rockets. If one were
+/// believed, there would be none left for new rockets.
+const MAX_ROW_ID: u32 = i32::MAX as u32;
 
 /// A row, but for its ID and the checksum that covers all of this.
 #[derive(Serialize)]
@@ -185,7 +189,20 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         flight,
         buffered,
     };
-    check(&rocket).map(|()| rocket)
+    check(&rocket)?;
+    check_waits_once(&rocket.buffered)?;
+    Ok(rocket)
+}
+
+/// Apart from [`check`], since a checkpoint's rockets, which are many, come from
+/// where no message can wait twice.
+fn check_waits_once(buffered: &[Report]) -> Result<(), String> {
+    let mut numbers: Vec<u64> = buffered.iter().map(|report| report.number).collect();
+    numbers.sort_unstable();
+    match numbers.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("message {} waits twice", pair[0])),
+        None => Ok(()),
+    }
 }
 
 /// What holds of every rocket that is stored, whatever happened to it.
@@ -194,6 +211,8 @@ fn check(rocket: &RocketSnapshot) -> Result<(), String> {
         rocket;
     let problem = if *row_id == 0 {
         "its id is 0"
+    } else if *row_id > MAX_ROW_ID {
+        "its id is out of range"
     } else if (*last_message_number > 0) != last_update_time.is_some() {
         "it has a last message without its time, or the reverse"
     } else if flight.is_some() && *last_message_number == 0 {
@@ -227,7 +246,7 @@ impl SharedTexts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Event, Report};
+    use crate::telemetry::Event;
 
     fn time() -> Timestamp {
         Timestamp::parse("2022-02-02T19:39:05.86337+01:00").unwrap()
@@ -250,7 +269,7 @@ mod tests {
 
     fn exploded() -> RocketSnapshot {
         RocketSnapshot {
-            row_id: u32::MAX,
+            row_id: MAX_ROW_ID,
             channel: Channel::parse("0e9e9df5-38fd-52e2-916f-c858b9eb4ea5").unwrap(),
             last_message_number: u64::MAX >> 1,
             last_update_time: Some(time()),
@@ -328,6 +347,15 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_waits_twice_is_not_read() {
+        let table = table();
+        let mut rocket = silent();
+        rocket.buffered.push(rocket.buffered[0].clone());
+        write(&table, &[rocket]).unwrap();
+        assert_eq!(read_all(&table), Err("message 2 waits twice".to_owned()));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_neither_written_nor_read() {
         let without_time = RocketSnapshot { last_update_time: None, ..exploded() };
         let without_message =
@@ -335,11 +363,13 @@ mod tests {
         let not_missing = RocketSnapshot { last_message_number: 1, ..silent() };
         let not_missing = RocketSnapshot { last_update_time: Some(time()), ..not_missing };
         let without_id = RocketSnapshot { row_id: 0, ..silent() };
+        let beyond = RocketSnapshot { row_id: MAX_ROW_ID + 1, ..silent() };
         for (rocket, problem) in [
             (without_time, "without its time"),
             (without_message, "without a message"),
             (not_missing, "none before it is missing"),
             (without_id, "its id is 0"),
+            (beyond, "its id is out of range"),
         ] {
             let table = table();
             write_row(&mut table.prepare_cached(UPSERT).unwrap(), &rocket).unwrap();

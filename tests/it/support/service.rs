@@ -238,9 +238,10 @@ fn assert_no_variables() {
 }
 
 /// What is meant for the tests and not for the service.
-const OF_THE_TESTS: [&str; 4] = [
+const OF_THE_TESTS: [&str; 5] = [
     "DOWNLINK_ATTACK_CONNECTIONS",
     "DOWNLINK_CRASH_ROUNDS",
+    "DOWNLINK_FUZZ_SECONDS",
     "DOWNLINK_POWER_CUTS",
     "DOWNLINK_TEST_THREADS",
 ];
