@@ -134,7 +134,7 @@ impl Requests {
         });
         let requests = Self { runtime, directory, service };
         while !requests
-            .send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .send(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .unwrap()
             .starts_with(b"HTTP/1.1 200")
         {}
