@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout};
 
-use super::client::{self, Client, Origin};
+use super::client::{self, Client};
 use super::context::Context;
+use super::origin::Origin;
 use super::problem::Problem;
 use super::turns::Turn;
 

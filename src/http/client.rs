@@ -5,9 +5,10 @@
 //! Handlers find it as a local of the task: in a request's extensions it would
 //! cost every request two allocations.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use super::origin::Origin;
 
 tokio::task_local! {
     static CLIENT: Arc<Client>;
@@ -16,22 +17,6 @@ tokio::task_local! {
 /// Bytes read at a time of a client that has sent little: what an idle or
 /// half-sent request costs beyond what was sent is bounded by twice of it.
 pub const READ_AT_ONCE: usize = 8 * 1024;
-
-/// Where a client comes from, as far as shares are dealt out by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Origin(Option<IpAddr>);
-
-impl Origin {
-    /// Of an address. One subscriber of IPv6 has a whole /64, so it counts once.
-    /// No address is a client of this machine.
-    #[must_use]
-    pub fn of(address: Option<IpAddr>) -> Self {
-        Self(address.map(|address| match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-            v4 @ IpAddr::V4(_) => v4,
-        }))
-    }
-}
 
 /// One connection's client. Only its own task writes what is here, so nothing
 /// needs an order.
@@ -154,19 +139,4 @@ pub fn current() -> Option<Arc<Client>> {
 pub fn tell_current(tell: impl FnOnce(&Client)) {
     // Outside of a connection there is nobody to tell.
     let _ = CLIENT.try_with(|client| tell(client));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_is_of_an_address_or_of_a_network_of_ipv6() {
-        let origin = |text: &str| Origin::of(Some(text.parse().unwrap()));
-        assert_ne!(origin("10.0.0.1"), origin("10.0.0.2"));
-        assert_eq!(origin("10.0.0.1"), origin("::ffff:10.0.0.1"));
-        assert_eq!(origin("2001:db8:0:1::1"), origin("2001:db8:0:1:ffff::2"));
-        assert_ne!(origin("2001:db8:0:1::1"), origin("2001:db8:0:2::1"));
-        assert_ne!(origin("10.0.0.1"), Origin::of(None));
-    }
 }

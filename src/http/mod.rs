@@ -6,6 +6,7 @@
 //! * [`places`]: who is served when connections run short; [`descriptors`]: open files.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
+//! * [`origin`]: where a client comes from.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -49,6 +50,7 @@ pub mod listing;
 pub mod media;
 pub mod messages;
 pub mod missions;
+pub mod origin;
 pub mod pace;
 pub mod peek;
 pub mod places;

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id};
 
-use super::client::{Client, Origin};
+use super::client::Client;
+use super::origin::Origin;
 
 /// How long a connection may be silent while others wait for its place.
 pub const SILENCE: Duration = Duration::from_secs(1);

@@ -25,9 +25,10 @@ use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use super::client::{Client, Origin};
+use super::client::Client;
 use super::connections::Connections;
 use super::listener::{Listeners, Stream};
+use super::origin::Origin;
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
 use super::socket::Socket;
