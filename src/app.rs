@@ -27,6 +27,7 @@ use crate::fleet::supervisor::{Failure, Supervisor};
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
 use crate::http::context::Context;
 use crate::http::dispatch;
+use crate::http::fairness::Fairness;
 use crate::http::listener::Listeners;
 use crate::http::server::{self, ServerLimits, Stopped};
 use crate::journal::memory::MemoryJournal;
@@ -213,6 +214,7 @@ impl Server {
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
             idle_timeout: config.http.idle_timeout,
+            fairness: Fairness::new(&config.http.of_one_client),
         };
         let (quit, told) = oneshot::channel();
         let told = async { told.await.unwrap_or_else(|_| Instant::now()) };

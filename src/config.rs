@@ -6,8 +6,10 @@
 //!
 //! * `parse`: how single values are written.
 //! * `environment`: flags that are given in the environment.
+//! * `fairness`: flags about what one client may take.
 
 mod environment;
+mod fairness;
 mod parse;
 
 use std::ffi::OsString;
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
@@ -31,9 +34,6 @@ const MOST_WORKERS: u64 = 1024;
 
 /// As for workers.
 const MOST_THREADS: u64 = 1024;
-
-/// What Linux allows a process in descriptors, unless it was told otherwise.
-const MOST_CONNECTIONS: u64 = 1 << 20;
 
 /// Each takes some 250 bytes, so that these are 4 GiB for a single worker.
 const MOST_IN_AN_INBOX: u64 = 1 << 24;
@@ -166,6 +166,9 @@ pub struct Arguments {
     /// Connections served at once; further ones wait
     #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
     max_connections: NonZeroUsize,
+
+    #[command(flatten)]
+    of_one_client: FairnessArguments,
 
     /// Largest body of one message, in bytes or with a unit; beyond it 413
     #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = size::<LARGEST_BODY>)]
@@ -332,6 +335,7 @@ impl Arguments {
                 max_body_bytes_held: self.max_body_bytes_held,
                 max_answer_bytes_held: self.max_answer_bytes_held,
                 idle_timeout: self.idle_timeout,
+                of_one_client: self.of_one_client.validate(),
             },
             shutdown_timeout: self.shutdown_timeout,
             log_format: self.log_format,

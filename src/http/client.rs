@@ -5,10 +5,11 @@
 //! Handlers find it as a local of the task: in a request's extensions it would
 //! cost every request two allocations.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::origin::Origin;
+use super::rate::Rates;
 
 tokio::task_local! {
     static CLIENT: Arc<Client>;
@@ -23,6 +24,11 @@ pub const READ_AT_ONCE: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct Client {
     origin: Origin,
+    /// What it may send.
+    rates: Option<Arc<Rates>>,
+    /// Of a trusted proxy, whose request it sent last. Locked for a moment, once
+    /// for each of its requests.
+    speaks_for: Option<Mutex<Origin>>,
     /// Goes up whenever a byte moved, either way.
     moves: AtomicU32,
     /// Most bytes to read at a time.
@@ -41,8 +47,17 @@ impl Client {
     /// A client that has sent nothing yet.
     #[must_use]
     pub fn new(origin: Origin) -> Arc<Self> {
+        Self::limited(origin, false, None)
+    }
+
+    /// As [`Client::new`], but it may be the proxy of others, and may send only
+    /// so much.
+    #[must_use]
+    pub fn limited(origin: Origin, is_proxy: bool, rates: Option<Arc<Rates>>) -> Arc<Self> {
         Arc::new(Self {
             origin,
+            rates,
+            speaks_for: is_proxy.then(|| Mutex::new(origin)),
             moves: AtomicU32::new(0),
             read_at_once: AtomicUsize::new(READ_AT_ONCE),
             was_served: AtomicBool::new(false),
@@ -52,10 +67,37 @@ impl Client {
         })
     }
 
-    /// Where it comes from.
+    /// Where its connection comes from.
     #[must_use]
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// Whether it is a proxy that says whose requests it sends.
+    #[must_use]
+    pub fn is_proxy(&self) -> bool {
+        self.speaks_for.is_some()
+    }
+
+    /// Its next request is somebody's.
+    pub fn speak_for(&self, sender: Origin) {
+        if let Some(speaks_for) = &self.speaks_for {
+            *speaks_for.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+        }
+    }
+
+    /// Where its last request comes from.
+    #[must_use]
+    pub fn sender(&self) -> Origin {
+        let Some(speaks_for) = &self.speaks_for else { return self.origin };
+        *speaks_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its last request holds so many more messages than one could know.
+    pub fn charge(&self, messages: u64) {
+        if let Some(rates) = &self.rates {
+            rates.charge(self.sender(), messages);
+        }
     }
 
     /// A byte moved.

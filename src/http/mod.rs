@@ -6,7 +6,8 @@
 //! * [`places`]: who is served when connections run short; [`descriptors`]: open files.
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
-//! * [`origin`]: where a client comes from.
+//! * [`origin`]: where a client comes from; [`forwarded`]: the same by a proxy's word.
+//! * [`fairness`]: what one client may take; [`rate`]: how much it may send.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -43,6 +44,8 @@ pub mod dispatch;
 pub mod elements;
 pub mod encoding;
 pub mod etag;
+pub mod fairness;
+pub mod forwarded;
 pub mod held;
 pub mod index;
 pub mod listener;
@@ -56,6 +59,7 @@ pub mod peek;
 pub mod places;
 pub mod post_headers;
 pub mod problem;
+pub mod rate;
 pub mod readiness;
 pub mod respond;
 pub mod rockets;

@@ -3,6 +3,8 @@
 //! Owns the one table from errors to status codes, and not the errors of the
 //! fleet and of the wire, which say themselves what they are.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use warp::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use warp::http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -46,6 +48,8 @@ enum Kind {
     BodyBytesHeld,
     AnswerBytesHeld,
     TooManyConnections,
+    ClientTooFast,
+    ClientConnections,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -53,7 +57,7 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 26] = [
+    const URIS: [(Self, &'static str); 28] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadParameter, "/problems/bad-parameter"),
         (Self::NotJson, "/problems/not-json"),
@@ -80,6 +84,8 @@ impl Kind {
         (Self::BodyBytesHeld, "/problems/body-bytes-held"),
         (Self::AnswerBytesHeld, "/problems/answer-bytes-held"),
         (Self::TooManyConnections, "/problems/too-many-connections"),
+        (Self::ClientTooFast, "/problems/client-too-fast"),
+        (Self::ClientConnections, "/problems/client-connections"),
     ];
 
     fn uri(self) -> &'static str {
@@ -268,6 +274,30 @@ impl Problem {
     pub fn too_many_connections() -> Self {
         let detail = "too many connections are open (--max-connections)";
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::TooManyConnections)
+    }
+
+    /// 429: a client sends more than it may; what it may send next, after so long.
+    #[must_use]
+    pub fn too_fast(wait: Duration) -> Self {
+        let detail = "this client sends too much (--max-rate-per-client)";
+        // Whole ones, and not a moment too soon.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let header = Some((RETRY_AFTER, HeaderValue::from(seconds.max(1))));
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail).of(Kind::ClientTooFast);
+        Self { header, ..problem }
+    }
+
+    /// 429: a client has as many connections as it may.
+    #[must_use]
+    pub fn too_many_connections_of_client() -> Self {
+        let detail = "this client has too many connections (--max-connections-per-client)";
+        Self::for_now(StatusCode::TOO_MANY_REQUESTS, detail).of(Kind::ClientConnections)
+    }
+
+    /// Which error it is.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// The body of the answer.

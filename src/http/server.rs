@@ -27,6 +27,7 @@ use warp::{Filter, Rejection};
 
 use super::client::Client;
 use super::connections::Connections;
+use super::fairness::Fairness;
 use super::listener::{Listeners, Stream};
 use super::origin::Origin;
 use super::places::{self, Newcomer, Places};
@@ -43,13 +44,15 @@ const MAX_READ_BUFFER: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the accept loop allows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServerLimits {
     /// Connections served at once; further ones wait (`places`).
     pub max_connections: usize,
     /// For a head to arrive, for a kept-alive connection to be used again, and
     /// for a stalled reader to take more.
     pub idle_timeout: Duration,
+    /// What one client may take; none for whatever there is.
+    pub fairness: Option<Arc<Fairness>>,
 }
 
 /// Whether everything in flight was finished at a stop.
@@ -79,7 +82,9 @@ where
     let graceful = GracefulShutdown::new();
     let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
     let mut connections = Connections::default();
-    let mut places = Places::new(limits.max_connections);
+    let fairness = limits.fairness.as_ref();
+    let mut places = Places::new(limits.max_connections)
+        .with_most_of_one(fairness.map_or(usize::MAX, |fairness| fairness.connections));
     let mut rounds = interval(places::SILENCE);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failures = Failures::default();
@@ -89,20 +94,26 @@ where
             let socket = Socket::new(stream, client.clone(), limits.idle_timeout);
             let watcher = graceful.watcher();
             let connection =
-                serve_connection(socket, client.clone(), service.clone(), limits, watcher);
+                serve_connection(socket, client.clone(), service.clone(), limits.clone(), watcher);
             places.take(client.clone(), connections.spawn(client, connection));
         };
     let deadline = loop {
         tokio::select! {
             deadline = &mut shutdown => break deadline,
-            accepted = accept(&listeners) => match accepted {
+            accepted = accept(&listeners, fairness) => match accepted {
                 Ok((stream, client)) => {
                     match places.arrive(stream, client) {
                         Newcomer::Served(stream, client) => {
                             spawn(&mut places, &mut connections, stream, client);
                         }
                         Newcomer::Waits => {}
-                        Newcomer::TurnedAway(stream) => turn_away(&stream),
+                        Newcomer::TurnedAway(stream) => {
+                            turn_away(&stream, Problem::too_many_connections());
+                        }
+                        Newcomer::OneTooMany(stream) => {
+                            fairness.inspect(|fairness| fairness.too_many.tell());
+                            turn_away(&stream, Problem::too_many_connections_of_client());
+                        }
                     }
                     if places.are_taken() {
                         all_taken.tell();
@@ -175,17 +186,22 @@ impl Failures {
     }
 }
 
-async fn accept(listeners: &Listeners) -> io::Result<(Stream, Arc<Client>)> {
+async fn accept(
+    listeners: &Listeners,
+    fairness: Option<&Arc<Fairness>>,
+) -> io::Result<(Stream, Arc<Client>)> {
     let (stream, address) = listeners.accept().await?;
-    Ok((stream, Client::new(Origin::of(address))))
+    let unlimited = || Client::new(Origin::of(address));
+    Ok((stream, fairness.map_or_else(unlimited, |fairness| fairness.client(address))))
 }
 
-/// Answers 503 to a connection for which there is no place, not even to wait.
-/// Best effort: there is nobody to wait for it.
-fn turn_away(stream: &Stream) {
-    let body = Problem::too_many_connections().into_json();
+/// Answers a connection for which there is no place, not even to wait. Best
+/// effort: there is nobody to wait for it.
+fn turn_away(stream: &Stream, problem: Problem) {
+    let status = problem.status();
+    let body = problem.into_json();
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\n\
          content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
@@ -206,12 +222,20 @@ where
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
+    let fairness = limits.fairness;
     let service = service_fn(move |request: Request<Incoming>| {
         client.begin(request.body().is_end_stream());
         // As in `CONNECT x:80` or `GET localhost`; warp panics on it.
         if request.uri().path_and_query().is_none() {
             client.answer();
-            return Either::Left(ready(Ok(unread::close(Problem::no_path().into_response()))));
+            let answer = unread::close(Problem::no_path().into_response());
+            return Either::Left(Either::Left(ready(Ok(answer))));
+        }
+        if let Some(fairness) = &fairness
+            && let Err(problem) = fairness.admit(&client, request.headers())
+        {
+            let answer = unread::refuse(request, problem.into_response()).map(Ok);
+            return Either::Left(Either::Right(Box::pin(answer)));
         }
         Either::Right(service.borrow_mut().call(request))
     });

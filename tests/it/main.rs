@@ -76,6 +76,8 @@ mod nothing_essential_ends_unnoticed;
 mod nothing_shows_before_it_is_kept;
 /// What is unusual and still a message counts.
 mod odd_input_is_accepted;
+/// One client takes no more than its share, also behind a proxy, and others are served.
+mod one_client_among_others;
 /// Orders are obeyed however many messages come.
 mod orders_are_obeyed_under_load;
 /// One rocket, missions, readiness; every other path and method leads nowhere.

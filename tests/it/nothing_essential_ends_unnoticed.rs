@@ -115,7 +115,7 @@ async fn the_accept_loop() {
     let dies = Arc::new(AtomicBool::new(false));
     let routes = Routes(dies.clone());
     let routes = warp::path::end().map(move || routes.answer());
-    let limits = ServerLimits { max_connections: 10, idle_timeout: PATIENCE };
+    let limits = ServerLimits { max_connections: 10, idle_timeout: PATIENCE, fairness: None };
     let serve = async move { Ok(serve(listener, routes, limits, std::future::pending()).await) };
     tokio::spawn(supervisor.supervise("the accept loop", serve));
     let ask = move || {
