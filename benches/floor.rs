@@ -48,7 +48,11 @@ async fn run(listen: SocketAddr) -> std::io::Result<()> {
     // In the words of the service, so that the suite finds the port of both.
     eprintln!("listening address={}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
-    let limits = ServerLimits { max_connections: 16_384, idle_timeout: Duration::from_secs(60) };
+    let limits = ServerLimits {
+        max_connections: 16_384,
+        idle_timeout: Duration::from_secs(60),
+        fairness: None,
+    };
     let routes = warp::post().and(warp::body::bytes()).map(|_: Bytes| {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;

@@ -38,6 +38,7 @@ use crate::http::access::tokens::Tokens;
 use crate::http::access::{Access, Gate};
 use crate::http::context::Context;
 use crate::http::dispatch;
+use crate::http::fairness::Fairness;
 use crate::http::listener::Listeners;
 use crate::http::routes::Side;
 use crate::http::server::{self, MAX_ADMIN_CONNECTIONS, ServerLimits, Stopped};
@@ -268,9 +269,14 @@ impl Server {
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
             idle_timeout: config.http.idle_timeout,
+            fairness: Fairness::new(&config.http.of_one_client),
         };
         let admin = admin.map(|listeners| {
-            let limits = ServerLimits { max_connections: MAX_ADMIN_CONNECTIONS, ..limits };
+            let limits = ServerLimits {
+                max_connections: MAX_ADMIN_CONNECTIONS,
+                fairness: None,
+                ..limits.clone()
+            };
             let routes = dispatch::admin(context.clone());
             let access = Access { tokens: Tokens::default(), ..config.access.clone() };
             let gate = Gate::new(&access, &listeners);

@@ -10,12 +10,14 @@
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
 //! * `environment`: flags that are given in the environment.
+//! * `fairness`: flags about what one client may take.
 //! * [`manager`]: what a service manager put into the environment.
 //! * `tls`: the flags of TLS.
 
 mod access;
 mod admin;
 mod environment;
+mod fairness;
 pub mod manager;
 mod memory;
 mod parse;
@@ -31,6 +33,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use self::access::AccessArguments;
 use self::admin::AdminArguments;
+use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
 use self::manager::Manager;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
@@ -49,9 +52,6 @@ const MOST_WORKERS: u64 = 1024;
 
 /// As for workers.
 const MOST_THREADS: u64 = 1024;
-
-/// What Linux allows a process in descriptors, unless it was told otherwise.
-const MOST_CONNECTIONS: u64 = 1 << 20;
 
 /// Each takes some 250 bytes, so that these are 4 GiB for a single worker.
 const MOST_IN_AN_INBOX: u64 = 1 << 24;
@@ -182,6 +182,9 @@ pub struct Arguments {
     /// Connections served at once; further ones wait
     #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
     max_connections: NonZeroUsize,
+
+    #[command(flatten)]
+    of_one_client: FairnessArguments,
 
     /// Largest body of one message, in bytes or with a unit; beyond it 413
     #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = size::<LARGEST_BODY>)]
@@ -366,6 +369,7 @@ impl Arguments {
                 max_body_bytes_held: self.max_body_bytes_held.unwrap_or(bounds.bodies_held),
                 max_answer_bytes_held: self.max_answer_bytes_held.unwrap_or(bounds.answers_held),
                 idle_timeout: self.idle_timeout,
+                of_one_client: self.of_one_client.validate(),
             },
             shutdown_timeout: self.shutdown_timeout,
             log_format: self.log_format,

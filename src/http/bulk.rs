@@ -19,6 +19,7 @@ use warp::reply::Response;
 
 use super::body::next_piece;
 use super::bulk_turn::{TurnAtLines, soon};
+use super::client;
 use super::context::Context;
 use super::elements::{Elements, Step};
 use super::held::Held;
@@ -151,7 +152,9 @@ pub async fn post(
         }
         let deadline = Instant::now() + time;
         reading.lines.intake.wait_until(deadline);
+        let lines_before = reading.lines.count;
         reading = reading.read(piece).await?;
+        client::tell_current(|client| client.charge(reading.lines.count - lines_before));
         if std::mem::take(&mut reading.lines.no_room) {
             return Err(Problem::too_many_bytes_held());
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout};
 
-use super::client::{self, Client, Origin};
+use super::client::{self, Client};
 use super::context::Context;
+use super::origin::Origin;
 use super::problem::Problem;
 use super::turns::Turn;
 
@@ -37,7 +38,7 @@ impl TurnAtLines {
     /// 503 when there was none in time.
     pub async fn take(context: &Context) -> Result<Self, Problem> {
         let client = client::current();
-        let origin = client.as_ref().map_or(Origin::of(None), |client| client.origin());
+        let origin = client.as_ref().map_or(Origin::of(None), |client| client.sender());
         let deadline = Instant::now() + context.config.request_timeout / 2;
         let turn = context.bulk_turns.take(origin, deadline).await;
         let turn = turn.ok_or_else(|| {

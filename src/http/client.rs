@@ -6,9 +6,11 @@
 //! cost every request two allocations.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::origin::Origin;
+use super::rate::Rates;
 
 use super::alarm::Alarm;
 
@@ -26,27 +28,16 @@ struct Local {
 /// half-sent request costs beyond what was sent is bounded by twice of it.
 pub const READ_AT_ONCE: usize = 8 * 1024;
 
-/// Where a client comes from, as far as shares are dealt out by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Origin(Option<IpAddr>);
-
-impl Origin {
-    /// Of an address. One subscriber of IPv6 has a whole /64, so it counts once.
-    /// No address is a client of this machine.
-    #[must_use]
-    pub fn of(address: Option<IpAddr>) -> Self {
-        Self(address.map(|address| match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-            v4 @ IpAddr::V4(_) => v4,
-        }))
-    }
-}
-
 /// One connection's client. Only its own task writes what is here, so nothing
 /// needs an order.
 #[derive(Debug)]
 pub struct Client {
     origin: Origin,
+    /// What it may send.
+    rates: Option<Arc<Rates>>,
+    /// Of a trusted proxy, whose request it sent last. Locked for a moment, once
+    /// for each of its requests.
+    speaks_for: Option<Mutex<Origin>>,
     /// Goes up whenever a byte moved, either way.
     moves: AtomicU32,
     /// Most bytes to read at a time.
@@ -71,8 +62,17 @@ impl Client {
     /// A client that has sent nothing yet.
     #[must_use]
     pub fn new(origin: Origin) -> Arc<Self> {
+        Self::limited(origin, false, None)
+    }
+
+    /// As [`Client::new`], but it may be the proxy of others, and may send only
+    /// so much.
+    #[must_use]
+    pub fn limited(origin: Origin, is_proxy: bool, rates: Option<Arc<Rates>>) -> Arc<Self> {
         Arc::new(Self {
             origin,
+            rates,
+            speaks_for: is_proxy.then(|| Mutex::new(origin)),
             moves: AtomicU32::new(0),
             read_at_once: AtomicUsize::new(READ_AT_ONCE),
             shakes_hands: AtomicBool::new(false),
@@ -85,10 +85,37 @@ impl Client {
         })
     }
 
-    /// Where it comes from.
+    /// Where its connection comes from.
     #[must_use]
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// Whether it is a proxy that says whose requests it sends.
+    #[must_use]
+    pub fn is_proxy(&self) -> bool {
+        self.speaks_for.is_some()
+    }
+
+    /// Its next request is somebody's.
+    pub fn speak_for(&self, sender: Origin) {
+        if let Some(speaks_for) = &self.speaks_for {
+            *speaks_for.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+        }
+    }
+
+    /// Where its last request comes from.
+    #[must_use]
+    pub fn sender(&self) -> Origin {
+        let Some(speaks_for) = &self.speaks_for else { return self.origin };
+        *speaks_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its last request holds so many more messages than one could know.
+    pub fn charge(&self, messages: u64) {
+        if let Some(rates) = &self.rates {
+            rates.charge(self.sender(), messages);
+        }
     }
 
     /// A byte moved.
@@ -216,16 +243,6 @@ pub fn with_alarm<T>(ask: impl FnOnce(&mut Alarm) -> T) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_share_is_of_an_address_or_of_a_network_of_ipv6() {
-        let origin = |text: &str| Origin::of(Some(text.parse().unwrap()));
-        assert_ne!(origin("10.0.0.1"), origin("10.0.0.2"));
-        assert_eq!(origin("10.0.0.1"), origin("::ffff:10.0.0.1"));
-        assert_eq!(origin("2001:db8:0:1::1"), origin("2001:db8:0:1:ffff::2"));
-        assert_ne!(origin("2001:db8:0:1::1"), origin("2001:db8:0:2::1"));
-        assert_ne!(origin("10.0.0.1"), Origin::of(None));
-    }
 
     #[test]
     fn neither_a_handshake_nor_what_we_send_is_something_that_it_may_go_on_with() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::etag::Epoch;
+use super::fairness::ClientLimits;
 use super::held::BytesHeld;
 use super::pace::Pace;
 use super::turns::Turns;
@@ -40,6 +41,8 @@ pub struct HttpConfig {
     pub max_answer_bytes_held: usize,
     /// For a head to arrive, and for a reader to take more.
     pub idle_timeout: Duration,
+    /// What one client may take of all that.
+    pub of_one_client: ClientLimits,
 }
 
 /// What handlers work with. Shared by all of them: one count to keep for each

@@ -69,7 +69,8 @@ mod tests {
     use futures_util::future::{Either, select};
     use futures_util::stream::{FuturesUnordered, StreamExt};
 
-    use super::super::client::{Client, Origin};
+    use super::super::client::Client;
+    use super::super::origin::Origin;
     use super::*;
 
     fn at(start: Instant, milliseconds: u64) -> Until {

@@ -9,6 +9,8 @@
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
 //! * [`deadline`]: waiting for deadlines, with one timer for each connection, its [`alarm`].
 //! * [`tls`]: certificates, and the handshake between a socket and what is served on it.
+//! * [`origin`]: where a client comes from; [`forwarded`]: the same by a proxy's word.
+//! * [`fairness`]: what one client may take; [`rate`]: how much it may send.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -50,6 +52,8 @@ pub mod dispatch;
 pub mod elements;
 pub mod encoding;
 pub mod etag;
+pub mod fairness;
+pub mod forwarded;
 pub mod framing;
 pub mod held;
 pub mod index;
@@ -59,11 +63,13 @@ pub mod listing;
 pub mod media;
 pub mod messages;
 pub mod missions;
+pub mod origin;
 pub mod pace;
 pub mod peek;
 pub mod places;
 pub mod post_headers;
 pub mod problem;
+pub mod rate;
 pub mod readiness;
 pub mod respond;
 pub mod rockets;

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, Id};
 
-use super::client::{Client, Origin};
+use super::client::Client;
+use super::origin::Origin;
 
 /// How long a connection may be silent while others wait for its place.
 pub const SILENCE: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ pub fn waiting_beside(connections: usize) -> usize {
 #[derive(Debug)]
 pub struct Places<S> {
     most: usize,
+    /// Most connections of one origin, those that wait among them.
+    most_of_one: usize,
     held: HashMap<Id, Held>,
     /// How many each origin holds; nothing for who holds none.
     shares: HashMap<Origin, usize>,
@@ -64,6 +67,8 @@ pub enum Newcomer<S> {
     Waits,
     /// Too many wait. This one, perhaps another, is turned away.
     TurnedAway(S),
+    /// Its origin has as many as it may have.
+    OneTooMany(S),
 }
 
 impl<S> Places<S> {
@@ -71,11 +76,21 @@ impl<S> Places<S> {
     #[must_use]
     pub fn new(most: usize) -> Self {
         let (held, shares) = (HashMap::new(), HashMap::new());
-        Self { most, held, shares, waiting: VecDeque::new(), age: 0, just_short: false }
+        let (most_of_one, waiting) = (usize::MAX, VecDeque::new());
+        Self { most, most_of_one, held, shares, waiting, age: 0, just_short: false }
+    }
+
+    /// So many connections of one origin, unless it is a proxy of others.
+    #[must_use]
+    pub fn with_most_of_one(self, most_of_one: usize) -> Self {
+        Self { most_of_one, ..self }
     }
 
     /// Somebody has come.
     pub fn arrive(&mut self, stream: S, client: Arc<Client>) -> Newcomer<S> {
+        if !client.is_proxy() && self.all_of(client.origin()) >= self.most_of_one {
+            return Newcomer::OneTooMany(stream);
+        }
         if self.held.len() < self.most && self.waiting.is_empty() {
             return Newcomer::Served(stream, client);
         }
@@ -175,6 +190,12 @@ impl<S> Places<S> {
             candidates.sort_unstable_by_key(|it| (it.is_still, Reverse(it.age)));
         }
         found
+    }
+
+    /// The connections of an origin, with and without a place.
+    fn all_of(&self, origin: Origin) -> usize {
+        let waiting = self.waiting.iter().filter(|(_, client)| client.origin() == origin);
+        self.share(origin) + waiting.count()
     }
 
     fn share(&self, origin: Origin) -> usize {
@@ -290,6 +311,31 @@ mod tests {
         assert_eq!(ended(&mut places, &held).await.len(), 0);
         move_all(&held);
         assert_eq!(ended(&mut places, &held).await, [0]);
+    }
+
+    #[tokio::test]
+    async fn one_origin_has_no_more_than_it_may_and_a_proxy_may_have_all() {
+        let mut places = Places::new(4).with_most_of_one(2);
+        for _ in 0..2 {
+            let Newcomer::Served((), client) = places.arrive((), client(1)) else { panic!() };
+            places.take(client, tokio::spawn(std::future::pending::<()>()).abort_handle());
+        }
+        assert!(matches!(places.arrive((), client(1)), Newcomer::OneTooMany(())));
+        for _ in 0..2 {
+            let proxy = Client::limited(client(9).origin(), true, None);
+            let Newcomer::Served((), proxy) = places.arrive((), proxy) else { panic!() };
+            places.take(proxy, tokio::spawn(std::future::pending::<()>()).abort_handle());
+        }
+        // All are taken. Who waits counts as well.
+        assert!(matches!(places.arrive((), client(1)), Newcomer::OneTooMany(())));
+        assert!(matches!(places.arrive((), client(2)), Newcomer::Waits));
+        places.most_of_one = 1;
+        assert!(matches!(places.arrive((), client(2)), Newcomer::OneTooMany(())));
+        // One that has ended makes room for the next of its origin.
+        let ended = places.held.iter().find(|(_, held)| held.client.origin() == client(1).origin());
+        let ended = *ended.unwrap().0;
+        places.leave(ended);
+        assert_eq!(places.all_of(client(1).origin()), 1);
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@
 
 mod access;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use warp::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use warp::http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -58,6 +60,8 @@ enum Kind {
     AnswerBytesHeld,
     TooManyConnections,
     PlainHttp,
+    ClientTooFast,
+    ClientConnections,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -65,7 +69,7 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 34] = [
+    const URIS: [(Self, &'static str); 36] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadHost, "/problems/bad-host"),
@@ -100,6 +104,8 @@ impl Kind {
         (Self::AnswerBytesHeld, "/problems/answer-bytes-held"),
         (Self::TooManyConnections, "/problems/too-many-connections"),
         (Self::PlainHttp, "/problems/plain-http"),
+        (Self::ClientTooFast, "/problems/client-too-fast"),
+        (Self::ClientConnections, "/problems/client-connections"),
     ];
 
     fn uri(self) -> &'static str {
@@ -306,6 +312,31 @@ impl Problem {
     }
 
     /// Plain HTTP came where TLS is spoken.
+    /// 429: a client sends more than it may; what it may send next, after so long.
+    #[must_use]
+    pub fn too_fast(wait: Duration) -> Self {
+        let detail = "this client sends too much (--max-rate-per-client)";
+        // Whole ones, and not a moment too soon.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let header = Some((RETRY_AFTER, HeaderValue::from(seconds.max(1))));
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail).of(Kind::ClientTooFast);
+        Self { header, ..problem }
+    }
+
+    /// 429: a client has as many connections as it may.
+    #[must_use]
+    pub fn too_many_connections_of_client() -> Self {
+        let detail = "this client has too many connections (--max-connections-per-client)";
+        Self::for_now(StatusCode::TOO_MANY_REQUESTS, detail).of(Kind::ClientConnections)
+    }
+
+    /// Which error it is.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body of the answer.
     #[must_use]
     pub fn plain_http() -> Self {
         let detail = "this port speaks HTTPS, and plain HTTP came: use https://";

@@ -28,11 +28,13 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::access::{Decision, Gate};
-use super::client::{Client, Origin};
+use super::client::Client;
 use super::connections::Connections;
 use super::deadline::Timer;
+use super::fairness::Fairness;
 use super::framing;
 use super::listener::{Listeners, Stream};
+use super::origin::Origin;
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
 use super::socket::Socket;
@@ -52,13 +54,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const MAX_ADMIN_CONNECTIONS: usize = 32;
 
 /// What an accept loop allows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServerLimits {
     /// Connections served at once; further ones wait (`places`).
     pub max_connections: usize,
     /// For a head to arrive, for a kept-alive connection to be used again, and
     /// for a stalled reader to take more.
     pub idle_timeout: Duration,
+    /// What one client may take; none for whatever there is.
+    pub fairness: Option<Arc<Fairness>>,
 }
 
 /// Whether everything in flight was finished at a stop.
@@ -91,7 +95,9 @@ where
     let graceful = GracefulShutdown::new();
     let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
     let mut connections = Connections::default();
-    let mut places = Places::new(limits.max_connections);
+    let fairness = limits.fairness.as_ref();
+    let mut places = Places::new(limits.max_connections)
+        .with_most_of_one(fairness.map_or(usize::MAX, |fairness| fairness.connections));
     let mut rounds = interval(places::SILENCE);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failures = Failures::default();
@@ -104,7 +110,7 @@ where
                 client: client.clone(),
                 service: service.clone(),
                 gate: gate.clone(),
-                limits,
+                limits: limits.clone(),
                 watcher: graceful.watcher(),
             };
             let connection = match tls {
@@ -117,7 +123,7 @@ where
     let deadline = loop {
         tokio::select! {
             deadline = &mut shutdown => break deadline,
-            accepted = accept(&listeners) => match accepted {
+            accepted = accept(&listeners, fairness) => match accepted {
                 Ok((stream, client)) => {
                     match places.arrive(stream, client) {
                         Newcomer::Served(stream, client) => {
@@ -128,7 +134,13 @@ where
                             all_taken.tell();
                             // There is no time for a handshake.
                             if listeners.tls_on(&stream).is_none() {
-                                turn_away(&stream);
+                                turn_away(&stream, Problem::too_many_connections());
+                            }
+                        }
+                        Newcomer::OneTooMany(stream) => {
+                            fairness.inspect(|fairness| fairness.too_many.tell());
+                            if listeners.tls_on(&stream).is_none() {
+                                turn_away(&stream, Problem::too_many_connections_of_client());
                             }
                         }
                     }
@@ -207,15 +219,19 @@ impl Failures {
     }
 }
 
-async fn accept(listeners: &Listeners) -> io::Result<(Stream, Arc<Client>)> {
+async fn accept(
+    listeners: &Listeners,
+    fairness: Option<&Arc<Fairness>>,
+) -> io::Result<(Stream, Arc<Client>)> {
     let (stream, address) = listeners.accept().await?;
-    Ok((stream, Client::new(Origin::of(address))))
+    let unlimited = || Client::new(Origin::of(address));
+    Ok((stream, fairness.map_or_else(unlimited, |fairness| fairness.client(address))))
 }
 
-/// Answers 503 to a connection for which there is no place, not even to wait.
-/// Best effort: there is nobody to wait for it.
-fn turn_away(stream: &Stream) {
-    let _ = stream.try_write(&Problem::too_many_connections().into_bytes());
+/// Answers a connection for which there is no place, not even to wait. Best
+/// effort: there is nobody to wait for it.
+fn turn_away(stream: &Stream, problem: Problem) {
+    let _ = stream.try_write(&problem.into_bytes());
 }
 
 /// What a connection is served with.
@@ -251,26 +267,32 @@ where
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
+    let fairness = limits.fairness;
     let service = service_fn(move |request: Request<Incoming>| {
         client.begin(request.body().is_end_stream());
         if let Some(problem) = framing::refused(&request) {
             client.answer();
-            return Either::Left(ready(Ok(unread::close(problem.into_response()))));
+            let answer = unread::close(problem.into_response());
+            return Either::Left(Either::Left(ready(Ok(answer))));
+        }
+        // Boxed, so that what few requests need is not made room for in all.
+        let refuse = |request, answer| {
+            Either::Left(Either::Right(Box::pin(unread::refuse(request, answer).map(Ok))))
+        };
+        if let Some(fairness) = &fairness
+            && let Err(problem) = fairness.admit(&client, request.headers())
+        {
+            return refuse(request, problem.into_response());
         }
         let grant = match gate.ask(&request) {
             Decision::Admitted => None,
             Decision::AdmittedTo(grant) => Some(grant),
-            Decision::Answered(answer) => {
-                client.answer();
-                let is_whole = request.body().is_end_stream();
-                let answer = if is_whole { *answer } else { unread::close(*answer) };
-                return Either::Left(ready(Ok(answer)));
-            }
+            Decision::Answered(answer) => return refuse(request, *answer),
         };
         let answered = service.borrow_mut().call(request.map(framing::Body));
         Either::Right(match grant {
             None => Either::Left(answered),
-            // Boxed, so that what few requests need is not made room for in all.
+            // Boxed, as above.
             Some(grant) => Either::Right(Box::pin(answered.map(|answer| {
                 let Ok(answer) = answer;
                 Ok(grant.mark(answer))

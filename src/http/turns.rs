@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::Origin;
+use super::origin::Origin;
 
 /// A number of turns.
 #[derive(Debug)]

@@ -11,6 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use http_body_util::BodyDataStream;
+use hyper::Request;
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 use warp::http::header::CONNECTION;
 use warp::http::{HeaderValue, StatusCode};
@@ -79,6 +82,13 @@ where
         keeps &= !client.sent_trailers();
     });
     if keeps { answer } else { close(answer) }
+}
+
+/// The answer to a request that goes to no handler.
+pub async fn refuse(request: Request<Incoming>, answer: Response) -> Response {
+    let headers = PostHeaders::of(request.headers());
+    let mut body = Tracked::new(BodyDataStream::new(request.into_body()));
+    settle(answer, headers, &mut body).await
 }
 
 /// An answer after which the connection is closed, whatever the client sends.

@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 33] = [
+const FLAGS: [(&str, &str, &str); 36] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
@@ -32,6 +32,9 @@ const FLAGS: [(&str, &str, &str); 33] = [
     ("--max-buffered", "DOWNLINK_MAX_BUFFERED", "10000000"),
     ("--max-rockets", "DOWNLINK_MAX_ROCKETS", "10000000"),
     ("--max-connections", "DOWNLINK_MAX_CONNECTIONS", "16384"),
+    ("--max-connections-per-client", "DOWNLINK_MAX_CONNECTIONS_PER_CLIENT", "none"),
+    ("--max-rate-per-client", "DOWNLINK_MAX_RATE_PER_CLIENT", "none"),
+    ("--trusted-proxy", "DOWNLINK_TRUSTED_PROXY", "none"),
     ("--max-body", "DOWNLINK_MAX_BODY", "64KiB"),
     ("--max-bulk-body", "DOWNLINK_MAX_BULK_BODY", "16MiB"),
     ("--min-body-rate", "DOWNLINK_MIN_BODY_RATE", "1KiB"),
@@ -47,7 +50,7 @@ const FLAGS: [(&str, &str, &str); 33] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 30] = [
+const BAD: [(&str, &[&str]); 33] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
@@ -65,6 +68,9 @@ const BAD: [(&str, &[&str]); 30] = [
     ("--max-buffered", &["", "0", "x"]),
     ("--max-rockets", &["", "0", "x"]),
     ("--max-connections", &["", "0", "x"]),
+    ("--max-connections-per-client", &["", "0", "x"]),
+    ("--max-rate-per-client", &["", "0", "1000001", "1/s"]),
+    ("--trusted-proxy", &["", "10.0.0.0/33", "example.org", "10.0.0.0/8,", "::ffff:10.0.0.0/104"]),
     ("--max-body", &["", "0", "-1", "64XB", "big", "99999999999999GiB"]),
     ("--max-bulk-body", &["", "0", "16 XB", "-1"]),
     ("--min-body-rate", &["", "0", "-1", "2TiB"]),
@@ -124,7 +130,7 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
 
 /// Every flag that takes a number, with what it takes none for, its least, its
 /// most, and the end of all numbers.
-const EXTREMES: [(&str, [&str; 4]); 20] = [
+const EXTREMES: [(&str, [&str; 4]); 22] = [
     ("--workers", ["0", "1", "1024", "18446744073709551615"]),
     ("--threads", ["0", "1", "1024", "18446744073709551615"]),
     ("--inbox-capacity", ["0", "1", "16777216", "18446744073709551615"]),
@@ -133,6 +139,8 @@ const EXTREMES: [(&str, [&str; 4]); 20] = [
     ("--max-buffered", ["0", "1", "1000000000000", "18446744073709551615"]),
     ("--max-rockets", ["0", "1", "4000000000", "18446744073709551615"]),
     ("--max-connections", ["0", "1", "1048576", "18446744073709551615"]),
+    ("--max-connections-per-client", ["0", "1", "1048576", "18446744073709551615"]),
+    ("--max-rate-per-client", ["0", "1", "1000000", "18446744073709551615"]),
     ("--checkpoint-messages", ["0", "1", "1000000000000", "18446744073709551615"]),
     ("--max-body", ["0", "1", "1GiB", "18446744073709551615"]),
     ("--max-bulk-body", ["0", "1", "1TiB", "18446744073709551615"]),
@@ -175,7 +183,7 @@ fn every_number_works_at_its_least_and_its_most_and_is_refused_beyond() {
                 answer.is_some()
             });
             let status = answer.unwrap().status;
-            assert!([200, 408, 413, 503].contains(&status), "{flag}={value}: {status}");
+            assert!([200, 408, 413, 429, 503].contains(&status), "{flag}={value}: {status}");
             process.terminate();
             let (status, log) = process.wait();
             // A millisecond may be too short for a stop, which is said then.

@@ -1,6 +1,6 @@
 //! More clients than places, or than open files: who is served.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -64,18 +64,6 @@ fn the_limit_on_open_files_is_raised_to_what_is_needed() {
     assert!(told[0]["fields"]["descriptors"].as_u64() >= Some(232), "{log}");
 }
 
-/// A connection from an address of its own; all of 127/8 is this machine.
-fn from(address: [u8; 4], service: &Service) -> Connection {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    let stream = runtime.block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind((Ipv4Addr::from(address), 0).into()).unwrap();
-        socket.connect(service.address).await.unwrap().into_std().unwrap()
-    });
-    stream.set_nonblocking(false).unwrap();
-    Connection::new(stream)
-}
-
 #[test]
 fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
     let service = Service::start_with(|config| {
@@ -87,7 +75,8 @@ fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let flood = || {
-            let mut clients: Vec<_> = (0..20).map(|_| from([127, 0, 0, 2], &service)).collect();
+            let mut clients: Vec<_> =
+                (0..20).map(|_| service.connect_from([127, 0, 0, 2])).collect();
             for client in &mut clients {
                 let _ = client.try_send(head.as_bytes());
             }
@@ -102,7 +91,7 @@ fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
         std::thread::sleep(Duration::from_millis(300));
         let start = Instant::now();
         for _ in 0..3 {
-            let mut honest = from([127, 0, 0, 3], &service);
+            let mut honest = service.connect_from([127, 0, 0, 3]);
             let answer = honest.try_request(&Request::get("/readyz"));
             done.store(answer.is_err(), std::sync::atomic::Ordering::Relaxed);
             assert_eq!(answer.unwrap().status, 200);

@@ -82,6 +82,8 @@ mod nothing_essential_ends_unnoticed;
 mod nothing_shows_before_it_is_kept;
 /// What is unusual and still a message counts.
 mod odd_input_is_accepted;
+/// One client takes no more than its share, also behind a proxy, and others are served.
+mod one_client_among_others;
 /// What is for operators is on their address, where they give one, and nowhere else.
 mod operators_have_their_own_address;
 /// Orders are obeyed however many messages come.

@@ -5,7 +5,7 @@
 //!
 //! * [`authority`]: hosts and ports as requests name them.
 //! * [`host`]: which hosts are served: what keeps DNS rebinding out.
-//! * [`origin`]: which requests come from other sites' pages.
+//! * [`cross_origin`]: which requests come from other sites' pages.
 //! * [`cors`]: which of those pages may read all the same.
 //! * [`single`]: headers that a request may have once.
 //! * [`tokens`]: bearer tokens, and the files that they are in.
@@ -13,9 +13,9 @@
 
 pub mod authority;
 pub mod cors;
+pub mod cross_origin;
 pub mod headers;
 pub mod host;
-pub mod origin;
 pub mod single;
 pub mod tokens;
 
@@ -26,8 +26,8 @@ use warp::http::{HeaderMap, HeaderValue, Method};
 use warp::reply::Response;
 
 use self::cors::{Cors, CorsOrigin, Grant};
+use self::cross_origin::{SEC_FETCH_SITE, Sender};
 use self::host::{AllowedHost, Hosts};
-use self::origin::{SEC_FETCH_SITE, Sender};
 use self::single::Single;
 use self::tokens::{Tokens, Verdict};
 use super::listener::Listeners;

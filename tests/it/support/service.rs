@@ -9,7 +9,7 @@
 //! for all the others, so that `just test-on 1` and `just test-on 3` are both
 //! halves of the whole.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -21,6 +21,7 @@ use downlink::fleet::workers::Shape;
 use downlink::http::access::Gate;
 use downlink::http::context::Context;
 use downlink::http::dispatch;
+use downlink::http::fairness::Fairness;
 use downlink::http::listener::Listeners;
 use downlink::http::routes::Side;
 use downlink::http::server::{self, ServerLimits, Stopped};
@@ -86,6 +87,7 @@ impl Service {
             let limits = ServerLimits {
                 max_connections: config.http.max_connections,
                 idle_timeout: config.http.idle_timeout,
+                fairness: Fairness::new(&config.http.of_one_client),
             };
             let timeout = config.shutdown_timeout;
             let stopped = async move {
@@ -140,6 +142,18 @@ impl Service {
     #[track_caller]
     pub fn connect(&self) -> Connection {
         Connection::open(self.address)
+    }
+
+    /// A connection from an address of its own; all of 127/8 is this machine.
+    pub fn connect_from(&self, address: [u8; 4]) -> Connection {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((Ipv4Addr::from(address), 0).into()).unwrap();
+            socket.connect(self.address).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        Connection::new(stream)
     }
 
     #[track_caller]
