@@ -90,7 +90,7 @@ fn change(random: &mut impl Rng, bytes: &mut Vec<u8>, other: &[u8], words: &[&st
             bytes.truncate(at);
             bytes.extend_from_slice(&other[random.random_range(0..=other.len())..]);
         }
-        10 => insert(bytes, at, &other[some(random, other.len())].to_vec()),
+        10 => insert(bytes, at, &other[some(random, other.len())]),
         11 | 12 => number(random, bytes),
         13 => tokens(random, bytes, bytes.clone().as_slice()),
         14 => tokens(random, bytes, other),

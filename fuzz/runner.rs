@@ -227,7 +227,7 @@ impl Work {
                 }
                 Err(reason) => {
                     let (reason, input) = self.smaller(reason, input);
-                    return Err(self.found(seed, reason, &input));
+                    return Err(self.found(seed, reason, &input).into());
                 }
             }
         }
@@ -244,14 +244,13 @@ impl Work {
         attempt(self.kind, target, input)
     }
 
-    fn found(&self, seed: u64, reason: String, input: &[u8]) -> Box<Found> {
+    fn found(&self, seed: u64, reason: String, input: &[u8]) -> Found {
         let (target, number) = (self.kind.name, self.inputs.load(Ordering::Relaxed));
         let file = corpus::keep_crash(target, input);
-        Box::new(Found { target, reason, file, input: input.to_vec(), seed, number })
+        Found { target, reason, file, input: input.to_vec(), seed, number }
     }
 
     /// An input that hangs cannot be ended, only the process.
-    #[expect(clippy::exit, reason = "the thread that hangs would never be joined")]
     fn end_if_it_hangs(&self, seed: u64) {
         let current = self.current.lock().unwrap();
         if current.1.elapsed() > HANG {

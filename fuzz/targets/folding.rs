@@ -7,6 +7,7 @@
 //! as records, as after a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use downlink::fleet::limits::{Limits, Quotas};
@@ -110,7 +111,8 @@ impl Target for Folding {
             ensure!(shown == oracle, "the fleet shows {shown}, and the oracle {oracle}");
             ensure!(again == oracle, "after a restart it is {again}, and for the oracle {oracle}");
             let number = oracle["last_message_number"].as_u64().unwrap_or(0);
-            way += &format!(
+            let _ = write!(
+                way,
                 "{} {}|",
                 "n".repeat(usize::try_from(number).unwrap_or(99).min(99) / 4),
                 oracle["status"]
@@ -131,7 +133,7 @@ impl Folding {
                 let told = self.fleet.fleet.submit(message, sleep_until(deadline)).await;
                 let told = told.map_err(|error| error.to_string())?;
                 let seen = seen.entry(channel).or_default();
-                let next = (1..).find(|number| !seen.contains(number)).unwrap_or(0);
+                let next = (1..u64::MAX).find(|number| !seen.contains(number)).unwrap_or(0);
                 let expected = if !seen.insert(number) {
                     Outcome::Duplicate
                 } else if number == next {

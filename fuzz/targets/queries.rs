@@ -166,7 +166,7 @@ impl Target for Queries {
                 .chars()
                 .take_while(|it| it.is_ascii_lowercase() || *it == ' ')
                 .collect();
-            return Ok(format!("{endpoint:?} {status} {}", words));
+            return Ok(format!("{endpoint:?} {status} {words}"));
         }
         let is_listing = matches!(endpoint, Endpoint::ListRockets | Endpoint::GetMission);
         let listing = Listing::parse(query).ok().filter(|_| is_listing);

@@ -46,7 +46,7 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
             });
             let mut again = Vec::new();
             let read = record::read_records(ROW, &record::block(ROW, &[&entries]), |message| {
-                again.push(message)
+                again.push(message);
             });
             ensure!(read.is_ok() && again == messages, "{messages:?} came back as {again:?}");
             format!("{} records", if messages.is_empty() { "no" } else { "some" })

@@ -125,12 +125,10 @@ impl Requests {
             "--max-bulk-body",
             "64KiB",
         ]);
-        let service = runtime.block_on(async {
-            let listeners = Listeners::bind(&[address], 0o600).await.unwrap();
-            tokio::spawn(async move {
-                let ended = app::run(config, listeners, std::future::pending::<()>()).await;
-                ended.map_err(|error| error.to_string())
-            })
+        let listeners = runtime.block_on(Listeners::bind(&[address], 0o600)).unwrap();
+        let service = runtime.spawn(async move {
+            let ended = app::run(config, listeners, std::future::pending::<()>()).await;
+            ended.map_err(|error| error.to_string())
         });
         let requests = Self { runtime, directory, service };
         while !requests

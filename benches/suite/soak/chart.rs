@@ -20,7 +20,7 @@ pub fn draw(Samples(samples): &Samples, path: &Path) -> Result<()> {
         let root = SVGBackend::new(path, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let panels = root.split_evenly((3, 1));
-        panel(&panels[0], "Resident memory, MiB", samples, |it| it.resident as f64 / 1048576.0)?;
+        panel(&panels[0], "Resident memory, MiB", samples, |it| it.resident as f64 / 1_048_576.0)?;
         panel(&panels[1], "Open descriptors", samples, |it| it.descriptors as f64)?;
         panel(&panels[2], "p99 of single posts, ms", samples, |it| it.p99_ms)?;
         root.present()

@@ -85,7 +85,8 @@ pub fn run(programs: &Programs, arguments: &Arguments) -> Result<()> {
     faults.extend(judged.iter().filter(|it| !it.well).map(|it| it.text.clone()));
     let mut report = format!("{}{}\n", environment::describe()?, site.summary());
     for line in judged.iter().map(|it| &it.text).chain(&site.faults()) {
-        report += &format!("{line}\n");
+        report.push_str(line);
+        report.push('\n');
     }
     std::fs::write(directory.join("soak.csv"), samples.csv())?;
     std::fs::write(directory.join("soak.txt"), &report)?;
@@ -110,9 +111,9 @@ fn live(site: &Site, time: Duration, begun: Instant) -> Result<usize> {
         site.reload()?;
         thread::sleep(life / 2);
         if clean {
-            site.stop_and_start()?
+            site.stop_and_start()?;
         } else {
-            site.kill_and_start()?
+            site.kill_and_start()?;
         }
         clean = !clean;
     }

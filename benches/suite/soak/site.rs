@@ -207,7 +207,9 @@ impl Site {
         let shown: HashMap<String, Value> = listing.into_iter().filter_map(by_id).collect();
         let wrong: Vec<String> = shares.iter().flat_map(|share| share.compare(&shown)).collect();
         println!("{when}: {} rockets compared, {} differences", shown.len(), wrong.len());
-        wrong.into_iter().for_each(|wrong| self.fault(format!("{when}: {wrong}")));
+        for wrong in wrong {
+            self.fault(format!("{when}: {wrong}"));
+        }
         Ok(())
     }
 

@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(wrong(&life(wavers, |second| f64::from(second % 5)), 24), Vec::<String>::new());
         let rises = |second: u32| wavers(second) + (u64::from(second) << 18);
         assert!(wrong(&life(rises, |_| 1.0), 20)[0].starts_with("memory"));
-        assert!(wrong(&life(wavers, |second| f64::from(second)), 20)[0].starts_with("p99"));
+        assert!(wrong(&life(wavers, f64::from), 20)[0].starts_with("p99"));
         assert!(wrong(&life(wavers, |_| 1.0), 25)[0].starts_with("descriptors"));
         // The start does not count.
         let fills = |second: u32| if second < 40 { 1 << 20 } else { 100 << 20 };
