@@ -7,6 +7,7 @@
 //!
 //! * `access`: who may ask for what.
 //! * `admin`: the flags of the operators' own address.
+//! * `choices`: the values of flags that are one of a few.
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
 //! * `environment`: flags that are given in the environment.
@@ -16,6 +17,7 @@
 
 mod access;
 mod admin;
+mod choices;
 mod environment;
 mod fairness;
 pub mod manager;
@@ -24,12 +26,13 @@ mod parse;
 mod tls;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+pub use self::choices::{Durability, LogFormat};
 
 use self::access::AccessArguments;
 use self::admin::AdminArguments;
@@ -232,38 +235,6 @@ pub struct Arguments {
     /// Which log lines are written: a level, or levels for each target
     #[arg(long, env = "DOWNLINK_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     log: String,
-}
-
-/// What an acknowledged message survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Durability {
-    /// A power cut: it is on the device before it is acknowledged
-    Fsync,
-    /// The end of the process in any way, but not a power cut: the operating
-    /// system has it before it is acknowledged
-    Os,
-    /// Nothing: it is kept in memory, and no file is written
-    Memory,
-}
-
-impl fmt::Display for Durability {
-    /// As it is spelled on the command line.
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::Fsync => "fsync",
-            Self::Os => "os",
-            Self::Memory => "memory",
-        })
-    }
-}
-
-/// The form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    Text,
-    /// One JSON object a line
-    Json,
 }
 
 /// A valid configuration.
