@@ -63,9 +63,8 @@ impl Server {
         let mut server = Self::start(command, SocketAddr::from(([0; 4], 0)))?;
         let (_, listening) = server.wait_for("listening address=")?;
         server.address = listening
-            .rsplit('=')
-            .next()
-            .and_then(|address| address.trim().parse().ok())
+            .split_once("listening address=")
+            .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
             .ok_or_else(|| Error::other(format!("no address in {listening:?}")))?;
         Ok(server)
     }

@@ -390,7 +390,7 @@ fn tell_limits(has_to_wait: bool) {
     // Both places are taken, and nobody waits yet.
     let mut other = Connection::open(address);
     assert_eq!(other.request(&Request::get("/readyz")).status, 200);
-    other.send(b"POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n");
+    other.send(b"POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20000\r\n\r\n");
     other.send(&[b'x'; 15_000]);
     assert_eq!(support::kind(&other.receive()), "/problems/body-bytes-held");
     if has_to_wait {

@@ -75,7 +75,7 @@ fn it_answers_when_all_places_of_the_main_one_are_taken() {
     let (service, main, admin) = with_admin(&["--max-connections", "1"]);
     // Both are in the middle of a request, so that none gives way; the second
     // has no place.
-    let half = b"POST /messages HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+    let half = b"POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{";
     let mut busy: Vec<_> = (0..2).map(|_| Connection::open(main)).collect();
     for connection in &mut busy {
         connection.send(half);
@@ -96,7 +96,7 @@ fn it_tells_of_the_stop_until_that_is_done() {
     let mut connection = Connection::open(main);
     let message = launch("a").to_string();
     let head = format!(
-        "POST /messages HTTP/1.1\r\nhost: x\r\naccept: */*\r\nexpect: 100-continue\r\n\
+        "POST /messages HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\nexpect: 100-continue\r\n\
          content-length: {}\r\n\r\n",
         message.len()
     );

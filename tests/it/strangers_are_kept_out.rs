@@ -111,8 +111,11 @@ fn a_host_that_is_unclear_is_refused() {
             assert_eq!(kind(&answer), format!("/problems/{kind_of}"), "{head}");
         }
     }
-    // What is refused with its body unread ends the connection.
+    // A small body is read and thrown away, a large one ends the connection.
     let (answer, goes_on) = raw(&service, &format!("POST /messages HTTP/1.1\r\n{body}"));
+    assert_eq!((answer.status, goes_on), (400, true));
+    let large = "content-length: 2000000\r\n\r\n";
+    let (answer, goes_on) = raw(&service, &format!("POST /messages HTTP/1.1\r\n{large}"));
     assert_eq!((answer.status, goes_on), (400, false));
 }
 

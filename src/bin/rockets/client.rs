@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use humantime::format_duration;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
 };
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::failure::Failure;
 use crate::tls::Trust;
 use crate::token::Token;
 
@@ -152,27 +152,6 @@ impl fmt::Display for Target {
     }
 }
 
-/// Why a request was not acknowledged.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    #[error("the server answered {status}{}", after_colon(detail))]
-    Answered { status: StatusCode, detail: String },
-    #[error("cannot connect: {0}")]
-    Connect(std::io::Error),
-    /// `reused` when it had served before: then the server may just have
-    /// closed an idle connection while the request was on its way.
-    #[error("the connection closed before the answer")]
-    Closed { reused: bool },
-    #[error("no answer within {}", format_duration(*.0))]
-    TimedOut(Duration),
-    /// One line of several.
-    #[error("the server rejected a line: {detail}")]
-    LineRejected { detail: String, retry: bool },
-    /// The answer to several lines came through, but not what it says of each.
-    #[error("the server's answer does not say which lines it rejected")]
-    Unsaid,
-}
-
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -213,50 +192,6 @@ impl Rejected {
         let named = self.errors.len() as u64;
         let last = self.errors.last().map_or(0, |error| error.line);
         (named < self.count && line > last).then_some(Failure::Unsaid)
-    }
-}
-
-fn after_colon(detail: &str) -> String {
-    if detail.is_empty() { String::new() } else { format!(": {detail}") }
-}
-
-impl Failure {
-    fn closed(_: hyper::Error) -> Self {
-        Self::Closed { reused: false }
-    }
-
-    /// A short name to count by: the status, or what happened.
-    pub fn cause(&self) -> String {
-        match self {
-            Self::Answered { status, .. } => status.as_str().to_owned(),
-            Self::Connect(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                "connection refused".to_owned()
-            }
-            Self::Connect(_) => "cannot connect".to_owned(),
-            Self::Closed { .. } => "connection closed".to_owned(),
-            Self::TimedOut(_) => "timed out".to_owned(),
-            Self::LineRejected { retry: true, .. } => "line refused for now".to_owned(),
-            Self::LineRejected { retry: false, .. } => "line rejected".to_owned(),
-            Self::Unsaid => "not said whether rejected".to_owned(),
-        }
-    }
-
-    /// Whether the same request would most likely be refused again: the server
-    /// understood it and said no, and not because of its load.
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Answered { status, .. } => {
-                !status.is_server_error()
-                    && !matches!(
-                        *status,
-                        StatusCode::REQUEST_TIMEOUT
-                            | StatusCode::TOO_EARLY
-                            | StatusCode::TOO_MANY_REQUESTS
-                    )
-            }
-            Self::LineRejected { retry, .. } => !retry,
-            _ => false,
-        }
     }
 }
 
@@ -391,6 +326,8 @@ fn detail(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hyper::StatusCode;
+
     use super::*;
 
     #[test]

@@ -20,8 +20,9 @@ use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use crate::client::{Client, Failure, Form};
+use crate::client::{Client, Form};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::message::Encoder;
 use crate::outbox::{Outbox, Step};
 use crate::pace::{Pace, Permits};

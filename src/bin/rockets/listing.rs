@@ -12,7 +12,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::client::{self, Failure, Target};
+use crate::client::{self, Target};
+use crate::failure::Failure;
 use crate::verify::{Comparison, VerifyOutcome};
 
 /// The longest wait for the next piece of the listing, and for the first.

@@ -16,7 +16,7 @@
 //! * [`outbox`] - what is sent next, what is in flight, what came of it
 //! * [`retries`] - which of the failed requests goes next
 //! * [`message`] - the bytes on the wire
-//! * [`client`] - connections
+//! * [`client`] - connections; [`failure`] - why they bring no acknowledgement
 //! * [`tls`] - connections that are encrypted
 //! * [`token`] - what requests show
 //! * [`listing`] - reading `GET /rockets`, for [`verify`]
@@ -30,6 +30,7 @@ mod client;
 mod clock;
 mod config;
 mod dispatch;
+mod failure;
 mod generator;
 mod listing;
 mod message;

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
 
-use crate::client::{Failure, Rejected};
+use crate::client::Rejected;
 use crate::clock;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::message::{Encoder, type_name};
 use crate::pace::Pace;
 use crate::retries::{Job, Retries};
