@@ -8,7 +8,8 @@
 //! * [`server`]: the accept loop: limits, time-outs, the ordered stop.
 //! * [`socket`]: a connection's socket: reads, writes and the close; [`client`]: its client.
 //! * [`deadline`]: waiting for deadlines, with one timer for each connection, its [`alarm`].
-//! * [`tls`]: certificates, and the handshake between a socket and what is served on it.
+//! * [`tls`]: certificates, and the handshake between a socket and what is served on it;
+//!   [`transport`]: what HTTP is spoken over then.
 //! * [`origin`]: where a client comes from; [`forwarded`]: the same by a proxy's word.
 //! * [`fairness`]: what one client may take; [`rate`]: how much it may send.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
@@ -77,6 +78,7 @@ pub mod routes;
 pub mod server;
 pub mod socket;
 pub mod tls;
+pub mod transport;
 pub mod turns;
 pub mod unread;
 pub mod unsent;

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
@@ -39,6 +38,7 @@ use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
 use super::socket::Socket;
 use super::tls::{Tls, handshake};
+use super::transport::Transport;
 use super::unread;
 use crate::fleet::refusals::Reached;
 
@@ -114,7 +114,7 @@ where
                 watcher: graceful.watcher(),
             };
             let connection = match tls {
-                None => Either::Left(serve_connection(socket, served)),
+                None => Either::Left(serve_connection(Transport::Plain(socket), served)),
                 // Boxed, for it would make room for itself in those without.
                 Some(tls) => Either::Right(Box::pin(serve_encrypted(tls, socket, served))),
             };
@@ -234,6 +234,10 @@ fn turn_away(stream: &Stream, problem: Problem) {
     let _ = stream.try_write(&problem.into_bytes());
 }
 
+/// The answer of few requests: boxed, so that what it needs is not made room for
+/// in all.
+type Rare = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
 /// What a connection is served with.
 struct Served<S> {
     client: Arc<Client>,
@@ -247,21 +251,20 @@ struct Served<S> {
 async fn serve_encrypted<S>(tls: Arc<Tls>, socket: Socket<Stream>, served: Served<S>)
 where
     S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
 {
     let idle_timeout = served.limits.idle_timeout;
     let accepted = handshake::accept(tls, socket, &served.client, idle_timeout).await;
     if let Some(stream) = accepted {
-        serve_connection(stream, served).await;
+        serve_connection(Transport::Tls(Box::new(stream)), served).await;
     }
 }
 
 /// Serves one connection to its end.
-fn serve_connection<S>(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    served: Served<S>,
-) -> impl Future<Output = ()>
+fn serve_connection<S>(transport: Transport, served: Served<S>) -> impl Future<Output = ()>
 where
     S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
 {
     let Served { client, service, gate, limits, watcher } = served;
     // One for the connection, and not a copy of all routes for each request. The
@@ -273,11 +276,10 @@ where
         if let Some(problem) = framing::refused(&request) {
             client.answer();
             let answer = unread::close(problem.into_response());
-            return Either::Left(Either::Left(ready(Ok(answer))));
+            return Either::Right(Box::pin(ready(Ok(answer))) as Rare);
         }
-        // Boxed, so that what few requests need is not made room for in all.
         let refuse = |request, answer| {
-            Either::Left(Either::Right(Box::pin(unread::refuse(request, answer).map(Ok))))
+            Either::Right(Box::pin(unread::refuse(request, answer).map(Ok)) as Rare)
         };
         if let Some(fairness) = &fairness
             && let Err(problem) = fairness.admit(&client, request.headers())
@@ -290,14 +292,13 @@ where
             Decision::Answered(answer) => return refuse(request, *answer),
         };
         let answered = service.borrow_mut().call(request.map(framing::Body));
-        Either::Right(match grant {
+        match grant {
             None => Either::Left(answered),
-            // Boxed, as above.
             Some(grant) => Either::Right(Box::pin(answered.map(|answer| {
                 let Ok(answer) = answer;
                 Ok(grant.mark(answer))
             }))),
-        })
+        }
     });
     let connection = http1::Builder::new()
         .timer(Timer)
@@ -310,7 +311,7 @@ where
         // are small enough to be copied.
         .writev(false)
         .max_buf_size(MAX_READ_BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(transport), service);
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
     watcher.watch(connection).map(move |served| {
