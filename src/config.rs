@@ -41,8 +41,7 @@ const MOST_CONNECTIONS: u64 = 1 << 20;
 /// Each takes some 250 bytes, so that these are 4 GiB for a single worker.
 const MOST_IN_AN_INBOX: u64 = 1 << 24;
 
-/// A rocket and all that waits for it is one row of a database whose rows have a
-/// billion bytes at most, and a message has up to some 530.
+/// What waits for a rocket is stored in one commit.
 const MOST_BUFFERED_PER_ROCKET: u64 = limits::MOST_BUFFERED_PER_ROCKET as u64;
 
 /// More than any disk holds, and far from any overflow.
@@ -393,7 +392,7 @@ mod tests {
             (["--durability", "eternal"], "--durability"),
             (["--max-body", "0"], "--max-body"),
             (["--max-buffered-per-rocket", "0"], "--max-buffered-per-rocket"),
-            (["--max-buffered-per-rocket", "1000001"], "1000000"),
+            (["--max-buffered-per-rocket", "50001"], "1 to 50000"),
             (["--memory-limit", "1MiB"], "16MiB"),
             (["--log-format", "xml"], "--log-format"),
             (["--log", "a=b=c"], "--log"),
