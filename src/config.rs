@@ -123,9 +123,9 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536", value_parser = count::<MOST_IN_AN_INBOX>)]
     inbox_capacity: NonZeroUsize,
 
-    /// Memory to get along with: --max-rockets, --max-buffered,
-    /// --max-body-bytes-held and --max-answer-bytes-held follow from it where they
-    /// are not given
+    /// Memory to stay within, however large rockets and messages are; connections
+    /// come on top. --max-rockets, --max-buffered, --max-body-bytes-held and
+    /// --max-answer-bytes-held follow from it where they are not given
     ///
     /// [default: none]
     #[arg(long, env = "DOWNLINK_MEMORY_LIMIT", value_name = "SIZE", value_parser = memory)]
@@ -372,14 +372,14 @@ mod tests {
     #[test]
     fn a_memory_limit_stands_for_what_is_not_given() {
         let limited = |more: &[&str]| {
-            let line = [&["--memory-limit", "32MiB"], more].concat();
+            let line = [&["--memory-limit", "64MiB"], more].concat();
             let Config { limits, http, .. } = parse(&line).unwrap();
             (limits.rockets, limits.buffered, http.max_body_bytes_held, http.max_answer_bytes_held)
         };
         let held = 2 << 20;
-        assert_eq!(limited(&[]), (42_366, 83_886, held, held));
+        assert_eq!(limited(&[]), (10_131, 13_530, held, held));
         let given = ["--max-rockets=1", "--max-body-bytes-held=7MiB", "--max-answer-bytes-held=2"];
-        assert_eq!(limited(&given), (1, 83_886, 7 << 20, 2));
+        assert_eq!(limited(&given), (1, 13_530, 7 << 20, 2));
     }
 
     #[test]
@@ -393,7 +393,7 @@ mod tests {
             (["--max-body", "0"], "--max-body"),
             (["--max-buffered-per-rocket", "0"], "--max-buffered-per-rocket"),
             (["--max-buffered-per-rocket", "50001"], "1 to 50000"),
-            (["--memory-limit", "1MiB"], "16MiB"),
+            (["--memory-limit", "63MiB"], "64MiB"),
             (["--log-format", "xml"], "--log-format"),
             (["--log", "a=b=c"], "--log"),
             (["--log", "verbose"], "--log"),

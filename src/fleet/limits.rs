@@ -21,21 +21,23 @@ pub struct Limits {
 /// measured to hold a commit up for 0.4 s; a million took 7 s.
 pub const MOST_BUFFERED_PER_ROCKET: usize = 50_000;
 
-/// Memory of a launched rocket, with an ID that is a UUID and texts that many
-/// rockets share; `tests/memory` measures it.
-const ROCKET_BYTES: usize = 140;
+/// Memory of the largest launched rocket, with an ID and texts of its own that are
+/// as long as may be; `tests/memory` measures it. One with a UUID and texts that
+/// many rockets share takes a tenth.
+const ROCKET_BYTES: usize = 1400;
 
-/// Memory of an early message without texts of its own; `tests/memory` measures
-/// it.
-const EARLY_BYTES: usize = 100;
+/// Memory of the largest early message; `tests/memory` measures it. One without
+/// texts takes a sixth.
+const EARLY_BYTES: usize = 620;
 
 /// Copies of a rocket that readers of whole listings hold at most.
 const COPIES: usize = 2;
 
 impl Limits {
     /// How many rockets fit into half of so many bytes, each with the copies that
-    /// whole listings make of it, and how many early messages into a quarter. The
-    /// last quarter is for whoever talks to the fleet. At least one of each.
+    /// whole listings make of it, and how many early messages into a quarter,
+    /// however large any of them is. The last quarter is for whoever talks to the
+    /// fleet. At least one of each.
     #[must_use]
     pub fn fitting(memory: usize) -> (usize, usize) {
         let rocket = ROCKET_BYTES + COPIES * size_of::<RocketView>();
@@ -154,7 +156,7 @@ mod tests {
     #[test]
     fn a_memory_limit_is_shared_out_as_documented() {
         assert_eq!(size_of::<RocketView>(), 128);
-        assert_eq!(Limits::fitting(1 << 30), (1_355_734, 2_684_354));
+        assert_eq!(Limits::fitting(1 << 30), (324_197, 432_960));
         assert_eq!(Limits::fitting(1), (1, 1));
     }
 
