@@ -358,6 +358,8 @@ impl Partition {
                 // Nobody waits for an older one, and what it stores may fail.
                 if let Some(mut older) = self.snapshot.replace(walk) {
                     older.give_up_slice(&mut self.roster);
+                    // Of what the new one stores, or does not, it begins anew.
+                    self.slices.end();
                 }
             }
         }
