@@ -12,17 +12,18 @@ pub mod manager;
 pub mod reload;
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
 use self::manager::Notifier;
@@ -69,14 +70,16 @@ pub enum AppError {
 /// How long the last answers to operators may take at the end of a stop.
 const LAST_ANSWERS: Duration = Duration::from_millis(200);
 
-/// Done once a stop is to be hastened: what `shutdown` leaves behind.
-pub struct Hurry(Pin<Box<dyn Future<Output = ()> + Send>>);
+/// Done once a stop is to be hastened: what `shutdown` leaves behind. Cheap to
+/// clone, since every step of a stop that may take long asks for itself.
+#[derive(Clone)]
+pub struct Hurry(Shared<BoxFuture<'static, ()>>);
 
 impl Hurry {
     /// When `told` is done.
     #[must_use]
     pub fn when(told: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(Box::pin(told))
+        Self(told.boxed().shared())
     }
 }
 
@@ -162,35 +165,15 @@ pub async fn run_with(
         }
     });
 
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let context = RecoveryContext {
-        router: idle.router().clone(),
-        quotas: idle.quotas().clone(),
-        health: health.clone(),
-        interrupt: interrupt.clone(),
-    };
     let timeout = config.shutdown_timeout;
-    let mut recovering = spawn_blocking(move || recover(source, &context));
-    let (recovered, told) = tokio::select! {
-        recovered = &mut recovering => (Ok(recovered), None),
-        hurry = &mut end => {
-            interrupt.store(true, Ordering::Relaxed);
-            let deadline = Instant::now() + timeout;
-            manager.stopping();
-            (timeout_at(deadline, recovering).await, Some((hurry, deadline)))
-        }
-        never = manager.follow_start(&health) => match never {},
-    };
-    let recovered = recovered
-        .map_err(|_| AppError::ShutdownTimedOut(timeout))
-        .and_then(|recovered| recovered.map_err(AppError::Recovery))
-        .and_then(|recovered| recovered.map_err(AppError::Open));
+    let known = (&health, &*manager);
+    let (recovered, told) = recovered(source, &idle, known, &mut end, timeout).await;
     let recovered = match recovered {
         Ok(recovered) => recovered,
         Err(error) => {
             // Nobody was told that it is ready, and nobody will be.
             supervisor.expect_ends();
-            server.stop(Instant::now()).await;
+            server.stop(Instant::now(), Hurry::from(())).await;
             Server::stop_admin(admin).await;
             return match error {
                 AppError::Open(OpenError::Interrupted) => outcome(&supervisor, &health),
@@ -229,10 +212,10 @@ pub async fn run_with(
     }
     let stopped = timeout_at(deadline, async {
         // Slow clients must not take the time that what was accepted needs.
-        if server.stop_sooner(deadline - timeout / 2, hurry).await == Stopped::CutOff {
+        if server.stop(deadline - timeout / 2, hurry.clone()).await == Stopped::CutOff {
             warn!("connections were cut before they were done");
         }
-        fleet.stop().await;
+        fleet.stop(hurry).await;
         // Until now it told that the service is stopping.
         Server::stop_admin(admin).await;
     });
@@ -241,6 +224,47 @@ pub async fn run_with(
     stopped.map_err(|_| AppError::ShutdownTimedOut(timeout))?;
     info!("stopped");
     Ok(())
+}
+
+/// Reads the journal back, and gives that up if the `end` comes first: then
+/// returns what hastens the stop, and when it must be over.
+async fn recovered(
+    source: Box<dyn JournalSource>,
+    idle: &IdleWorkers,
+    (health, manager): (&Arc<Health>, &Notifier),
+    end: &mut (impl Future<Output = Hurry> + Unpin),
+    timeout: Duration,
+) -> (Result<Recovered, AppError>, Option<(Hurry, Instant)>) {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let context = RecoveryContext {
+        router: idle.router().clone(),
+        quotas: idle.quotas().clone(),
+        health: health.clone(),
+        interrupt: interrupt.clone(),
+    };
+    let mut recovering = spawn_blocking(move || recover(source, &context));
+    let (joined, told) = tokio::select! {
+        joined = &mut recovering => (joined, None),
+        never = manager.follow_start(health) => match never {},
+        hurry = end => {
+            interrupt.store(true, Ordering::Relaxed);
+            let deadline = Instant::now() + timeout;
+            manager.stopping();
+            let told = Some((hurry.clone(), deadline));
+            tokio::select! {
+                biased;
+                joined = recovering => (joined, told),
+                // Nothing was accepted, and a start may be cut short anywhere.
+                () = hurry.0 => return (Err(OpenError::Interrupted.into()), told),
+                () = sleep_until(deadline) => {
+                    return (Err(AppError::ShutdownTimedOut(timeout)), told);
+                }
+            }
+        }
+    };
+    let recovered =
+        joined.map_err(AppError::Recovery).and_then(|recovered| recovered.map_err(AppError::Open));
+    (recovered, told)
 }
 
 /// How a run ended, as far as what failed in it says.
@@ -310,17 +334,12 @@ impl Server {
     /// The last to go. Nothing there waits for anything, so it is soon done.
     async fn stop_admin(admin: Option<Self>) {
         if let Some(admin) = admin {
-            admin.stop(Instant::now() + LAST_ANSWERS).await;
+            admin.stop(Instant::now() + LAST_ANSWERS, Hurry::from(())).await;
         }
     }
 
-    /// Lets requests in flight finish until `deadline`.
-    async fn stop(self, deadline: Instant) -> Stopped {
-        self.stop_sooner(deadline, ().into()).await
-    }
-
-    /// As [`Server::stop`], or until `hurry` is done.
-    async fn stop_sooner(mut self, deadline: Instant, hurry: Hurry) -> Stopped {
+    /// Lets requests in flight finish until `deadline`, or until `hurry` is done.
+    async fn stop(mut self, deadline: Instant, hurry: Hurry) -> Stopped {
         // If the task is gone, its supervisor knows.
         let _ = self.quit.send(deadline);
         let ended = tokio::select! {
@@ -380,13 +399,23 @@ impl RunningFleet {
         Self { workers, stop_checkpoints, checkpoints, journal_ended, looks }
     }
 
-    /// Finishes everything that was accepted, and closes the journal.
-    async fn stop(self) {
+    /// Finishes everything that was accepted, and closes the journal. The last
+    /// checkpoint is left out in a `hurry`: without it the next start takes longer,
+    /// and nothing else is different.
+    async fn stop(mut self, hurry: Hurry) {
         self.looks.abort();
         // What does not listen any more has ended; its supervisor knows, and says
         // how. It is joined all the same.
         let _ = self.stop_checkpoints.send(true);
-        let _ = self.checkpoints.await;
+        tokio::select! {
+            biased;
+            _ = &mut self.checkpoints => {}
+            () = hurry.0 => {
+                self.checkpoints.abort();
+                let _ = self.checkpoints.await;
+                warn!("the last checkpoint is left out; the next start replays more");
+            }
+        }
         self.workers.stop().await;
         // The last handle on the journal is dropped by now.
         let _ = self.journal_ended.await;

@@ -59,8 +59,7 @@ const MOST_THREADS: u64 = 1024;
 /// Each takes some 250 bytes, so that these are 4 GiB for a single worker.
 const MOST_IN_AN_INBOX: u64 = 1 << 24;
 
-/// A rocket and all that waits for it is one row of a database whose rows have a
-/// billion bytes at most, and a message has up to some 530.
+/// What waits for a rocket is stored in one commit.
 const MOST_BUFFERED_PER_ROCKET: u64 = limits::MOST_BUFFERED_PER_ROCKET as u64;
 
 /// More than any disk holds, and far from any overflow.
@@ -152,9 +151,9 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_INBOX_CAPACITY", value_name = "MESSAGES", default_value = "65536", value_parser = count::<MOST_IN_AN_INBOX>)]
     inbox_capacity: NonZeroUsize,
 
-    /// Memory to get along with: --max-rockets, --max-buffered,
-    /// --max-body-bytes-held and --max-answer-bytes-held follow from it where they
-    /// are not given
+    /// Memory to stay within, however large rockets and messages are; connections
+    /// come on top. --max-rockets, --max-buffered, --max-body-bytes-held and
+    /// --max-answer-bytes-held follow from it where they are not given
     ///
     /// [default: none]
     #[arg(long, env = "DOWNLINK_MEMORY_LIMIT", value_name = "SIZE", value_parser = memory)]
@@ -388,14 +387,14 @@ mod tests {
     #[test]
     fn a_memory_limit_stands_for_what_is_not_given() {
         let limited = |more: &[&str]| {
-            let line = [&["--memory-limit", "32MiB"], more].concat();
+            let line = [&["--memory-limit", "64MiB"], more].concat();
             let Config { limits, http, .. } = parse(&line).unwrap();
             (limits.rockets, limits.buffered, http.max_body_bytes_held, http.max_answer_bytes_held)
         };
         let held = 2 << 20;
-        assert_eq!(limited(&[]), (42_366, 83_886, held, held));
+        assert_eq!(limited(&[]), (10_131, 13_530, held, held));
         let given = ["--max-rockets=1", "--max-body-bytes-held=7MiB", "--max-answer-bytes-held=2"];
-        assert_eq!(limited(&given), (1, 83_886, 7 << 20, 2));
+        assert_eq!(limited(&given), (1, 13_530, 7 << 20, 2));
     }
 
     #[test]
@@ -408,8 +407,8 @@ mod tests {
             (["--durability", "eternal"], "--durability"),
             (["--max-body", "0"], "--max-body"),
             (["--max-buffered-per-rocket", "0"], "--max-buffered-per-rocket"),
-            (["--max-buffered-per-rocket", "1000001"], "1000000"),
-            (["--memory-limit", "1MiB"], "16MiB"),
+            (["--max-buffered-per-rocket", "50001"], "1 to 50000"),
+            (["--memory-limit", "63MiB"], "64MiB"),
             (["--log-format", "xml"], "--log-format"),
             (["--log", "a=b=c"], "--log"),
             (["--log", "verbose"], "--log"),

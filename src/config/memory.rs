@@ -2,9 +2,11 @@
 //! from `--memory-limit` where nothing is. Does not own what a
 //! rocket and a message take (`fleet::limits`).
 //!
-//! Half of the memory is for rockets, a quarter for early messages, and a
-//! sixteenth each for what bodies and answers hold. The last eighth is for
-//! connections, mailboxes and the program itself.
+//! Of the memory beyond what the program itself takes, half is for rockets, a
+//! quarter for early messages, each as large as the contract allows, and a
+//! sixteenth each for what bodies and answers hold. The last eighth is for work
+//! under way: requests, batches, checkpoints. What other flags bound comes on top:
+//! connections, and mailboxes while the disk stands still.
 
 use crate::fleet::limits::Limits;
 
@@ -30,6 +32,11 @@ pub struct Bounds {
     pub answers_held: usize,
 }
 
+/// What the program takes for itself, whatever it holds: 10 MiB when it is empty
+/// and idle, and some 20 MiB of buffers, of SQLite's and of the allocator's, once
+/// it works.
+const PROGRAM: usize = 32 << 20;
+
 /// Without a memory limit.
 const DEFAULTS: Bounds = Bounds {
     rockets: 10_000_000,
@@ -42,7 +49,8 @@ impl Bounds {
     /// Those for so much memory; none of them beyond what may be typed.
     #[must_use]
     pub fn within(limit: Option<usize>) -> Self {
-        let Some(memory) = limit else { return DEFAULTS };
+        let Some(limit) = limit else { return DEFAULTS };
+        let memory = limit.saturating_sub(PROGRAM);
         let (rockets, buffered) = Limits::fitting(memory);
         let held = at_most(memory / 16, MOST_HELD);
         Self {
@@ -63,18 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_together_they_leave_an_eighth_of_it() {
-        let memory = 1 << 30;
-        let bounds = Bounds::within(Some(memory));
+    fn all_together_they_leave_an_eighth_and_the_programs_own() {
+        let limit = 1 << 30;
+        let bounds = Bounds::within(Some(limit));
         let expected = Bounds {
-            rockets: 1_355_734,
-            buffered: 2_684_354,
-            bodies_held: 64 << 20,
-            answers_held: 64 << 20,
+            rockets: 314_066,
+            buffered: 419_430,
+            bodies_held: 62 << 20,
+            answers_held: 62 << 20,
         };
         assert_eq!(bounds, expected);
-        let taken = bounds.rockets * 396 + bounds.buffered * 100;
-        assert!(taken + bounds.bodies_held + bounds.answers_held <= memory / 8 * 7);
+        let taken = bounds.rockets * (1400 + 2 * 128) + bounds.buffered * 620;
+        assert!(taken + bounds.bodies_held + bounds.answers_held <= (limit - PROGRAM) / 8 * 7);
     }
 
     #[test]

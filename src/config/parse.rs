@@ -39,11 +39,11 @@ pub fn size<const MOST: u64>(text: &str) -> Result<usize, String> {
 
 /// As [`size`], of memory that the service can get along with at all.
 pub fn memory(text: &str) -> Result<usize, String> {
-    const LEAST: u64 = 16 << 20;
+    const LEAST: u64 = 64 << 20;
     bytes(text)
         .filter(|bytes| (LEAST..=isize::MAX.unsigned_abs() as u64).contains(bytes))
         .and_then(|bytes| usize::try_from(bytes).ok())
-        .ok_or_else(|| "expected a size from 16MiB on, such as 512MiB or 2GiB".to_owned())
+        .ok_or_else(|| "expected a size from 64MiB on, such as 512MiB or 2GiB".to_owned())
 }
 
 /// The units of sizes, in lower case. A single letter stands for a power of two.

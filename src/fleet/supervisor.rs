@@ -60,19 +60,31 @@ impl Supervisor {
     where
         F: Future<Output = Result<T, String>>,
     {
+        let pulse = Arc::new(Pulse::new(task));
+        self.0.health.watch(pulse.clone());
+        self.with_pulse(pulse, task.to_owned(), future)
+    }
+
+    /// As [`Supervisor::supervise`], with this pulse, which ends with the task.
+    fn with_pulse<T, F>(
+        &self,
+        pulse: Arc<Pulse>,
+        task: String,
+        future: F,
+    ) -> impl Future<Output = Option<T>> + use<T, F>
+    where
+        F: Future<Output = Result<T, String>>,
+    {
         let supervisor = self.clone();
-        let task = task.to_owned();
-        let pulse = Arc::new(Pulse::new(&*task));
-        supervisor.0.health.watch(pulse.clone());
+        let pulse = Ends(pulse);
         async move {
             let mut future = pin!(AssertUnwindSafe(future).catch_unwind());
             let ended = poll_fn(|context| {
-                pulse.beat(context.waker());
+                pulse.0.beat(context.waker());
                 future.as_mut().poll(context)
             });
             let how = match ended.await {
                 Ok(Ok(output)) if supervisor.0.stopping.load(Ordering::Acquire) => {
-                    pulse.end();
                     return Some(output);
                 }
                 Ok(Ok(_)) => "ended".to_owned(),
@@ -80,7 +92,6 @@ impl Supervisor {
                 Err(panic) => format!("panicked: {}", said(&*panic)),
             };
             supervisor.fail(Failure { task, how });
-            pulse.end();
             None
         }
     }
@@ -126,6 +137,15 @@ impl Supervisor {
     }
 }
 
+/// Ends the pulse of a task with it, however that goes, an abort included.
+struct Ends(Arc<Pulse>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// What a panic said.
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
@@ -134,9 +154,12 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use futures_util::future::BoxFuture;
 
     use super::*;
+    use crate::fleet::vitals::{STALLED, Vital};
 
     fn supervisor() -> (Supervisor, Arc<Health>) {
         let health = Arc::new(Health::new(Phase::Ready));
@@ -160,6 +183,19 @@ mod tests {
             supervisor.failed().await;
             assert_eq!(supervisor.failure().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_task_that_is_dropped_is_not_missed() {
+        let (supervisor, _) = supervisor();
+        let pulse = Arc::new(Pulse::new("the task"));
+        let stuck = std::future::pending::<Result<(), String>>();
+        let task = supervisor.with_pulse(pulse.clone(), "the task".to_owned(), stuck);
+        let begun = Instant::now();
+        assert_eq!(pulse.trouble(begun), None);
+        assert!(pulse.trouble(begun + STALLED).is_some());
+        drop(task);
+        assert_eq!(pulse.trouble(begun + STALLED), None);
     }
 
     #[tokio::test]

@@ -178,9 +178,9 @@ fn tell(standing: &CommitResult, health: &Health, paused: &mut Option<Instant>) 
             }
         }
         Err(failure) => {
-            if health.set(Phase::ReadOnly(failure.to_string())) {
-                error!(reason = %failure, "messages are not accepted any more; restart the service");
-            }
+            // A worker may have heard of it before.
+            health.set(Phase::ReadOnly(failure.to_string()));
+            error!(reason = %failure, "messages are not accepted any more; restart the service");
         }
     }
 }

@@ -12,9 +12,12 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use rustix::fs::Mode;
 use rustix::net::sockopt::{set_socket_send_buffer_size, socket_acceptconn};
+use rustix::process::umask;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
@@ -297,10 +300,23 @@ fn is_elsewhere(error: &io::Error) -> bool {
 
 async fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     make_way(path).await?;
-    let listener = UnixListener::bind(path)?;
+    let listener = bind_privately(path)?;
     let file = SocketFile::of(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     Ok(Listener::Unix { listener, _file: Some(file) })
+}
+
+/// Binds a socket that is for its owner alone until it has its mode: whoever
+/// connects before stays connected.
+fn bind_privately(path: &Path) -> io::Result<UnixListener> {
+    // The mask is the process's. Whatever else is created meanwhile is for its
+    // owner alone, too, which all of this service's files are anyway.
+    static MASK: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MASK.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = umask(Mode::RWXG | Mode::RWXO);
+    let bound = UnixListener::bind(path);
+    umask(before);
+    bound
 }
 
 /// Removes a socket that nobody answers on, as a killed process leaves it.
@@ -418,5 +434,23 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_else_may_connect_before_a_socket_has_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let _socket = bind_privately(&path).unwrap();
+        assert_eq!(mode(&path) & 0o077, 0, "{:o}", mode(&path));
+        // What the process creates afterwards is as it was.
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_ne!(mode(&file) & 0o077, 0, "{:o}", mode(&file));
     }
 }

@@ -9,6 +9,7 @@ use crate::support::journal::{EndlessJournal, Gated};
 use crate::support::process::{downlink, run};
 use crate::support::{self, Request, Service, eventually, messages, passing_problem, problem};
 use downlink::config::Durability;
+use downlink::fleet::limits::MOST_BUFFERED_PER_ROCKET;
 use downlink::journal::JournalSource;
 use downlink::journal::sqlite::{self, SqliteJournal, Synchronous};
 use serde_json::{Value, json};
@@ -116,6 +117,33 @@ fn the_journal_stays_bounded_by_the_checkpoints() {
     drop(service);
     let service = start(directory.path(), 2);
     assert_eq!(service.read("/rockets/a")["last_message_number"], 1999);
+}
+
+#[test]
+fn more_early_messages_of_a_rocket_than_may_be_allowed_now_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    // As earlier releases allowed it.
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Os;
+        config.data_dir = directory.path().to_owned();
+        config.limits.buffered_per_rocket = 1_000_000;
+    });
+    eventually("the service is ready", || service.get("/readyz").status == 200);
+    let more = MOST_BUFFERED_PER_ROCKET as u64 + 1;
+    let numbers: Vec<_> = (2..more + 2).collect();
+    for numbers in numbers.chunks(5_000) {
+        let line = |&number: &u64| format!("{}\n", messages::speed_up("a", number, 1));
+        let lines: String = numbers.iter().map(line).collect();
+        let many = Request::post(lines).header("content-type", "application/x-ndjson");
+        assert_eq!(service.send(&many).json()["buffered"], numbers.len());
+    }
+    // Stores them in one row.
+    assert_eq!(service.stop(), Ok(()));
+    let service = start(directory.path(), 2);
+    let next = Request::message(&messages::speed_up("a", more + 2, 1));
+    passing_problem(&service.send(&next), 429);
+    assert_eq!(service.post(&[messages::launch("a")]), "applied");
+    assert_eq!(service.read("/rockets/a")["last_message_number"], more + 1);
 }
 
 #[test]

@@ -34,6 +34,8 @@ mod a_crash_at_any_point_changes_nothing;
 mod a_failing_disk_is_told;
 /// A log whose reader is gone, stands still or has no room costs lines, and nothing else.
 mod a_log_that_nobody_reads;
+/// A memory limit holds for rockets and early messages as large as they may be.
+mod a_memory_limit_is_kept;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
 /// A service manager hears when the service is ready, moves and stops, and when not.

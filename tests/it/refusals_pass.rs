@@ -255,3 +255,43 @@ fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
     assert_eq!(early.receive().outcome(), "buffered");
     journal.release();
 }
+
+#[test]
+fn a_new_rocket_that_was_refused_takes_no_place_in_the_fleet() {
+    let journal = HeldJournal::new();
+    let service = Service::over(journal.clone(), |config| {
+        config.workers = 1;
+        config.limits.rockets = 1;
+    });
+    let post = |message: &serde_json::Value| {
+        let mut connection = service.connect();
+        let before = journal.waiting();
+        connection.send(&Request::message(message).to_bytes());
+        eventually("it is handed over", || journal.waiting() == before + 1);
+        connection
+    };
+    // In order and early, one by one and many at once.
+    for number in [1, 7] {
+        for name in ["a", "b", "c"] {
+            let mut refused = post(&messages::speed_up(name, number, 1));
+            assert_eq!(service.send(&Request::message(&messages::launch("other"))).status, 503);
+            journal.refuse("injected: no room");
+            passing_problem(&refused.receive(), 503);
+            assert_eq!(service.get(&format!("/rockets/{name}")).status, 404);
+        }
+    }
+    // One whose successor is on its way is there still, and stays.
+    let mut launch = post(&messages::launch("kept"));
+    let mut second = post(&messages::speed_up("kept", 2, 10));
+    journal.refuse("injected: no room");
+    passing_problem(&launch.receive(), 503);
+    let other = Request::message(&messages::launch("other"));
+    assert_eq!(service.send(&other).status, 503);
+    journal.commit_oldest();
+    assert_eq!(second.receive().outcome(), "buffered");
+    journal.release();
+    assert_eq!(service.send(&other).status, 503);
+    assert_eq!(service.post(&[messages::launch("kept")]), "applied");
+    assert_eq!(service.read("/rockets/kept")["speed"], 510);
+    assert_eq!(service.read("/rockets").as_array().unwrap().len(), 1);
+}

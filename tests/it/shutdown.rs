@@ -3,16 +3,22 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::support::journal::HeldJournal;
+use crate::support::faults::{Fault, Faults};
+use crate::support::journal::{EmptyJournal, Gated, HeldJournal};
 use crate::support::logged::Logged;
 use crate::support::messages::{launch, speed_up};
 use crate::support::process::{Process, downlink};
 use crate::support::{
     self, Connection, Request, Service, eventually, on_one_thread_and_on_several,
 };
+use downlink::app::{self, Hurry};
+use downlink::config::Config;
+use downlink::journal::JournalSource;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 /// Sends all but the end of a message's request, which is returned. The service
 /// works on it by then: it asked for the body.
@@ -264,6 +270,62 @@ fn a_second_signal_hastens_the_stop() {
         assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         connection.read_until_closed();
     }
+}
+
+/// How a service over `journal` ended that was told to stop twice.
+fn hastened(journal: Box<dyn JournalSource>, load: impl FnOnce(SocketAddr)) -> Result<(), String> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (hurry, hurried) = oneshot::channel::<()>();
+    let shutdown = async move {
+        let _ = stopped.await;
+        Hurry::when(async move { drop(hurried.await) })
+    };
+    let service = Service::told(|config| config.shutdown_timeout = SOON, journal, shutdown);
+    load(service.address);
+    stop.send(()).unwrap();
+    // Nobody listens once nothing is left to hasten.
+    let _ = hurry.send(());
+    service.stop()
+}
+
+#[test]
+fn a_second_signal_leaves_the_last_checkpoint_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Faults::default();
+    let rockets = 20_000;
+    let ended = hastened(faults.journal(directory.path()), |address| {
+        eventually("it is ready", || {
+            support::http::send(address, &Request::get("/readyz")).status == 200
+        });
+        let lines: String =
+            (0..rockets).map(|n| format!("{}\n", launch(&format!("{n}")))).collect();
+        let many = Request::post(lines).header("content-type", "application/x-ndjson");
+        assert_eq!(support::http::send(address, &many).json()["applied"], rockets);
+        // Each slice of a checkpoint takes a commit: all of them take far longer
+        // than a stop may.
+        faults.set(Fault::Slow(Duration::from_secs(1)));
+    });
+    assert_eq!(ended, Ok(()));
+    faults.set(Fault::None);
+    let service = Service::opened(|_| {}, faults.journal(directory.path()));
+    service.wait_until_ready();
+    assert_eq!(service.read("/rockets").as_array().unwrap().len(), rockets);
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_what_reads_the_journal() {
+    let (gate, closed) = mpsc::channel();
+    let journal = Box::new(Gated(closed, Box::new(EmptyJournal(HeldJournal::new()))));
+    let config = Config::parse(["downlink", "--durability", "memory"]).unwrap();
+    let runtime = config.threading().runtime().build().unwrap();
+    let ended = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let twice = async { Hurry::when(async {}) };
+        app::run_with(config, listener, twice, journal).await
+    });
+    // Now it may be read.
+    drop(gate);
+    assert!(ended.is_ok(), "{ended:?}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::http::send;
+use crate::support::process::{Process, downlink};
 use crate::support::{Request, Service, eventually, messages, passing_problem};
 use downlink::config::Durability;
 use downlink::fleet::checkpoint::Interval;
@@ -50,6 +52,25 @@ fn a_directory_that_is_gone_ends_acknowledgements() {
     ] {
         assert!(detail.contains("downlink.db was deleted or moved away"), "{detail}");
     }
+}
+
+#[test]
+fn the_end_of_acknowledgements_is_logged_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = downlink();
+    command.args(["--listen", "127.0.0.1:0", "--workers", "4", "--data-dir"]).arg(directory.path());
+    let service = Process::spawn(command);
+    fs::remove_file(directory.path().join(sqlite::FILE)).unwrap();
+    // To all partitions.
+    for rocket in 0..20 {
+        let launch = Request::message(&messages::launch(&rocket.to_string()));
+        passing_problem(&send(service.address, &launch), 503);
+    }
+    let text = "messages are not accepted any more; restart the service";
+    eventually("it is told", || service.logged(text) > 0);
+    service.terminate();
+    let (status, log) = service.wait();
+    assert_eq!((status.code(), log.matches(text).count()), (Some(1), 1), "{log}");
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct Roster {
     vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
     admitted: AHashMap<Slot, Admitted>,
+    /// Slots of which no channel is known any more, for the next new ones.
+    vacant: Vec<Slot>,
     quotas: Arc<Quotas>,
     hasher: RandomState,
 }
@@ -92,6 +94,7 @@ impl Roster {
             launch_order: LaunchOrder::default(),
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
+            vacant: Vec::new(),
             quotas,
             hasher: RandomState::new(),
         }
@@ -225,6 +228,18 @@ impl Roster {
             // was admitted as its successor is early by now: `apply` finds that.
             admitted.next = admitted.next.min(number);
         }
+        if !self.admitted.contains_key(&ticket.slot) && self.rockets.get(ticket.slot).is_blank() {
+            self.forget(ticket.slot);
+        }
+    }
+
+    /// Forgets a channel that nothing was kept of, and gives its place back.
+    fn forget(&mut self, slot: Slot) {
+        let hash = self.hasher.hash_one(&self.rockets.get(slot).channel);
+        let found = self.by_channel[piece(hash)].find_entry(hash, |&other| other == slot);
+        found.expect("every channel that is not forgotten is in the index").remove();
+        self.vacant.push(slot);
+        self.quotas.rockets.give_back(1);
     }
 
     /// Counts a message out of what is in flight.
@@ -254,16 +269,31 @@ impl Roster {
 
     /// Makes room for a new channel; `None` when the fleet is full.
     fn insert(&mut self, channel: Channel) -> Option<Slot> {
-        let row_id = self.quotas.rockets.try_take().then(|| self.quotas.row_ids.give())?;
-        Some(self.push(Tracked::new(channel, row_id)))
+        if !self.quotas.rockets.try_take() {
+            return None;
+        }
+        let Some(slot) = self.vacant.pop() else {
+            let row_id = self.quotas.row_ids.give();
+            return Some(self.push(Tracked::new(channel, row_id)));
+        };
+        // Its row was never written, for nothing of it was kept.
+        let vacant = self.rockets.get_mut(slot);
+        *vacant = Tracked::new(channel, vacant.row_id);
+        self.index(slot);
+        Some(slot)
     }
 
     fn push(&mut self, tracked: Tracked) -> Slot {
-        let hash = self.hasher.hash_one(&tracked.channel);
         let slot = self.rockets.push(tracked);
+        self.index(slot);
+        slot
+    }
+
+    /// Has the rocket at `slot` be found by its channel.
+    fn index(&mut self, slot: Slot) {
+        let hash = self.hasher.hash_one(&self.rockets.get(slot).channel);
         let hash_of = |&slot: &Slot| self.hasher.hash_one(&self.rockets.get(slot).channel);
         self.by_channel[piece(hash)].insert_unique(hash, slot, hash_of);
-        slot
     }
 
     /// What is known of one channel.
@@ -300,7 +330,8 @@ impl Roster {
         self.launch_order.len()
     }
 
-    /// The number of slots; each below it holds a rocket, launched or not.
+    /// The number of slots; each below it holds a rocket, launched or not, or what
+    /// is left of one of which nothing was kept.
     #[must_use]
     pub fn slots(&self) -> Slot {
         self.rockets.len()

@@ -32,7 +32,6 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tracing::error;
 
 use self::anomalies::AnomalyLog;
 use self::batch::{Batch, Pending, ReplyTo};
@@ -329,10 +328,9 @@ impl Partition {
     /// Nothing is kept from now on. Only a restart helps: what the journal holds
     /// is not known any more.
     fn fail(&mut self, failure: AppendError) {
-        // Every partition hears of it for itself; once is enough in the log.
-        if self.shared.health.set(Phase::ReadOnly(failure.to_string())) {
-            error!(reason = %failure, "messages are not accepted any more; restart the service");
-        }
+        // Every partition hears of it for itself; the journal's standing says it
+        // once, to whoever writes the log (`workers`).
+        self.shared.health.set(Phase::ReadOnly(failure.to_string()));
         self.failed = Some(failure);
     }
 
@@ -360,6 +358,8 @@ impl Partition {
                 // Nobody waits for an older one, and what it stores may fail.
                 if let Some(mut older) = self.snapshot.replace(walk) {
                     older.give_up_slice(&mut self.roster);
+                    // Of what the new one stores, or does not, it begins anew.
+                    self.slices.end();
                 }
             }
         }

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use downlink::app;
+use downlink::app::{self, Hurry};
 use downlink::config::{Config, Durability};
 use downlink::fleet::limits::Limits;
 use downlink::fleet::threading::Threading;
@@ -109,6 +109,22 @@ impl Service {
     pub fn opened(change: impl FnOnce(&mut Config), source: Box<dyn JournalSource>) -> Self {
         Self::spawn(config(change), async move |config, listener, stopped| {
             app::run_with(config, listener, stopped, source)
+                .await
+                .map_err(|error| error.to_string())
+        })
+    }
+
+    /// As [`Service::opened`], but `shutdown` stops it, which nothing else may.
+    pub fn told<S>(
+        change: impl FnOnce(&mut Config),
+        source: Box<dyn JournalSource>,
+        shutdown: S,
+    ) -> Self
+    where
+        S: Future<Output = Hurry> + Send + 'static,
+    {
+        Self::spawn(config(change), async move |config, listener, _| {
+            app::run_with(config, listener, shutdown, source)
                 .await
                 .map_err(|error| error.to_string())
         })
