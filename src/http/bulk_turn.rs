@@ -21,7 +21,12 @@ const TURN_IDLE: Duration = Duration::from_millis(20);
 
 /// The next piece while a turn is held; none if it does not come soon.
 pub async fn soon<S: Stream + Unpin>(body: &mut S) -> Option<Option<S::Item>> {
-    timeout(TURN_IDLE, body.next()).await.ok()
+    let next = timeout(TURN_IDLE, body.next()).await.ok();
+    if next.is_none() {
+        // What came so far is to be kept first.
+        client::tell_current(Client::end_wait);
+    }
+    next
 }
 
 /// A turn at taking lines in, in which much is read at a time.

@@ -4,11 +4,13 @@
 //! Owns the places, who waits for one, and whose connection is closed for it.
 //! Does not own connections and their tasks (`server`), nor what a client does.
 //!
-//! Newcomers wait when all places are taken. Once a second, those who wait get
-//! the places of connections on which nothing moved since the last look, and on
-//! which we owe no answer, of the origin that holds most. If all move, an origin
-//! that holds more than it would leave to the newcomer gives up its oldest. Where
-//! all come from one origin, as behind a proxy, nobody who moves is disturbed.
+//! Newcomers wait when all places are taken. Once a second, those who wait get the
+//! places of connections that are still: they could have moved since the last look,
+//! and did not. Where we have to go on, with an answer or with a body that we do not
+//! read for now, nobody is still. The origin that holds most comes first. If nobody
+//! is still, an origin that holds more than it would leave to the newcomer gives up
+//! its oldest. Where all come from one origin, as behind a proxy, nobody who moves
+//! is disturbed.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -51,7 +53,7 @@ struct Held {
     client: Arc<Client>,
     task: AbortHandle,
     age: u64,
-    /// The client's moves at the last look.
+    /// The client's moves at the last look, if it was not for us to go on then.
     seen: Option<u32>,
 }
 
@@ -164,10 +166,11 @@ impl<S> Places<S> {
     fn look(&mut self) -> HashMap<Origin, Vec<Candidate>> {
         let mut found: HashMap<_, Vec<_>> = HashMap::new();
         for Held { client, task, age, seen } in self.held.values_mut() {
-            let (origin, moves) = (client.origin(), client.moves());
-            let has_moved = seen.replace(moves) != Some(moves);
-            // Who waits for our answer has nothing to move.
-            let is_still = !has_moved && !client.awaits_answer();
+            let origin = client.origin();
+            // Who waits for us cannot move.
+            let moves = (!client.waits_for_us()).then(|| client.moves());
+            let is_still = moves.is_some() && *seen == moves;
+            *seen = moves;
             let candidate = Candidate { is_still, age: *age, origin, task: task.clone() };
             found.entry(origin).or_default().push(candidate);
         }
@@ -263,17 +266,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_our_answer_is_not_still() {
+    async fn who_waits_for_us_is_not_still() {
         let (mut places, held) = taken(2, &[1, 1]);
         for (client, _) in &held {
-            client.begin(true);
+            client.begin();
         }
         assert!(matches!(places.arrive((), client(1)), Newcomer::Waits));
         for _ in 0..3 {
             assert_eq!(ended(&mut places, &held).await.len(), 0);
             assert!(!places.make_room());
         }
-        held[1].0.answer();
+        // One is told that it may move, and is given the time to.
+        held[1].0.begin_wait();
+        assert_eq!(ended(&mut places, &held).await.len(), 0);
         assert_eq!(ended(&mut places, &held).await, [1]);
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{Either, ready};
 use hyper::Request;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -208,7 +208,7 @@ where
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
     let service = service_fn(move |request: Request<Incoming>| {
-        client.begin(request.body().is_end_stream());
+        client.begin();
         if let Some(problem) = framing::refused(&request) {
             client.answer();
             return Either::Left(ready(Ok(unread::close(problem.into_response()))));
