@@ -132,15 +132,23 @@ impl<S> Places<S> {
     }
 
     /// Looks for what moved since the last look, and ends connections for those
-    /// who wait. Returns how many.
-    pub fn share_out(&mut self) -> usize {
+    /// who wait, and one that is still if not even those who wait can be accepted,
+    /// for want of what connections are made of. Returns how many.
+    pub fn share_out(&mut self, cannot_accept: bool) -> usize {
+        // One look for both: at a second one nobody would have moved yet.
         let mut candidates = self.look();
+        let mut ended = 0;
+        if cannot_accept {
+            let still =
+                candidates.values_mut().filter(|of| of.last().is_some_and(|it| it.is_still));
+            let found = still.max_by_key(|of| of.len()).and_then(Vec::pop);
+            ended += usize::from(found.inspect(|it| it.task.abort()).is_some());
+        }
         if std::mem::take(&mut self.just_short) {
             // What moves shows at the next look.
-            return 0;
+            return ended;
         }
         let mut shares = self.shares.clone();
-        let mut ended = 0;
         for (_, newcomer) in &self.waiting {
             let newcomer = newcomer.origin();
             let Some(candidate) = to_end(newcomer, &shares, &mut candidates) else { continue };
@@ -150,15 +158,6 @@ impl<S> Places<S> {
             ended += 1;
         }
         ended
-    }
-
-    /// Ends one connection that did not move since the last look, for want of
-    /// what connections are made of. Whether there was one.
-    pub fn make_room(&mut self) -> bool {
-        let mut candidates = self.look();
-        let still = candidates.values_mut().filter(|of| of.last().is_some_and(|it| it.is_still));
-        let found = still.max_by_key(|of| of.len()).and_then(Vec::pop);
-        found.inspect(|it| it.task.abort()).is_some()
     }
 
     /// Whose place may be taken, by their origins: last the one to begin with,
@@ -246,7 +245,7 @@ mod tests {
 
     /// Which of them have ended, after the others have moved.
     async fn ended(places: &mut Places<()>, held: &[(Arc<Client>, AbortHandle)]) -> Vec<usize> {
-        places.share_out();
+        places.share_out(false);
         tokio::task::yield_now().await;
         let is_ended = |at: &usize| held[*at].1.is_finished();
         (0..held.len()).filter(is_ended).collect()
@@ -274,12 +273,24 @@ mod tests {
         assert!(matches!(places.arrive((), client(1)), Newcomer::Waits));
         for _ in 0..3 {
             assert_eq!(ended(&mut places, &held).await.len(), 0);
-            assert!(!places.make_room());
+            assert_eq!(places.share_out(true), 0);
         }
         // One is told that it may move, and is given the time to.
         held[1].0.begin_wait();
         assert_eq!(ended(&mut places, &held).await.len(), 0);
         assert_eq!(ended(&mut places, &held).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn want_of_files_ends_one_that_is_still_and_nobody_who_moves() {
+        let (mut places, held) = taken(4, &[1, 1, 1]);
+        assert_eq!(places.share_out(true), 0);
+        // The first is the oldest.
+        held[0].0.moved();
+        assert_eq!(places.share_out(true), 1);
+        tokio::task::yield_now().await;
+        let ended: Vec<_> = held.iter().map(|(_, task)| task.is_finished()).collect();
+        assert_eq!(ended, [false, true, false]);
     }
 
     #[tokio::test]

@@ -132,10 +132,7 @@ where
                 }
             }
             _ = rounds.tick(), if places.is_short() || failures.are_recent() => {
-                places.share_out();
-                if failures.are_recent() {
-                    places.make_room();
-                }
+                places.share_out(failures.are_recent());
             }
         }
     };

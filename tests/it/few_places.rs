@@ -156,6 +156,51 @@ fn one_that_waits_for_us_amid_its_body_is_not_silent() {
 }
 
 #[test]
+fn when_open_files_run_out_it_is_no_working_connection_that_ends() {
+    let service = Process::start(&["--request-timeout=100s"]);
+    let address = service.address;
+    let done = AtomicBool::new(false);
+    let message = launch("a").to_string();
+    let head = format!(
+        "POST /messages HTTP/1.1\r\nhost: x\r\naccept: */*\r\ncontent-length: {}\r\n\r\n",
+        message.len() + 30_000
+    );
+    // The oldest of all.
+    let mut sender = Connection::open(address);
+    sender.send(head.as_bytes());
+    let mut idle: Vec<_> = (0..5).map(|_| Connection::open(address)).collect();
+    for client in &mut idle {
+        assert_eq!(client.request(&Request::get("/readyz")).status, 200);
+    }
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let mut left = 30_000;
+            while left > 0 {
+                let piece = if done.load(Ordering::Relaxed) { left } else { left.min(1) };
+                sender.try_send(&vec![b' '; piece])?;
+                left -= piece;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            sender.try_send(message.as_bytes())
+        });
+        let open = std::fs::read_dir(format!("/proc/{}/fd", service.id())).unwrap().count();
+        service.limit_open_files(open);
+        let mut newcomers: Vec<_> = (0..2).map(|_| Connection::open(address)).collect();
+        for newcomer in &mut newcomers {
+            newcomer.send(&Request::get("/readyz").to_bytes());
+        }
+        let answers: Vec<_> = newcomers.iter_mut().map(Connection::receive_head).collect();
+        done.store(true, Ordering::Relaxed);
+        sending.join().unwrap().expect("who sends is not cut");
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|it| it.status == 200)));
+    });
+    assert_eq!(sender.receive().outcome(), "applied");
+    service.terminate();
+    let (_, log) = service.wait();
+    assert!(!lines(&log, "could not accept a connection").is_empty(), "{log}");
+}
+
+#[test]
 fn there_may_be_more_places_than_could_ever_be_taken() {
     let service = Service::start_with(|config| config.http.max_connections = usize::MAX);
     assert_eq!(service.get("/readyz").status, 200);
