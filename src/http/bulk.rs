@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use warp::reply::Response;
 
 use super::body::next_piece;
-use super::bulk_turn::{TurnAtLines, soon};
+use super::bulk_turn::TurnAtLines;
 use super::context::Context;
 use super::elements::{Elements, Step};
 use super::held::Held;
@@ -127,16 +127,18 @@ pub async fn post(
     let mut length = 0;
     // Who waits for bytes holds no turn, and no more than the start of a line: so
     // there may be any number of them.
-    let mut turn = None;
+    let mut turn: Option<TurnAtLines> = None;
     loop {
-        let piece = if turn.is_none() {
-            next_piece(&mut body, &mut pace).await?
-        } else if let Some(piece) = soon(&mut body).await {
-            piece
-        } else {
-            reading = reading.flush().await;
-            turn = None;
-            continue;
+        let piece = match &turn {
+            None => next_piece(&mut body, &mut pace).await?,
+            Some(held) => match held.next_piece(&mut body, &mut pace).await? {
+                Some(piece) => piece,
+                None => {
+                    reading = reading.flush().await;
+                    turn = None;
+                    continue;
+                }
+            },
         };
         let Some(piece) = piece else { break };
         let mut piece = piece.map_err(Into::into)?;
