@@ -57,12 +57,8 @@ pub fn filter(
                 let body = pin!(body);
                 let mut body = Tracked::new(body);
                 let post = PostHeaders::of(&headers);
-                let served = async {
-                    let path = path.as_str();
-                    let kept = context.clone();
-                    let found = dispatch(context, &method, path, headers, query, &mut body);
-                    unsent::bounded(&kept, found.await?).await
-                };
+                let path = path.as_str();
+                let served = dispatch(context, &method, path, headers, query, &mut body);
                 let answer = answer(served.await);
                 settle(answer, post, &mut body).await
             }
@@ -88,6 +84,7 @@ async fn dispatch(
             NoRoute::WrongMethod(allowed) => Problem::method_not_allowed(&allowed),
         })?;
     let coding = compression::preferred(&headers);
+    let kept = context.clone();
     let response = match endpoint {
         Endpoint::PostMessages => messages::post(context, PostHeaders::of(&headers), body).await,
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
@@ -97,9 +94,11 @@ async fn dispatch(
         Endpoint::GetReadiness => readiness::get(&context),
         Endpoint::GetIndex => index::get(&query),
     }?;
+    // What is compressed as it is read is there in plain until then.
+    let response = unsent::bounded(&kept, response).await?;
     Ok(match endpoint {
         Endpoint::ListRockets | Endpoint::ListMissions | Endpoint::GetMission => {
-            compression::answer(coding, response)
+            compression::answer(coding, &kept.answers_held, response)
         }
         Endpoint::PostMessages
         | Endpoint::GetRocket
