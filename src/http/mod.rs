@@ -56,6 +56,7 @@ pub mod messages;
 pub mod missions;
 pub mod pace;
 pub mod peek;
+pub mod pieces;
 pub mod places;
 pub mod post_headers;
 pub mod problem;
