@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use rustix::io::Errno;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
@@ -196,8 +197,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Whether the machine has no such address, or none of its family.
 fn is_elsewhere(error: &io::Error) -> bool {
-    // EAFNOSUPPORT has no kind.
-    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(97)
+    // The other one has no kind.
+    error.kind() == ErrorKind::AddrNotAvailable
+        || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }
 
 async fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {
