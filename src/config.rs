@@ -41,8 +41,7 @@ const MOST_CONNECTIONS: u64 = 1 << 20;
 /// Each takes some 250 bytes, so that these are 4 GiB for a single worker.
 const MOST_IN_AN_INBOX: u64 = 1 << 24;
 
-/// A rocket and all that waits for it is one row of a database whose rows have a
-/// billion bytes at most, and a message has up to some 530.
+/// What fits into a row of the database.
 const MOST_BUFFERED_PER_ROCKET: u64 = limits::MOST_BUFFERED_PER_ROCKET as u64;
 
 /// More than any disk holds, and far from any overflow.
@@ -162,7 +161,7 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = size::<LARGEST_BODY>)]
     max_body: usize,
 
-    /// Largest body of many messages, one a line; beyond it 413
+    /// Largest body of many messages, one a line or an array of them; beyond it 413
     #[arg(long, env = "DOWNLINK_MAX_BULK_BODY", value_name = "SIZE", default_value = "16MiB", value_parser = size::<LARGEST_BULK_BODY>)]
     max_bulk_body: usize,
 

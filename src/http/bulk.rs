@@ -1,11 +1,11 @@
 //! `POST /messages` with many messages: one a line (NDJSON), or in an array.
 //!
-//! Owns the lines, the elements and the tally of what became of them. Does not own how their
-//! messages get to the fleet, nor how many of them are held on the way
-//! ([`crate::fleet::intake`]).
+//! Owns the lines, the elements and the tally of what became of them. Does not
+//! own how their messages get to the fleet, nor how many of them are held on the
+//! way ([`crate::fleet::intake`]).
 //!
-//! Lines are independent of each other, and so are elements. The body is read
-//! one by one as it comes in and is never held as a whole.
+//! Lines are independent of each other, and so are elements. They are read one by
+//! one as the body comes in, which is never held as a whole.
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;
