@@ -129,16 +129,15 @@ pub async fn post(
     // there may be any number of them.
     let mut turn: Option<TurnAtLines> = None;
     loop {
-        let piece = match &turn {
-            None => next_piece(&mut body, &mut pace).await?,
-            Some(held) => match held.next_piece(&mut body, &mut pace).await? {
-                Some(piece) => piece,
-                None => {
-                    reading = reading.flush().await;
-                    turn = None;
-                    continue;
-                }
-            },
+        let piece = if let Some(turn) = &turn {
+            turn.next_piece(&mut body, &mut pace).await?
+        } else {
+            Some(next_piece(&mut body, &mut pace).await?)
+        };
+        let Some(piece) = piece else {
+            reading = reading.flush().await;
+            turn = None;
+            continue;
         };
         let Some(piece) = piece else { break };
         let mut piece = piece.map_err(Into::into)?;

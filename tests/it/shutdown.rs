@@ -134,7 +134,9 @@ fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) {
     // A child that another test starts has the listener too, until its exec.
     eventually("the listener is closed", || {
         // Those that stand still are cut.
-        probes.iter_mut().for_each(|probe| probe.send(b"1\r\n \r\n"));
+        for probe in &mut probes {
+            probe.send(b"1\r\n \r\n");
+        }
         refuses_connections(address)
     });
     for ((mut probe, channel), count) in probes.into_iter().zip(&channels).zip(&acknowledged) {
