@@ -192,7 +192,7 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_MAX_BODY", value_name = "SIZE", default_value = "64KiB", value_parser = size::<LARGEST_BODY>)]
     max_body: usize,
 
-    /// Largest body of many messages, one a line; beyond it 413
+    /// Largest body of many messages, one a line or an array of them; beyond it 413
     #[arg(long, env = "DOWNLINK_MAX_BULK_BODY", value_name = "SIZE", default_value = "16MiB", value_parser = size::<LARGEST_BULK_BODY>)]
     max_bulk_body: usize,
 

@@ -116,7 +116,7 @@ impl<Tag> Intake<Tag> {
         if Instant::now() >= self.deadline {
             // Nobody would wait for it, and so nothing would hold the next back.
             for tag in tags {
-                sink(tag, Err(SubmitError::Busy));
+                sink(tag, Err(SubmitError::NotTaken));
             }
             return;
         }

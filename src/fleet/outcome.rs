@@ -65,6 +65,9 @@ pub enum SubmitError {
     /// Nobody took it: too many messages wait for the rocket's worker.
     #[error("too many messages wait to be taken in")]
     Busy,
+    /// Nobody took it: those before it of the same request took too long.
+    #[error("the messages before it were not acknowledged in time, so it was not taken in")]
+    NotTaken,
     /// The worker refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),

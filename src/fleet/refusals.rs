@@ -98,6 +98,7 @@ impl Refusals {
             SubmitError::Refused(Refusal::FleetFull { .. }) => self.fleet.tell(),
             SubmitError::Refused(Refusal::NotKept(_) | Refusal::NotNow(_))
             | SubmitError::Unavailable(_)
+            | SubmitError::NotTaken
             | SubmitError::TimedOut
             | SubmitError::Lost => {}
         }

@@ -1,11 +1,11 @@
 //! `POST /messages` with many messages: one a line (NDJSON), or in an array.
 //!
-//! Owns the lines, the elements and the tally of what became of them. Does not own how their
-//! messages get to the fleet, nor how many of them are held on the way
-//! ([`crate::fleet::intake`]).
+//! Owns the lines, the elements and the tally of what became of them. Does not
+//! own how their messages get to the fleet, nor how many of them are held on the
+//! way ([`crate::fleet::intake`]).
 //!
-//! Lines are independent of each other, and so are elements. The body is read
-//! one by one as it comes in and is never held as a whole.
+//! Lines are independent of each other, and so are elements. They are read one by
+//! one as the body comes in, which is never held as a whole.
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use warp::reply::Response;
 
 use super::body::next_piece;
-use super::bulk_turn::{TurnAtLines, soon};
+use super::bulk_turn::TurnAtLines;
 use super::client;
 use super::context::Context;
 use super::elements::{Elements, Step};
@@ -128,13 +128,14 @@ pub async fn post(
     let mut length = 0;
     // Who waits for bytes holds no turn, and no more than the start of a line: so
     // there may be any number of them.
-    let mut turn = None;
+    let mut turn: Option<TurnAtLines> = None;
     loop {
-        let piece = if turn.is_none() {
-            next_piece(&mut body, &mut pace).await?
-        } else if let Some(piece) = soon(&mut body).await {
-            piece
+        let piece = if let Some(turn) = &turn {
+            turn.next_piece(&mut body, &mut pace).await?
         } else {
+            Some(next_piece(&mut body, &mut pace).await?)
+        };
+        let Some(piece) = piece else {
             reading = reading.flush().await;
             turn = None;
             continue;

@@ -54,8 +54,8 @@ pub struct Client {
     sent_trailers: AtomicBool,
     /// The head of a request is there, and its answer is not known yet.
     at_work: AtomicBool,
-    /// The same, and the request is there in whole.
-    awaits_answer: AtomicBool,
+    /// Its answer needs more of the request's body than is there.
+    short_of_bytes: AtomicBool,
 }
 
 impl Client {
@@ -81,7 +81,7 @@ impl Client {
             left_unread: AtomicBool::new(false),
             sent_trailers: AtomicBool::new(false),
             at_work: AtomicBool::new(false),
-            awaits_answer: AtomicBool::new(false),
+            short_of_bytes: AtomicBool::new(false),
         })
     }
 
@@ -163,16 +163,20 @@ impl Client {
         self.read_at_once.store(bytes, Ordering::Relaxed);
     }
 
-    /// A request of it has reached the service, perhaps with all of its body.
-    pub fn begin(&self, is_whole: bool) {
+    /// A request of it has reached the service.
+    pub fn begin(&self) {
         self.was_served.store(true, Ordering::Relaxed);
         self.at_work.store(true, Ordering::Relaxed);
-        self.awaits_answer.store(is_whole, Ordering::Relaxed);
     }
 
-    /// The rest of the request's body is there.
-    pub fn end_body(&self) {
-        self.awaits_answer.store(true, Ordering::Relaxed);
+    /// Nothing can be done for it before more of the request's body comes.
+    pub fn begin_wait(&self) {
+        self.short_of_bytes.store(true, Ordering::Relaxed);
+    }
+
+    /// More came, or there is something to do without.
+    pub fn end_wait(&self) {
+        self.short_of_bytes.store(false, Ordering::Relaxed);
     }
 
     /// The request's body ended with trailers.
@@ -189,13 +193,7 @@ impl Client {
     /// The answer is made.
     pub fn answer(&self) {
         self.at_work.store(false, Ordering::Relaxed);
-        self.awaits_answer.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether a request of it is being worked on.
-    #[must_use]
-    pub fn is_at_work(&self) -> bool {
-        self.at_work.load(Ordering::Relaxed)
+        self.short_of_bytes.store(false, Ordering::Relaxed);
     }
 
     /// An answer went out before the request's body was there.
@@ -203,10 +201,11 @@ impl Client {
         self.left_unread.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is we who have to make the next move.
+    /// Whether it is we who have to make the next move: to work on its request,
+    /// perhaps before all of that is there.
     #[must_use]
-    pub fn awaits_answer(&self) -> bool {
-        self.awaits_answer.load(Ordering::Relaxed)
+    pub fn waits_for_us(&self) -> bool {
+        self.at_work.load(Ordering::Relaxed) && !self.short_of_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether it may still be sending what nobody reads: the body of a request
@@ -256,7 +255,7 @@ mod tests {
         assert!(!client.may_be_sending() && !client.shakes_hands());
         client.received();
         assert!(client.may_be_sending());
-        client.begin(true);
+        client.begin();
         assert!(!client.may_be_sending());
     }
 }

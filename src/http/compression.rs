@@ -7,6 +7,7 @@
 
 use std::io::{self, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -22,6 +23,7 @@ use warp::reply::{Reply, Response};
 use zstd::stream::write::Encoder as ZstdEncoder;
 
 use super::codings::Coding;
+use super::held::{BytesHeld, Share};
 use super::media::{parts, weight};
 
 /// Below so many bytes an answer fits in a few packets as it is.
@@ -43,6 +45,14 @@ const ZSTD_LEVEL: i32 = 1;
 /// Zstandard looks back by so much: 128 KiB, so that a reader who takes nothing
 /// costs little memory.
 const ZSTD_WINDOW_LOG: u32 = 17;
+
+/// What compressing an answer holds beside the answer.
+const fn encoder_bytes(coding: Coding) -> usize {
+    match coding {
+        Coding::Zstd => 1024 * 1024,
+        Coding::Gzip | Coding::Deflate => 384 * 1024,
+    }
+}
 
 /// The coding that a client likes best of those that it takes; none if it likes
 /// it better without, or does not say. Of equals Zstandard, which is the fastest.
@@ -75,21 +85,23 @@ pub fn preferred(headers: &HeaderMap) -> Option<Coding> {
     (weight > 0 && identity.is_none_or(|identity| identity <= weight)).then_some(best)
 }
 
-/// The same answer, compressed if it is long and there is a coding for it.
-/// Caches are told that it depends on the request.
+/// The same answer, compressed if it is long, there is a coding for it, and room
+/// among what unsent answers hold for what that takes. Caches are told that it
+/// depends on the request.
 #[must_use]
-pub fn answer(coding: Option<Coding>, mut response: Response) -> Response {
+pub fn answer(coding: Option<Coding>, held: &Arc<BytesHeld>, mut response: Response) -> Response {
     response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
     let is_short = response.body().size_hint().upper().is_some_and(|length| length < MIN_LENGTH);
     let Some(coding) = coding.filter(|_| response.status() == StatusCode::OK && !is_short) else {
         return response;
     };
+    let Ok(share) = held.hold(encoder_bytes(coding)) else { return response };
     let Ok(encoder) = Encoder::new(coding) else { return response };
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     let plain = body.into_data_stream().map(|piece| piece.map_err(io::Error::other));
-    let (_, body) = warp::reply::stream(SyncStream::new(compressed(plain, encoder)))
+    let (_, body) = warp::reply::stream(SyncStream::new(compressed(plain, encoder, share)))
         .into_response()
         .into_parts();
     Response::from_parts(parts, body)
@@ -100,10 +112,12 @@ type Plain = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 fn compressed(
     plain: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     encoder: Encoder,
+    share: Share,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let start: (Plain, Bytes, Option<Encoder>) = (Box::pin(plain), Bytes::new(), Some(encoder));
+    let start: (Plain, Bytes, Option<(Encoder, Share)>) =
+        (Box::pin(plain), Bytes::new(), Some((encoder, share)));
     stream::try_unfold(start, |(mut plain, mut rest, encoder)| async move {
-        let Some(mut encoder) = encoder else { return Ok(None) };
+        let Some((mut encoder, share)) = encoder else { return Ok(None) };
         while rest.is_empty() {
             match plain.next().await {
                 Some(piece) => rest = piece?,
@@ -124,7 +138,7 @@ fn compressed(
             encoder = encoded.0;
             bytes = encoded.1?;
         }
-        Ok(Some((bytes.into(), (plain, rest, Some(encoder)))))
+        Ok(Some((bytes.into(), (plain, rest, Some((encoder, share))))))
     })
 }
 
@@ -165,5 +179,25 @@ impl Encoder {
             Self::Gzip(encoder) => encoder.finish(),
             Self::Zstd(encoder) => encoder.finish(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
+
+    use super::*;
+
+    #[test]
+    fn what_zstandard_holds_is_what_it_is_counted_as() {
+        let mut encoder = CCtx::create();
+        encoder.set_parameter(CParameter::CompressionLevel(ZSTD_LEVEL)).unwrap();
+        encoder.set_parameter(CParameter::WindowLog(ZSTD_WINDOW_LOG)).unwrap();
+        let (plain, mut room) = (vec![b'x'; 4 * MAX_PIECE], vec![0; 4 * MAX_PIECE]);
+        let (mut out, mut input) = (OutBuffer::around(&mut room[..]), InBuffer::around(&plain));
+        encoder.compress_stream(&mut out, &mut input).unwrap();
+        let counted = encoder_bytes(Coding::Zstd);
+        let held = encoder.sizeof();
+        assert!(held <= counted && held > counted / 2, "{held} bytes are held");
     }
 }

@@ -10,8 +10,8 @@ use tokio::time::{sleep, timeout};
 
 use super::client::{self, Client};
 
-/// How long a connection may stand still during a stop, unless a request on it
-/// is being worked on: long enough for a packet that was lost to be sent again.
+/// How long a connection may stand still during a stop, unless it is for us to go
+/// on: long enough for a packet that was lost to be sent again.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for the first bytes on connections that were just taken
@@ -64,7 +64,7 @@ impl Connections {
         let _ = timeout(FIRST_BYTES, wait).await;
     }
 
-    /// Cuts connections that stand still: half of a head came, or a reader does
+    /// Cuts connections that stand still: half of a request came, or a reader does
     /// not read. Goes on until it is dropped; tells when it cut the first.
     pub async fn cut_those_that_stand_still(&mut self, cut: &mut bool) {
         let mut before: HashMap<Id, u32> = HashMap::new();
@@ -73,9 +73,8 @@ impl Connections {
             for (handle, _) in self.live.values().filter(|(_, client)| client.shakes_hands()) {
                 handle.abort();
             }
-            // What is at work only the service can move on.
             let waiting = self.live.iter().filter(|(_, (handle, client))| {
-                !(client.is_at_work() || client.shakes_hands() || handle.is_finished())
+                !(client.waits_for_us() || client.shakes_hands() || handle.is_finished())
             });
             let now: HashMap<Id, u32> =
                 waiting.map(|(&id, (_, client))| (id, client.moves())).collect();

@@ -74,13 +74,8 @@ fn by_table(context: Arc<Context>, side: Side) -> BoxedFilter<(Response,)> {
                 let body = pin!(body);
                 let mut body = Tracked::new(body);
                 let post = PostHeaders::of(&headers);
-                let served = async {
-                    let path = path.as_str();
-                    let kept = context.clone();
-                    let request = (&method, path, headers, query);
-                    let found = dispatch(context, side, request, &mut body);
-                    unsent::bounded(&kept, found.await?).await
-                };
+                let request = (&method, path.as_str(), headers, query);
+                let served = dispatch(context, side, request, &mut body);
                 let mut answer = answer(served.await);
                 headers::protect(answer.headers_mut());
                 settle(answer, post, &mut body).await
@@ -104,6 +99,7 @@ async fn dispatch(
             NoRoute::WrongMethod(allowed) => Problem::method_not_allowed(&allowed),
         })?;
     let coding = compression::preferred(&headers);
+    let kept = context.clone();
     let response = match endpoint {
         Endpoint::PostMessages => messages::post(context, PostHeaders::of(&headers), body).await,
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
@@ -114,9 +110,11 @@ async fn dispatch(
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetIndex => index::get(side, &query),
     }?;
+    // What is compressed as it is read is there in plain until then.
+    let response = unsent::bounded(&kept, response).await?;
     Ok(match endpoint {
         Endpoint::ListRockets | Endpoint::ListMissions | Endpoint::GetMission => {
-            compression::answer(coding, response)
+            compression::answer(coding, &kept.answers_held, response)
         }
         Endpoint::PostMessages
         | Endpoint::GetRocket

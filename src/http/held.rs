@@ -35,22 +35,21 @@ impl BytesHeld {
     /// # Errors
     /// When there is no room for them.
     pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Share, NoRoom> {
-        self.change(0, bytes)?;
+        self.take(bytes)?;
         Ok(Share { bytes, bound: self.clone() })
     }
 
-    fn change(&self, from: usize, to: usize) -> Result<(), NoRoom> {
-        if to <= from {
-            self.held.fetch_sub(from - to, Ordering::Relaxed);
-            return Ok(());
-        }
-        let more = to - from;
-        let room = |held: usize| held.checked_add(more).filter(|held| *held <= self.most);
-        let changed = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);
-        changed.map(drop).map_err(|_| {
+    fn take(&self, bytes: usize) -> Result<(), NoRoom> {
+        let room = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
+        let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);
+        taken.map(drop).map_err(|_| {
             self.reached.tell();
             NoRoom
         })
+    }
+
+    fn give(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -73,17 +72,23 @@ impl Share {
     /// # Errors
     /// When there is no room for them; then it stays as it is.
     pub fn set(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        if bytes != self.bytes {
-            self.bound.change(self.bytes, bytes)?;
-            self.bytes = bytes;
+        match bytes.checked_sub(self.bytes) {
+            Some(0) => {}
+            Some(more) => self.bound.take(more)?,
+            None => self.bound.give(self.bytes - bytes),
         }
+        self.bytes = bytes;
         Ok(())
+    }
+
+    fn give_back(&mut self) {
+        self.bound.give(std::mem::take(&mut self.bytes));
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.bound.change(self.bytes, 0).expect("less is never too much");
+        self.give_back();
     }
 }
 
@@ -94,15 +99,14 @@ pub struct Held {
     bytes: Vec<u8>,
     /// What is expected at most.
     most: usize,
-    counted: usize,
-    bound: Arc<BytesHeld>,
+    share: Share,
 }
 
 impl Held {
     /// Nothing, yet, of what may become `most` bytes.
     #[must_use]
     pub fn new(bound: Arc<BytesHeld>, most: usize) -> Self {
-        Self { bytes: Vec::new(), most, counted: 0, bound }
+        Self { bytes: Vec::new(), most, share: Share::of(bound) }
     }
 
     /// What is held.
@@ -120,8 +124,7 @@ impl Held {
         if length > self.bytes.capacity() {
             let step = STEP.max(self.bytes.len() / 8);
             let capacity = (self.bytes.len() + step).min(self.most).max(length);
-            self.bound.change(self.counted, capacity)?;
-            self.counted = capacity;
+            self.share.set(capacity)?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(more);
@@ -130,27 +133,16 @@ impl Held {
 
     /// Lets go of it.
     pub fn clear(&mut self) {
-        if self.counted > 0 {
+        if self.share.bytes > 0 {
             self.bytes = Vec::new();
-            self.count(0);
+            self.share.give_back();
         }
     }
 
     /// Takes what is held out, which counts no longer.
     #[must_use]
-    pub fn take(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.bytes)
-    }
-
-    fn count(&mut self, less: usize) {
-        self.bound.change(self.counted, less).expect("less is never too much");
-        self.counted = less;
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.count(0);
+    pub fn take(self) -> Vec<u8> {
+        self.bytes
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_send_buffer_size, socket_acceptconn};
 use rustix::process::umask;
 use thiserror::Error;
@@ -294,8 +295,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Whether the machine has no such address, or none of its family.
 fn is_elsewhere(error: &io::Error) -> bool {
-    // EAFNOSUPPORT has no kind.
-    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(97)
+    // The other one has no kind.
+    error.kind() == ErrorKind::AddrNotAvailable
+        || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }
 
 async fn bind_unix(path: &Path, mode: u32) -> io::Result<Listener> {

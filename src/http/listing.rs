@@ -9,6 +9,7 @@
 //! may exist at a time.
 
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -22,9 +23,11 @@ use warp::reply::{Reply, Response};
 
 use super::context::Context;
 use super::cursor;
+use super::held::{NoRoom, Share};
+use super::pieces::{self, PIECE};
 use super::problem::Problem;
 use crate::fleet::outcome::QueryError;
-use crate::fleet::query::{Field, Page, Selection, Sort, Whole};
+use crate::fleet::query::{Field, Page, Selection, Whole};
 use crate::fleet::view::{RocketView, Status};
 use crate::telemetry::shown::{Plain, Quoted};
 use crate::telemetry::{Caseless, Channel};
@@ -32,14 +35,15 @@ use crate::telemetry::{Caseless, Channel};
 /// Most rockets on a page that a client may ask for.
 const MAX_LIMIT: usize = 1000;
 
-/// Rockets written out at a time when a listing is streamed.
+/// Rockets fetched, or merged, at a time when a listing is streamed.
 const STREAMED: usize = 256;
 
 /// Rockets from which on they are written as JSON on a thread of its own: some
 /// 20 µs of work.
 const WORTH_A_THREAD: usize = 64;
 
-/// Below so many rockets a collected listing is too small to be counted.
+/// Up to so many rockets a collected listing counts with its bytes, and not as one
+/// of the few large ones.
 const SMALL: usize = 10_000;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
@@ -71,8 +75,12 @@ pub enum First {
 /// A collected listing.
 pub struct Collected {
     rockets: Whole,
+    /// Taken from the former, and not written yet.
+    taken: IntoIter<RocketView>,
     /// What lets a large one exist, for as long as it is held.
     _permit: Option<OwnedSemaphorePermit>,
+    /// As what a smaller one is counted.
+    _share: Share,
 }
 
 impl First {
@@ -204,7 +212,7 @@ async fn collect(
     context: &Context,
     selection: Selection,
     deadline: Instant,
-) -> Result<Collected, QueryError> {
+) -> Result<Collected, Problem> {
     let permits = context.collected_listings.clone();
     let acquired = timeout_at(deadline, permits.acquire_owned()).await;
     let acquired = acquired.map_err(|_| {
@@ -213,7 +221,12 @@ async fn collect(
     })?;
     let permit = acquired.expect("the semaphore is never closed");
     let rockets = context.fleet.whole(Arc::new(selection), deadline).await?;
-    Ok(Collected { _permit: (rockets.left() > SMALL).then_some(permit), rockets })
+    let is_large = rockets.left() > SMALL;
+    let bytes = if is_large { 0 } else { rockets.left() * size_of::<RocketView>() };
+    let share = context.answers_held.hold(bytes);
+    let share = share.map_err(|NoRoom| Problem::too_many_bytes_unsent())?;
+    let (taken, permit) = (IntoIter::default(), is_large.then_some(permit));
+    Ok(Collected { rockets, taken, _permit: permit, _share: share })
 }
 
 /// The answer that begins with `first`.
@@ -231,9 +244,8 @@ pub async fn respond(
     let mut link = None;
     let mut response = match first {
         First::Page(page) if page.more && !paged => {
-            let sort = listing.selection.sort;
-            let pages = Pages { context, selection: listing.selection, sort };
-            warp::reply::stream(SyncStream::new(pages.stream(page, envelope))).into_response()
+            let pages = Pages::begin(context, listing.selection, page);
+            warp::reply::stream(SyncStream::new(pages.stream(envelope))).into_response()
         }
         First::Page(page) => {
             link = page.rockets.last().filter(|_| page.more).map(|last| listing.next_link(last));
@@ -260,88 +272,102 @@ pub async fn respond(
 
 /// An answer that is written before it is sent.
 async fn in_one(envelope: Envelope, rockets: Vec<RocketView>) -> Result<Response, QueryError> {
-    let mut json = written(envelope.prefix, rockets, true).await?;
+    let (mut json, _) = written(envelope.prefix, rockets.into_iter(), true, usize::MAX).await?;
     json.push_str(envelope.suffix);
     Ok(Response::new(json.into()))
 }
 
-/// Appends rockets to `json`; if there are many, on a thread of its own, so that
-/// the runtime's threads are there for others.
+/// Appends rockets to `json`, up to so many bytes; if there are many, on a thread
+/// of its own, so that the runtime's threads are there for others. Also returns
+/// those that are left.
 ///
 /// # Errors
 /// When the runtime is on its way out.
 async fn written(
     mut json: String,
-    rockets: Vec<RocketView>,
+    mut rockets: IntoIter<RocketView>,
     first: bool,
-) -> Result<String, QueryError> {
+    most: usize,
+) -> Result<(String, IntoIter<RocketView>), QueryError> {
     if rockets.len() < WORTH_A_THREAD {
-        write_rockets(&mut json, &rockets, first);
-        return Ok(json);
+        pieces::write(&mut json, &mut rockets, first, most);
+        return Ok((json, rockets));
     }
     let writing = spawn_blocking(move || {
-        write_rockets(&mut json, &rockets, first);
-        json
+        pieces::write(&mut json, &mut rockets, first, most);
+        (json, rockets)
     });
     writing.await.map_err(|_| QueryError::Stopping)
 }
 
-fn write_rockets(json: &mut String, rockets: &[RocketView], first: bool) {
-    for (at, rocket) in rockets.iter().enumerate() {
-        if at > 0 || !first {
-            json.push(',');
-        }
-        json.push_str(&serde_json::to_string(rocket).expect("a rocket always serialises"));
-    }
-}
-
 type Chunk = Result<Bytes, QueryError>;
 
-/// The rest of a listing in launch order, fetched page by page.
+/// A listing in launch order, fetched page by page.
 struct Pages {
     context: Arc<Context>,
+    /// What comes after this page; without a place to go on from, nothing.
     selection: Selection,
-    sort: Sort,
+    /// Of this page, and not written yet.
+    rockets: IntoIter<RocketView>,
 }
 
 impl Pages {
-    fn stream(self, first: Page, envelope: Envelope) -> impl Stream<Item = Chunk> + Send {
-        let start = (self, Some(first), envelope.prefix, true);
-        stream::try_unfold(start, move |(mut pages, page, mut json, is_first)| async move {
-            let Some(page) = page else { return Ok(None) };
-            let next = match page.rockets.last().filter(|_| page.more) {
-                Some(last) => Some(pages.after(last).await?),
-                None => None,
-            };
-            json = written(json, page.rockets, is_first).await?;
-            if next.is_none() {
-                json.push_str(envelope.suffix);
-            }
-            Ok(Some((Bytes::from(json), (pages, next, String::new(), false))))
-        })
+    fn begin(context: Arc<Context>, selection: Selection, first: Page) -> Self {
+        let selection = Selection { limit: Some(STREAMED), ..selection };
+        let mut pages = Self { context, selection, rockets: IntoIter::default() };
+        pages.turn_to(first);
+        pages
     }
 
-    async fn after(&mut self, last: &RocketView) -> Result<Page, QueryError> {
-        self.selection.after = Some(self.sort.position(last));
-        self.selection.limit = Some(STREAMED);
+    fn turn_to(&mut self, page: Page) {
+        let last = page.rockets.last().filter(|_| page.more);
+        self.selection.after = last.map(|last| self.selection.sort.position(last));
+        self.rockets = page.rockets.into_iter();
+    }
+
+    /// Fetches the next page, if there is one.
+    async fn turn(&mut self) -> Result<bool, QueryError> {
+        if self.selection.after.is_none() {
+            return Ok(false);
+        }
         let deadline = Instant::now() + self.context.config.request_timeout;
-        self.context.fleet.rockets(Arc::new(self.selection.clone()), deadline).await
+        let page = self.context.fleet.rockets(Arc::new(self.selection.clone()), deadline).await?;
+        self.turn_to(page);
+        Ok(true)
+    }
+
+    fn stream(self, envelope: Envelope) -> impl Stream<Item = Chunk> + Send {
+        let start = (Some(self), envelope.prefix);
+        stream::try_unfold(start, move |(pages, mut json)| async move {
+            let Some(mut pages) = pages else { return Ok(None) };
+            let is_first = !json.is_empty();
+            (json, pages.rockets) = written(json, pages.rockets, is_first, PIECE).await?;
+            let is_last = pages.rockets.len() == 0 && !pages.turn().await?;
+            if is_last {
+                json.push_str(envelope.suffix);
+            }
+            Ok(Some((Bytes::from(json), ((!is_last).then_some(pages), String::new()))))
+        })
     }
 }
 
 impl Collected {
-    /// Merges and writes a piece at a time. The permit is held until the end.
+    /// Merges and writes a piece at a time. What lets it exist is held until the
+    /// end.
     fn stream(self, envelope: Envelope) -> impl Stream<Item = Chunk> + Send {
         let start = (Some(self), envelope.prefix);
         stream::try_unfold(start, move |(collected, mut json)| async move {
             let Some(mut collected) = collected else { return Ok(None) };
             let is_first = !json.is_empty();
             let writing = spawn_blocking(move || {
-                write_rockets(&mut json, &collected.rockets.next(STREAMED), is_first);
+                if collected.taken.len() == 0 {
+                    collected.taken = collected.rockets.next(STREAMED).into_iter();
+                }
+                pieces::write(&mut json, &mut collected.taken, is_first, PIECE);
                 (json, collected)
             });
             let (mut json, collected) = writing.await.map_err(|_| QueryError::Stopping)?;
-            let is_last = collected.rockets.left() == 0;
+            let is_last = collected.rockets.left() == 0 && collected.taken.len() == 0;
             if is_last {
                 json.push_str(envelope.suffix);
             }

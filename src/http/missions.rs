@@ -14,6 +14,7 @@ use warp::reply::{Reply, Response};
 
 use super::context::Context;
 use super::listing::{self, Envelope, Listing};
+use super::pieces::{self, PIECE};
 use super::problem::Problem;
 use super::respond::{decode_segment, no_parameters};
 use crate::fleet::outcome::QueryError;
@@ -21,8 +22,8 @@ use crate::fleet::query::Missions;
 use crate::telemetry::Caseless;
 use crate::telemetry::shown::Quoted;
 
-/// Missions fetched and written out at a time.
-const PIECE: usize = 256;
+/// Missions fetched at a time.
+const FETCHED: usize = 256;
 
 const PREFIX: &str = r#"{"missions":["#;
 const SUFFIX: &str = "]}\n";
@@ -39,13 +40,13 @@ pub async fn list(
     no_parameters(parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
     let missions = async {
-        let first = piece(&context, None).await?;
+        let first = fetch(&context, None).await?;
         let mut response = if first.more {
             let pieces = streamed(context.clone(), first);
             warp::reply::stream(SyncStream::new(pieces)).into_response()
         } else {
             let mut json = PREFIX.to_owned();
-            write_names(&mut json, &first, true);
+            pieces::write(&mut json, &mut first.names.iter(), true, usize::MAX);
             json.push_str(SUFFIX);
             Response::new(json.into())
         };
@@ -57,39 +58,33 @@ pub async fn list(
 }
 
 /// The first missions that sort behind `after`.
-async fn piece(context: &Context, after: Option<Arc<str>>) -> Result<Missions, QueryError> {
+async fn fetch(context: &Context, after: Option<Arc<str>>) -> Result<Missions, QueryError> {
     let deadline = Instant::now() + context.config.request_timeout;
-    context.fleet.missions(after, PIECE, deadline).await
+    context.fleet.missions(after, FETCHED, deadline).await
 }
 
-/// The whole answer, of which the first piece is there already.
+/// The whole answer, of which the first missions are there already.
 fn streamed(
     context: Arc<Context>,
     first: Missions,
 ) -> impl Stream<Item = Result<Bytes, QueryError>> + Send {
-    let start = (context, Some(first), PREFIX.to_owned());
-    stream::try_unfold(start, |(context, missions, mut json)| async move {
-        let Some(missions) = missions else { return Ok(None) };
+    let last = |missions: &Missions| missions.names.last().filter(|_| missions.more).cloned();
+    let start = Some((context, last(&first), first.names.into_iter(), PREFIX.to_owned()));
+    stream::try_unfold(start, move |state| async move {
+        let Some((context, mut after, mut names, mut json)) = state else { return Ok(None) };
         let is_first = !json.is_empty();
-        write_names(&mut json, &missions, is_first);
-        let next = match missions.names.last().filter(|_| missions.more) {
-            Some(last) => Some(piece(&context, Some(last.clone())).await?),
-            None => None,
-        };
-        if next.is_none() {
-            json.push_str(SUFFIX);
+        pieces::write(&mut json, &mut names, is_first, PIECE);
+        if names.len() == 0 {
+            if after.is_none() {
+                json.push_str(SUFFIX);
+                return Ok(Some((Bytes::from(json), None)));
+            }
+            let missions = fetch(&context, after).await?;
+            after = last(&missions);
+            names = missions.names.into_iter();
         }
-        Ok(Some((Bytes::from(json), (context, next, String::new()))))
+        Ok(Some((Bytes::from(json), Some((context, after, names, String::new())))))
     })
-}
-
-fn write_names(json: &mut String, missions: &Missions, mut is_first: bool) {
-    for name in &missions.names {
-        if !std::mem::take(&mut is_first) {
-            json.push(',');
-        }
-        json.push_str(&serde_json::to_string(name).expect("a text always serialises"));
-    }
 }
 
 /// The rockets on one mission, matched whatever its case. The answer shows the

@@ -67,6 +67,7 @@ pub mod missions;
 pub mod origin;
 pub mod pace;
 pub mod peek;
+pub mod pieces;
 pub mod places;
 pub mod post_headers;
 pub mod problem;

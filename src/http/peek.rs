@@ -1,14 +1,14 @@
 //! Looks at the start of a body to tell an array from one message. Does not
 //! own what is made of either.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
+use super::body::at_once;
 use super::problem::Problem;
 
 /// So much white space is no start of an array that anybody means.
@@ -37,12 +37,12 @@ where
 {
     let mut start = Bytes::new();
     loop {
-        let mut next = pin!(body.next());
         // Most bodies are there already, and need no timer.
-        let piece = match poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await {
+        let piece = match at_once(&mut body).await {
             Poll::Ready(piece) => piece,
             Poll::Pending => {
-                timeout_at(deadline, next).await.map_err(|_| Problem::body_too_slow())?
+                let next = timeout_at(deadline, body.next());
+                next.await.map_err(|_| Problem::body_too_slow())?
             }
         };
         let piece = match piece {

@@ -4,11 +4,13 @@
 //! Owns the places, who waits for one, and whose connection is closed for it.
 //! Does not own connections and their tasks (`server`), nor what a client does.
 //!
-//! Newcomers wait when all places are taken. Once a second, those who wait get
-//! the places of connections on which nothing moved since the last look, and on
-//! which we owe no answer, of the origin that holds most. If all move, an origin
-//! that holds more than it would leave to the newcomer gives up its oldest. Where
-//! all come from one origin, as behind a proxy, nobody who moves is disturbed.
+//! Newcomers wait when all places are taken. Once a second, those who wait get the
+//! places of connections that are still: they could have moved since the last look,
+//! and did not. Where we have to go on, with an answer or with a body that we do not
+//! read for now, nobody is still. The origin that holds most comes first. If nobody
+//! is still, an origin that holds more than it would leave to the newcomer gives up
+//! its oldest. Where all come from one origin, as behind a proxy, nobody who moves
+//! is disturbed.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -54,7 +56,7 @@ struct Held {
     client: Arc<Client>,
     task: AbortHandle,
     age: u64,
-    /// The client's moves at the last look.
+    /// The client's moves at the last look, if it was not for us to go on then.
     seen: Option<u32>,
 }
 
@@ -145,15 +147,23 @@ impl<S> Places<S> {
     }
 
     /// Looks for what moved since the last look, and ends connections for those
-    /// who wait. Returns how many.
-    pub fn share_out(&mut self) -> usize {
+    /// who wait, and one that is still if not even those who wait can be accepted,
+    /// for want of what connections are made of. Returns how many.
+    pub fn share_out(&mut self, cannot_accept: bool) -> usize {
+        // One look for both: at a second one nobody would have moved yet.
         let mut candidates = self.look();
+        let mut ended = 0;
+        if cannot_accept {
+            let still =
+                candidates.values_mut().filter(|of| of.last().is_some_and(|it| it.is_still));
+            let found = still.max_by_key(|of| of.len()).and_then(Vec::pop);
+            ended += usize::from(found.inspect(|it| it.task.abort()).is_some());
+        }
         if std::mem::take(&mut self.just_short) {
             // What moves shows at the next look.
-            return 0;
+            return ended;
         }
         let mut shares = self.shares.clone();
-        let mut ended = 0;
         for (_, newcomer) in &self.waiting {
             let newcomer = newcomer.origin();
             let Some(candidate) = to_end(newcomer, &shares, &mut candidates) else { continue };
@@ -165,24 +175,16 @@ impl<S> Places<S> {
         ended
     }
 
-    /// Ends one connection that did not move since the last look, for want of
-    /// what connections are made of. Whether there was one.
-    pub fn make_room(&mut self) -> bool {
-        let mut candidates = self.look();
-        let still = candidates.values_mut().filter(|of| of.last().is_some_and(|it| it.is_still));
-        let found = still.max_by_key(|of| of.len()).and_then(Vec::pop);
-        found.inspect(|it| it.task.abort()).is_some()
-    }
-
     /// Whose place may be taken, by their origins: last the one to begin with,
     /// which is the oldest of those that did not move since the last look.
     fn look(&mut self) -> HashMap<Origin, Vec<Candidate>> {
         let mut found: HashMap<_, Vec<_>> = HashMap::new();
         for Held { client, task, age, seen } in self.held.values_mut() {
-            let (origin, moves) = (client.origin(), client.moves());
-            let has_moved = seen.replace(moves) != Some(moves);
-            // Who waits for our answer has nothing to move.
-            let is_still = !has_moved && !client.awaits_answer();
+            let origin = client.origin();
+            // Who waits for us cannot move.
+            let moves = (!client.waits_for_us()).then(|| client.moves());
+            let is_still = moves.is_some() && *seen == moves;
+            *seen = moves;
             let candidate = Candidate { is_still, age: *age, origin, task: task.clone() };
             found.entry(origin).or_default().push(candidate);
         }
@@ -264,7 +266,7 @@ mod tests {
 
     /// Which of them have ended, after the others have moved.
     async fn ended(places: &mut Places<()>, held: &[(Arc<Client>, AbortHandle)]) -> Vec<usize> {
-        places.share_out();
+        places.share_out(false);
         tokio::task::yield_now().await;
         let is_ended = |at: &usize| held[*at].1.is_finished();
         (0..held.len()).filter(is_ended).collect()
@@ -284,18 +286,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_our_answer_is_not_still() {
+    async fn who_waits_for_us_is_not_still() {
         let (mut places, held) = taken(2, &[1, 1]);
         for (client, _) in &held {
-            client.begin(true);
+            client.begin();
         }
         assert!(matches!(places.arrive((), client(1)), Newcomer::Waits));
         for _ in 0..3 {
             assert_eq!(ended(&mut places, &held).await.len(), 0);
-            assert!(!places.make_room());
+            assert_eq!(places.share_out(true), 0);
         }
-        held[1].0.answer();
+        // One is told that it may move, and is given the time to.
+        held[1].0.begin_wait();
+        assert_eq!(ended(&mut places, &held).await.len(), 0);
         assert_eq!(ended(&mut places, &held).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn want_of_files_ends_one_that_is_still_and_nobody_who_moves() {
+        let (mut places, held) = taken(4, &[1, 1, 1]);
+        assert_eq!(places.share_out(true), 0);
+        // The first is the oldest.
+        held[0].0.moved();
+        assert_eq!(places.share_out(true), 1);
+        tokio::task::yield_now().await;
+        let ended: Vec<_> = held.iter().map(|(_, task)| task.is_finished()).collect();
+        assert_eq!(ended, [false, true, false]);
     }
 
     #[tokio::test]

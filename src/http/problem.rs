@@ -350,6 +350,7 @@ impl From<SubmitError> for Problem {
                 (UNAVAILABLE, Kind::Unavailable)
             }
             SubmitError::Busy => (UNAVAILABLE, Kind::InboxFull),
+            SubmitError::NotTaken => (UNAVAILABLE, Kind::LinesLeft),
             SubmitError::TimedOut | SubmitError::Lost => (UNAVAILABLE, Kind::NotAcknowledged),
         };
         let detail = error.to_string();

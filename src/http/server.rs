@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{Either, ready};
 use hyper::Request;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -168,10 +168,7 @@ where
                 }
             }
             _ = rounds.tick(), if places.is_short() || failures.are_recent() => {
-                places.share_out();
-                if failures.are_recent() {
-                    places.make_room();
-                }
+                places.share_out(failures.are_recent());
             }
         }
     };
@@ -272,7 +269,7 @@ where
     let service = RefCell::new(service);
     let fairness = limits.fairness;
     let service = service_fn(move |request: Request<Incoming>| {
-        client.begin(request.body().is_end_stream());
+        client.begin();
         if let Some(problem) = framing::refused(&request) {
             client.answer();
             let answer = unread::close(problem.into_response());

@@ -57,6 +57,10 @@ impl Turns {
         timeout_at(deadline, given).await.ok()?.ok()
     }
 
+    fn are_awaited(&self) -> bool {
+        !self.lock().queues.is_empty()
+    }
+
     fn give(self: Arc<Self>) {
         let mut waiting = self.lock();
         let mut turn = Turn(Some(self.clone()));
@@ -87,6 +91,15 @@ impl Waiting {
     fn next_queue(&mut self) -> Option<(Origin, VecDeque<oneshot::Sender<Turn>>)> {
         let origin = self.round.pop_front()?;
         Some((origin, self.queues.remove(&origin).unwrap_or_default()))
+    }
+}
+
+impl Turn {
+    /// Whether anybody waits for it. Who has given up may count, until the next turn
+    /// is given.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.0.as_ref().is_some_and(|turns| turns.are_awaited())
     }
 }
 
@@ -121,6 +134,7 @@ mod tests {
         }
         let mut one = Box::pin(turns.take(origin(2), far));
         assert!(one.as_mut().now_or_never().is_none());
+        assert!(first.is_awaited());
         drop(first);
         let second = many[0].as_mut().now_or_never().unwrap().unwrap();
         drop(second);
@@ -128,6 +142,9 @@ mod tests {
         // Those that give up are passed over, with a turn in hand or without.
         drop(third);
         drop(many);
+        let last = turns.take(origin(3), far).now_or_never().unwrap().unwrap();
+        assert!(!last.is_awaited());
+        drop(last);
         assert!(turns.take(origin(3), far).now_or_never().unwrap().is_some());
         assert!(turns.take(origin(3), far).now_or_never().unwrap().is_some());
     }

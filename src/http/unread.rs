@@ -30,11 +30,14 @@ const MAX_AWAITED: usize = 1 << 20;
 const AWAITED_TIME: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// A request's body, and how far it was read.
+/// A request's body, and how far it was read. Tells the client while it is waited
+/// for.
 #[derive(Debug)]
 pub struct Tracked<S> {
     body: S,
     progress: Progress,
+    /// What came next was not there when it was asked for.
+    waits: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ enum Progress {
 impl<S: Stream + Unpin> Tracked<S> {
     /// Of a body that nobody has read from.
     pub fn new(body: S) -> Self {
-        Self { body, progress: Progress::Untouched }
+        Self { body, progress: Progress::Untouched, waits: false }
     }
 }
 
@@ -59,8 +62,12 @@ impl<S: Stream + Unpin> Stream for Tracked<S> {
         let next = Pin::new(&mut self.body).poll_next(context);
         let ended = matches!(next, Poll::Ready(None));
         self.progress = if ended { Progress::Ended } else { Progress::Begun };
-        if ended {
-            client::tell_current(Client::end_body);
+        // Most bodies are there, and nothing needs to be told.
+        if next.is_pending() {
+            self.waits = true;
+            client::tell_current(Client::begin_wait);
+        } else if std::mem::take(&mut self.waits) {
+            client::tell_current(Client::end_wait);
         }
         next
     }

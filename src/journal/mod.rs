@@ -103,8 +103,8 @@ pub trait Journal: Send + Sync + 'static {
     fn progress(&self) -> Progress;
 
     /// Waits until something was appended since the last time that it resolved,
-    /// or a little longer; only one may wait. A journal that cannot tell is looked at from
-    /// time to time.
+    /// or a little longer; only one may wait. A journal that cannot tell is looked
+    /// at from time to time.
     fn appended(&self) -> BoxFuture<'_, ()> {
         Box::pin(sleep(LOOK))
     }

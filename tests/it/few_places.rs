@@ -2,10 +2,13 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::journal::HeldJournal;
+use crate::support::messages::launch;
 use crate::support::process::{Process, downlink};
 use crate::support::{Connection, Request, Service, eventually};
 
@@ -72,7 +75,7 @@ fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
         config.http.request_timeout = Duration::from_secs(100);
     });
     let head = "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n";
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let flood = || {
             let mut clients: Vec<_> =
@@ -80,7 +83,7 @@ fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
             for client in &mut clients {
                 let _ = client.try_send(head.as_bytes());
             }
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            while !done.load(Ordering::Relaxed) {
                 for client in &mut clients {
                     let _ = client.try_send(b" ");
                 }
@@ -93,10 +96,10 @@ fn one_address_that_takes_all_places_and_keeps_busy_leaves_some_to_others() {
         for _ in 0..3 {
             let mut honest = service.connect_from([127, 0, 0, 3]);
             let answer = honest.try_request(&Request::get("/readyz"));
-            done.store(answer.is_err(), std::sync::atomic::Ordering::Relaxed);
+            done.store(answer.is_err(), Ordering::Relaxed);
             assert_eq!(answer.unwrap().status, 200);
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        done.store(true, Ordering::Relaxed);
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     });
 }
@@ -113,6 +116,77 @@ fn one_that_is_silent_gives_its_place_to_one_that_waits() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     // The one that was silent for longest.
     assert!(silent[0].is_closed());
+}
+
+#[test]
+fn one_that_waits_for_us_amid_its_body_is_not_silent() {
+    let journal = HeldJournal::new();
+    let service = Service::over(journal.clone(), |config| {
+        config.http.max_connections = 2;
+        config.http.request_timeout = Duration::from_secs(100);
+    });
+    let lines: String = (0..20_000).map(|n| format!("{}\n", launch(&n.to_string()))).collect();
+    let bulk = Request::post(lines).header("content-type", "application/x-ndjson");
+    let mut sender = service.connect();
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| sender.try_request(&bulk));
+        eventually("its lines wait to be kept", || journal.waiting() > 0);
+        // Each takes the place of one before that does nothing any more.
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            let mut other = service.connect();
+            assert_eq!(other.request(&Request::get("/missions")).status, 200);
+            others.push(other);
+        }
+        journal.release();
+        let answer = answer.join().unwrap().expect("it was not cut");
+        assert_eq!(answer.json()["applied"], 20_000);
+    });
+}
+
+#[test]
+fn when_open_files_run_out_it_is_no_working_connection_that_ends() {
+    let service = Process::start(&["--request-timeout=100s"]);
+    let address = service.address;
+    let done = AtomicBool::new(false);
+    let message = launch("a").to_string();
+    let head = format!(
+        "POST /messages HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\ncontent-length: {}\r\n\r\n",
+        message.len() + 30_000
+    );
+    // The oldest of all.
+    let mut sender = Connection::open(address);
+    sender.send(head.as_bytes());
+    let mut idle: Vec<_> = (0..5).map(|_| Connection::open(address)).collect();
+    for client in &mut idle {
+        assert_eq!(client.request(&Request::get("/readyz")).status, 200);
+    }
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let mut left = 30_000;
+            while left > 0 {
+                let piece = if done.load(Ordering::Relaxed) { left } else { left.min(1) };
+                sender.try_send(&vec![b' '; piece])?;
+                left -= piece;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            sender.try_send(message.as_bytes())
+        });
+        let open = std::fs::read_dir(format!("/proc/{}/fd", service.id())).unwrap().count();
+        service.limit_open_files(open);
+        let mut newcomers: Vec<_> = (0..2).map(|_| Connection::open(address)).collect();
+        for newcomer in &mut newcomers {
+            newcomer.send(&Request::get("/readyz").to_bytes());
+        }
+        let answers: Vec<_> = newcomers.iter_mut().map(Connection::receive_head).collect();
+        done.store(true, Ordering::Relaxed);
+        sending.join().unwrap().expect("who sends is not cut");
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|it| it.status == 200)));
+    });
+    assert_eq!(sender.receive().outcome(), "applied");
+    service.terminate();
+    let (_, log) = service.wait();
+    assert!(!lines(&log, "could not accept a connection").is_empty(), "{log}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! `POST /messages` with one message a line.
 
-use crate::support::fleet::Last;
+use crate::support::fleet::{Last, TestFleet, parse, shape};
 use crate::support::journal::HeldJournal;
 use crate::support::{
     self, Request, Response, Service, messages, oracle, passing_problem, problem,
 };
+use downlink::fleet::intake::Intake;
+use downlink::fleet::outcome::SubmitError;
 use serde_json::{Value, json};
 
 fn bulk(lines: &[String]) -> Request {
@@ -223,6 +225,18 @@ fn lines_that_take_too_long_to_keep_are_503_with_what_was_taken() {
     let refused = body["rejected"].as_u64().unwrap();
     assert!(handed_over > 0 && (handed_over as u64) < refused, "{handed_over} of {refused}");
     assert!(refused < 20_000, "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_not_handed_over_for_want_of_time_is_told_as_that() {
+    let fleet = TestFleet::start(shape(), HeldJournal::new());
+    // Nothing is in any inbox.
+    let mut intake = Intake::new(fleet.fleet.clone(), tokio::time::Instant::now());
+    intake.push((), parse(&messages::launch("a")));
+    let mut told = Vec::new();
+    intake.finish(&mut |(), result| told.push(result)).await;
+    assert_eq!(told, [Err(SubmitError::NotTaken)]);
+    fleet.stop().await;
 }
 
 /// However few lines of it each partition gets.

@@ -2,7 +2,7 @@
 //! acknowledged is lost before the end, and the process says how it ended.
 
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,14 @@ fn begin(connection: &mut Connection, message: &Value) -> Vec<u8> {
     let (most, rest) = body.split_at(body.len() - 20);
     connection.send(most);
     rest.to_vec()
+}
+
+/// Sends the head of a message's request, and waits until its body is asked for.
+fn begin_in_chunks(connection: &mut Connection) {
+    let head = b"POST /messages HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\
+                 expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
+    connection.send(head);
+    assert_eq!(connection.receive_head().unwrap().status, 100);
 }
 
 fn refuses_connections(address: SocketAddr) -> bool {
@@ -118,14 +126,8 @@ fn load(address: SocketAddr, channel: &str, acknowledged: &AtomicU64) {
 fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) {
     let channels: Vec<_> = (0..6).map(|n| format!("rocket {n}")).collect();
     let acknowledged: Vec<_> = channels.iter().map(|_| AtomicU64::new(0)).collect();
-    let head = b"POST /messages HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\
-                 expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut probes: Vec<_> = channels.iter().map(|_| Connection::open(address)).collect();
-    for probe in &mut probes {
-        probe.send(head);
-        assert_eq!(probe.receive_head().unwrap().status, 100);
-        probe.send(b"1\r\n \r\n");
-    }
+    probes.iter_mut().for_each(begin_in_chunks);
     std::thread::scope(|scope| {
         for (channel, acknowledged) in channels.iter().zip(&acknowledged) {
             scope.spawn(move || load(address, channel, acknowledged));
@@ -136,7 +138,13 @@ fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) {
         stop();
     });
     // A child that another test starts has the listener too, until its exec.
-    eventually("the listener is closed", || refuses_connections(address));
+    eventually("the listener is closed", || {
+        // Those that stand still are cut.
+        for probe in &mut probes {
+            probe.send(b"1\r\n \r\n");
+        }
+        refuses_connections(address)
+    });
     for ((mut probe, channel), count) in probes.into_iter().zip(&channels).zip(&acknowledged) {
         let next = count.load(Ordering::SeqCst) + 1;
         let message = speed_up(channel, next, 1).to_string();
@@ -260,12 +268,23 @@ fn a_second_signal_hastens_the_stop() {
         let service = in_memory(&[]);
         let address = service.addresses()[0].parse().unwrap();
         let mut connection = Connection::open(address);
-        begin(&mut connection, &launch("a"));
+        begin_in_chunks(&mut connection);
         service.child.signal("TERM");
         eventually("the listener is closed", || refuses_connections(address));
         let start = Instant::now();
-        service.child.signal(second);
-        let (code, lines) = service.wait();
+        let done = AtomicBool::new(false);
+        let (code, lines) = std::thread::scope(|scope| {
+            // What stands still would be cut by the first signal.
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) && connection.try_send(b"1\r\n \r\n").is_ok() {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+            service.child.signal(second);
+            let ended = service.wait();
+            done.store(true, Ordering::Relaxed);
+            ended
+        });
         assert_eq!(code, Some(0), "{lines:?}");
         assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         connection.read_until_closed();
@@ -326,6 +345,25 @@ fn a_second_signal_does_not_wait_for_what_reads_the_journal() {
     // Now it may be read.
     drop(gate);
     assert!(ended.is_ok(), "{ended:?}");
+}
+
+#[test]
+fn half_a_body_holds_no_stop_up() {
+    for media in ["application/json", "application/x-ndjson"] {
+        let service = in_memory(&[]);
+        let mut half = Connection::open(service.addresses()[0].parse().unwrap());
+        let head = format!(
+            "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: {media}\r\n\
+             content-length: 1000\r\nexpect: 100-continue\r\n\r\n"
+        );
+        half.send(head.as_bytes());
+        assert_eq!(half.receive_head().unwrap().status, 100);
+        half.send(b"\n{");
+        let start = Instant::now();
+        service.stop();
+        assert!(start.elapsed() < SOON, "{media}: {:?}", start.elapsed());
+        half.read_until_closed();
+    }
 }
 
 #[test]

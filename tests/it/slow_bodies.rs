@@ -1,6 +1,7 @@
 //! Bodies that come slowly, in parts, or not at all: progress counts, not length,
 //! and nobody is held up by them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::http::send;
@@ -88,12 +89,47 @@ fn any_number_of_half_sent_bulk_requests_shuts_nobody_out() {
         .collect();
     let start = Instant::now();
     for n in 0..10 {
-        let answer = service.send(&bulk(&launch(&n.to_string()).to_string()));
+        let answer = service.send(&bulk(&format!("{}\n", launch(&n.to_string()))));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     // What they sent so far has been taken in, too.
     eventually("whole lines count", || service.get("/rockets/half").status == 200);
+}
+
+#[test]
+fn any_number_of_bulk_requests_that_trickle_shuts_nobody_out() {
+    let service = Service::start_with(|config| {
+        // They are fast enough, and who waits for a turn waits for a second.
+        config.http.min_body_rate = 1;
+        config.http.request_timeout = Duration::from_secs(2);
+    });
+    let head = "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
+                content-length: 1000000\r\n\r\n\n";
+    let mut slow: Vec<_> = (0..MAX_BULK_REQUESTS).map(|_| service.connect()).collect();
+    for client in &mut slow {
+        client.send(head.as_bytes());
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // A line each, far more often than a turn may be idle.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for client in &mut slow {
+                    let _ = client.try_send(b"\n");
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let answers: Vec<_> = (0..10)
+            .map(|n| service.connect().try_request(&bulk(&format!("{}\n", launch(&n.to_string())))))
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        for answer in answers {
+            let answer = answer.unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    });
 }
 
 #[test]

@@ -119,6 +119,13 @@ impl Process {
         assert!(lift.unwrap().success());
     }
 
+    /// Has the system allow the service so many open files.
+    pub fn limit_open_files(&self, files: usize) {
+        let limit = format!("--nofile={files}:{files}");
+        let set = Command::new("prlimit").args([&limit, "--pid", &self.id().to_string()]).status();
+        assert!(set.unwrap().success());
+    }
+
     /// The process's number.
     pub fn id(&self) -> u32 {
         self.child.id()
