@@ -78,6 +78,7 @@ pub mod rockets;
 pub mod routes;
 pub mod server;
 pub mod socket;
+pub mod stream;
 pub mod tls;
 pub mod transport;
 pub mod turns;

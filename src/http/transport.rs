@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::listener::Stream;
 use super::socket::Socket;
+use super::stream::Stream;
 use super::tls::handshake::Encrypted;
 
 /// See the head of this file.

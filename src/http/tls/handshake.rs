@@ -18,9 +18,9 @@ use tracing::debug;
 
 use super::Tls;
 use crate::http::client::Client;
-use crate::http::listener::Stream;
 use crate::http::problem::Problem;
 use crate::http::socket::Socket;
+use crate::http::stream::Stream;
 
 /// From the connection to the end of the handshake: two round trips, and what a
 /// slow machine computes in them.
