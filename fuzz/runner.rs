@@ -201,7 +201,12 @@ impl Work {
 
     fn go(&self, seed: u64, over: &AtomicBool) -> Result<(), Box<Found>> {
         let kind = self.kind;
-        let mut target = (kind.make)();
+        let made = catch_unwind(|| (kind.make)());
+        let mut target = made.unwrap_or_else(|_| {
+            let said = panics::take(kind.name).unwrap_or_default();
+            eprintln!("{} cannot be set up: {said}", kind.name);
+            std::process::exit(1);
+        });
         let mut inputs: Vec<Vec<u8>> = Vec::new();
         let mut ways = HashSet::new();
         for (name, input) in corpus::load(kind.name) {

@@ -57,7 +57,7 @@ const MEDIA: [&str; 3] = ["application/x-ndjson", "application/json", "text/plai
 const LINE: usize = 1024;
 
 /// After so many the fleet is made anew, so that no bound is reached.
-const INPUTS: usize = 2000;
+const INPUTS: usize = 500;
 
 struct Bulk {
     fleet: TestFleet,
@@ -65,7 +65,7 @@ struct Bulk {
 }
 
 fn start() -> TestFleet {
-    TestFleet::start("bulk", &["--max-body", "1KiB", "--max-buffered-per-rocket", "1000000"])
+    TestFleet::start("bulk", &["--max-body", "1KiB", "--max-buffered-per-rocket", "50000"])
 }
 
 /// What an answer says, but for which of the outcomes a message had.
