@@ -45,6 +45,7 @@ use crate::http::server::{self, MAX_ADMIN_CONNECTIONS, ServerLimits, Stopped};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{JournalSource, OpenError, RunningJournal};
+use crate::logging;
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]
@@ -266,15 +267,18 @@ impl Server {
         supervisor: &Supervisor,
     ) -> (Self, Option<Self>) {
         let context = Context::new(fleet, config.http.clone());
+        context.metrics.follow_log(logging::lost_lines);
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
             idle_timeout: config.http.idle_timeout,
             fairness: Fairness::new(&config.http.of_one_client),
+            figures: context.figures.main.clone(),
         };
         let admin = admin.map(|listeners| {
             let limits = ServerLimits {
                 max_connections: MAX_ADMIN_CONNECTIONS,
                 fairness: None,
+                figures: context.figures.admin.clone(),
                 ..limits.clone()
             };
             let routes = dispatch::admin(context.clone());

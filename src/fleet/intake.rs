@@ -63,6 +63,11 @@ impl<Tag> Intake<Tag> {
         self.held += 1;
     }
 
+    /// What came was no message.
+    pub fn tell_invalid(&self) {
+        self.fleet.tell_invalid();
+    }
+
     /// Hands over the chunks that are full, and tells `sink` what became of the
     /// chunks before them.
     pub async fn hand_over_full(&mut self, sink: &mut impl FnMut(Tag, Submitted)) {

@@ -39,6 +39,12 @@ impl BytesHeld {
         Ok(Share { bytes, bound: self.clone() })
     }
 
+    /// How many bytes are held now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn change(&self, from: usize, to: usize) -> Result<(), NoRoom> {
         if to <= from {
             self.held.fetch_sub(from - to, Ordering::Relaxed);

@@ -25,6 +25,7 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
+//! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it.
 //! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
@@ -53,6 +54,7 @@ pub mod elements;
 pub mod encoding;
 pub mod etag;
 pub mod fairness;
+pub mod figures;
 pub mod forwarded;
 pub mod framing;
 pub mod held;
@@ -62,6 +64,7 @@ pub mod listener;
 pub mod listing;
 pub mod media;
 pub mod messages;
+pub mod metrics;
 pub mod missions;
 pub mod origin;
 pub mod pace;

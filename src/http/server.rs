@@ -32,6 +32,7 @@ use super::client::Client;
 use super::connections::Connections;
 use super::deadline::Timer;
 use super::fairness::Fairness;
+use super::figures::ServerFigures;
 use super::framing;
 use super::listener::{Listeners, Stream};
 use super::origin::Origin;
@@ -63,6 +64,8 @@ pub struct ServerLimits {
     pub idle_timeout: Duration,
     /// What one client may take; none for whatever there is.
     pub fairness: Option<Arc<Fairness>>,
+    /// Where it is counted what comes in.
+    pub figures: Arc<ServerFigures>,
 }
 
 /// Whether everything in flight was finished at a stop.
@@ -94,8 +97,9 @@ where
     let gate = Arc::new(gate);
     let graceful = GracefulShutdown::new();
     let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
-    let mut connections = Connections::default();
+    let mut connections = Connections::counted(limits.figures.clone());
     let fairness = limits.fairness.as_ref();
+    let counts = &limits.figures.connections;
     let mut places = Places::new(limits.max_connections)
         .with_most_of_one(fairness.map_or(usize::MAX, |fairness| fairness.connections));
     let mut rounds = interval(places::SILENCE);
@@ -123,7 +127,7 @@ where
     let deadline = loop {
         tokio::select! {
             deadline = &mut shutdown => break deadline,
-            accepted = accept(&listeners, fairness) => match accepted {
+            accepted = accept(&listeners, &limits) => match accepted {
                 Ok((stream, client)) => {
                     match places.arrive(stream, client) {
                         Newcomer::Served(stream, client) => {
@@ -131,6 +135,7 @@ where
                         }
                         Newcomer::Waits => all_taken.tell(),
                         Newcomer::TurnedAway(stream) => {
+                            counts.no_place.add_alone(1);
                             all_taken.tell();
                             // There is no time for a handshake.
                             if listeners.tls_on(&stream).is_none() {
@@ -138,6 +143,7 @@ where
                             }
                         }
                         Newcomer::OneTooMany(stream) => {
+                            counts.of_one_client.add_alone(1);
                             fairness.inspect(|fairness| fairness.too_many.tell());
                             if listeners.tls_on(&stream).is_none() {
                                 turn_away(&stream, Problem::too_many_connections_of_client());
@@ -221,17 +227,24 @@ impl Failures {
 
 async fn accept(
     listeners: &Listeners,
-    fairness: Option<&Arc<Fairness>>,
+    ServerLimits { fairness, figures, .. }: &ServerLimits,
 ) -> io::Result<(Stream, Arc<Client>)> {
     let (stream, address) = listeners.accept().await?;
+    figures.connections.accepted.add_alone(1);
     let unlimited = || Client::new(Origin::of(address));
-    Ok((stream, fairness.map_or_else(unlimited, |fairness| fairness.client(address))))
+    Ok((stream, fairness.as_ref().map_or_else(unlimited, |fairness| fairness.client(address))))
 }
 
 /// Answers a connection for which there is no place, not even to wait. Best
 /// effort: there is nobody to wait for it.
 fn turn_away(stream: &Stream, problem: Problem) {
     let _ = stream.try_write(&problem.into_bytes());
+}
+
+/// Counts a request that goes to no handler, whatever its path.
+#[cold]
+fn refused(figures: &ServerFigures, request: &Request<Incoming>, answer: &Response) {
+    figures.requests.answered(None, request.method(), answer.status(), Duration::ZERO);
 }
 
 /// What a connection is served with.
@@ -267,16 +280,18 @@ where
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
-    let fairness = limits.fairness;
+    let ServerLimits { fairness, figures, .. } = limits;
     let service = service_fn(move |request: Request<Incoming>| {
         client.begin(request.body().is_end_stream());
         if let Some(problem) = framing::refused(&request) {
             client.answer();
             let answer = unread::close(problem.into_response());
+            refused(&figures, &request, &answer);
             return Either::Left(Either::Left(ready(Ok(answer))));
         }
         // Boxed, so that what few requests need is not made room for in all.
         let refuse = |request, answer| {
+            refused(&figures, &request, &answer);
             Either::Left(Either::Right(Box::pin(unread::refuse(request, answer).map(Ok))))
         };
         if let Some(fairness) = &fairness

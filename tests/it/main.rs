@@ -74,6 +74,8 @@ mod listings_hold_nobody_up;
 mod many_messages_in_one_request;
 /// The fleet is the ordered fold of what was accepted, each message once.
 mod messages_are_folded_in_order;
+/// Every figure of `GET /metrics` is moved by what it counts, and tools can read it.
+mod metrics_are_moved;
 /// 304 goes to who has what there is, and never to anyone else.
 mod not_modified;
 /// What the service cannot do without does not end without ending it, with an error.

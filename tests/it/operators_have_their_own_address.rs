@@ -27,7 +27,7 @@ fn admin_addresses(service: &Logged) -> Vec<String> {
     said.iter().map(|fields| fields["address"].as_str().unwrap().to_owned()).collect()
 }
 
-const FOR_OPERATORS: [&str; 3] = ["/readyz", "/livez", "/healthz"];
+const FOR_OPERATORS: [&str; 4] = ["/readyz", "/livez", "/healthz", "/metrics"];
 const FOR_CLIENTS: [&str; 4] = ["/rockets", "/rockets/a", "/missions", "/missions/ARTEMIS"];
 
 /// The paths that `GET /` lists.
@@ -52,7 +52,7 @@ fn each_side_has_its_own_and_not_the_others() {
     problem(&send(admin, &Request::message(&launch("b"))), 404);
     problem(&send(admin, &Request::get("/messages")), 404);
     problem(&send(main, &Request::get("/rockets/b")), 404);
-    assert_eq!(listed(admin), ["/readyz", "/livez", "/healthz", "/"]);
+    assert_eq!(listed(admin), ["/readyz", "/livez", "/healthz", "/metrics", "/"]);
     let main = listed(main);
     assert_eq!(main.len(), 6, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
@@ -67,7 +67,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 9);
+    assert_eq!(listed(service.address).len(), 10);
 }
 
 #[test]

@@ -8,9 +8,11 @@
 //!
 //! * [`slot`]: where a rocket stands; `chunked`: the list that slots are in.
 //! * `tracked`: one rocket as it is kept here.
+//! * [`census`]: how many rockets are in which state.
 //! * `launch_order`: which rocket was launched before which.
 //! * `snapshot`: what a checkpoint stores, and back.
 
+pub mod census;
 mod chunked;
 mod launch_order;
 pub mod slot;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, RandomState};
 use hashbrown::HashTable;
 
+use self::census::{Census, Standing};
 use self::chunked::Chunked;
 use self::launch_order::{LaunchOrder, Place as LaunchPlace};
 use self::slot::Slot;
@@ -66,6 +69,7 @@ pub struct Roster {
     /// Rockets with messages between admission and application.
     admitted: AHashMap<Slot, Admitted>,
     quotas: Arc<Quotas>,
+    census: Census,
     hasher: RandomState,
 }
 
@@ -93,8 +97,15 @@ impl Roster {
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
             quotas,
+            census: Census::default(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// How many rockets are in which state, now and later.
+    #[must_use]
+    pub fn census(&self) -> &Census {
+        &self.census
     }
 
     /// Whether a message was applied or buffered before.
@@ -176,7 +187,10 @@ impl Roster {
     ) -> Outcome {
         self.count_out(ticket);
         let Ticket { slot, .. } = ticket;
-        let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(slot);
+        let kind = report.event.kind();
+        let tracked = self.rockets.get_mut(slot);
+        let before = Standing::of(tracked);
+        let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let place = reorder.offer(report, |report| {
             passed += 1;
@@ -187,6 +201,7 @@ impl Roster {
             observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
         });
         *changed |= place != Place::Known;
+        self.census.moved(before, Standing::of(tracked));
         if launched {
             self.put_in_launch_order(slot);
         }
@@ -210,7 +225,7 @@ impl Roster {
             Place::Early => Outcome::Buffered,
             Place::Known => Outcome::Duplicate,
         };
-        observer.taken(slot, outcome);
+        observer.taken(slot, kind, outcome);
         outcome
     }
 
@@ -260,6 +275,8 @@ impl Roster {
 
     fn push(&mut self, tracked: Tracked) -> Slot {
         let hash = self.hasher.hash_one(&tracked.channel);
+        self.census.appear();
+        self.census.moved(Standing::BLANK, Standing::of(&tracked));
         let slot = self.rockets.push(tracked);
         let hash_of = |&slot: &Slot| self.hasher.hash_one(&self.rockets.get(slot).channel);
         self.by_channel[piece(hash)].insert_unique(hash, slot, hash_of);
