@@ -366,11 +366,13 @@ impl RunningFleet {
         if let Some(still_there) = still_there {
             health.watch(Arc::new(Kept::new(still_there)));
         }
+        let metrics = idle.metrics().clone();
         let workers = idle.start(rosters, journal.clone(), supervisor);
         let (stop_checkpoints, stop) = watch::channel(false);
         let checkpointer =
             Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
         health.watch(checkpointer.overdue());
+        metrics.follow_checkpoints(checkpointer.counts());
         let checkpoints = async move {
             checkpointer.run(backlog, stop).await;
             Ok(())

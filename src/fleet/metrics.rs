@@ -15,12 +15,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::checkpoint::{self, Checkpoints};
 use super::health::Health;
 use super::limits::Quotas;
 use super::mailbox::Mailbox;
 use super::refusals::{REASONS, Refusals};
 use super::roster::census::Census;
 use super::tally::{ANOMALIES, OUTCOMES, Tally};
+use crate::journal::figures as journal;
 use crate::telemetry::message::Kind;
 use crate::telemetry::tally::Distribution;
 
@@ -34,6 +36,9 @@ pub struct FleetMetrics {
     health: Arc<Health>,
     /// Not before the rockets were read back.
     censuses: OnceLock<Vec<Census>>,
+    /// Likewise; none of a journal that keeps nothing.
+    journal: OnceLock<Arc<journal::Figures>>,
+    checkpoints: OnceLock<Arc<Checkpoints>>,
 }
 
 impl FleetMetrics {
@@ -45,8 +50,16 @@ impl FleetMetrics {
         quotas: Arc<Quotas>,
         health: Arc<Health>,
     ) -> Self {
-        let (refusals, censuses) = (Arc::default(), OnceLock::new());
-        Self { tallies, mailboxes, quotas, refusals, health, censuses }
+        Self {
+            tallies,
+            mailboxes,
+            quotas,
+            refusals: Arc::default(),
+            health,
+            censuses: OnceLock::new(),
+            journal: OnceLock::new(),
+            checkpoints: OnceLock::new(),
+        }
     }
 
     /// What is refused, counted.
@@ -58,6 +71,53 @@ impl FleetMetrics {
     /// From now on the fleet has the rockets of these.
     pub fn follow_rosters(&self, censuses: Vec<Census>) {
         assert!(self.censuses.set(censuses).is_ok(), "a fleet starts once");
+    }
+
+    /// What is accepted from now on is kept there.
+    pub fn follow_journal(&self, figures: Arc<journal::Figures>) {
+        assert!(self.journal.set(figures).is_ok(), "a fleet starts once");
+    }
+
+    /// Checkpoints are made from now on.
+    pub fn follow_checkpoints(&self, counts: Arc<Checkpoints>) {
+        assert!(self.checkpoints.set(counts).is_ok(), "a fleet starts once");
+    }
+
+    fn journal(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(figures) = self.journal.get() else { return Ok(()) };
+        let help = "Time of each commit that kept something";
+        let scale = Scale { bounds: &journal::DURATIONS, units: 1e9 };
+        let read = [([], figures.durations.read())];
+        histograms(encoder, "downlink_commit_duration_seconds", help, scale, &read)?;
+        let help = "Messages that shared a commit";
+        let scale = Scale { bounds: &journal::SIZES, units: 1.0 };
+        let read = [([], figures.messages.read())];
+        histograms(encoder, "downlink_commit_messages", help, scale, &read)?;
+        let help = "Commits that kept nothing, refused ones among them";
+        let failures = figures.failures.get();
+        counter(encoder, "downlink_commit_failures", help, failures as f64)?;
+        let Some(room) = figures.room() else { return Ok(()) };
+        let help = "Bytes of the database";
+        gauge(encoder, "downlink_journal_size_bytes", help, room.store as f64)?;
+        let help = "Bytes of the write-ahead log beside it";
+        gauge(encoder, "downlink_journal_wal_size_bytes", help, room.wal as f64)
+    }
+
+    fn checkpoints(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(counts) = self.checkpoints.get() else { return Ok(()) };
+        let help = "Time of each checkpoint that was completed";
+        let scale = Scale { bounds: &checkpoint::DURATIONS, units: 1e9 };
+        let read = [([], counts.durations.read())];
+        histograms(encoder, "downlink_checkpoint_duration_seconds", help, scale, &read)?;
+        let help = "Checkpoints that were not completed";
+        let failures = counts.failures.get();
+        counter(encoder, "downlink_checkpoint_failures", help, failures as f64)?;
+        let help = "Since the last checkpoint was completed, or else since the start";
+        let age = counts.age().as_secs_f64();
+        gauge(encoder, "downlink_checkpoint_age_seconds", help, age)?;
+        let help = "Since when something waits that no checkpoint has stored; 0 if nothing does";
+        let unstored = counts.unstored_for().as_secs_f64();
+        gauge(encoder, "downlink_checkpoint_unstored_seconds", help, unstored)
     }
 
     fn messages(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -142,6 +202,8 @@ impl Collector for FleetCollector {
         self.0.messages(encoder)?;
         self.0.waiting(encoder)?;
         self.0.rockets(encoder)?;
+        self.0.journal(encoder)?;
+        self.0.checkpoints(encoder)?;
         self.0.state(encoder)
     }
 }

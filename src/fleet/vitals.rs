@@ -63,6 +63,14 @@ impl Wait {
         }
     }
 
+    /// For how long it is waited for by `now`; `None` while it is not.
+    #[must_use]
+    pub fn since(&self, now: Instant) -> Option<Duration> {
+        let since = self.since.load(Ordering::Relaxed);
+        let begun = self.base + Duration::from_nanos(since);
+        (since != 0).then(|| now.saturating_duration_since(begun))
+    }
+
     /// It has come, and nothing is waited for.
     pub fn end(&self) {
         self.since.store(0, Ordering::Relaxed);
@@ -71,10 +79,8 @@ impl Wait {
 
 impl Vital for Wait {
     fn trouble(&self, now: Instant) -> Option<String> {
-        let since = self.since.load(Ordering::Relaxed);
-        let age = now.saturating_duration_since(self.base + Duration::from_nanos(since));
-        let late = since != 0 && age >= self.at_most;
-        late.then(|| format!("{} for {:.1} s", self.what, age.as_secs_f64()))
+        let age = self.since(now).filter(|age| *age >= self.at_most)?;
+        Some(format!("{} for {:.1} s", self.what, age.as_secs_f64()))
     }
 }
 

@@ -82,6 +82,12 @@ impl IdleWorkers {
         &self.quotas
     }
 
+    /// What is counted and measured of the fleet.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<FleetMetrics> {
+        &self.metrics
+    }
+
     /// How many workers there will be.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -109,6 +115,9 @@ impl IdleWorkers {
         let Self { health, threading, mailboxes, metrics, seats, .. } = self;
         assert_eq!(rosters.len(), seats.len(), "there is one roster for each worker");
         metrics.follow_rosters(rosters.iter().map(|roster| roster.census().clone()).collect());
+        if let Some(figures) = journal.figures() {
+            metrics.follow_journal(figures);
+        }
         if let Some(mut standing) = journal.standing() {
             let mut paused = None;
             // Before anybody can be told that the fleet is ready.

@@ -8,12 +8,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::support::faults::{Fault, Faults};
 use crate::support::fleet::Last;
 use crate::support::journal::HeldJournal;
 use crate::support::messages::{change_mission, explode, launch, message, slow_down, speed_up};
 use crate::support::scrape::Scrape;
 use crate::support::service::wide;
 use crate::support::{Request, Service, eventually};
+use downlink::config::Durability;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -229,15 +231,18 @@ fn there_are_as_many_lines_at_many_rockets_as_at_few() {
     assert_eq!(lines(), before);
 }
 
-/// Prometheus' own check of names, types and texts; where it is not installed this
-/// says so and checks nothing.
 #[test]
 fn promtool_finds_nothing_to_complain_about() {
     let service = Service::start();
     some_fleet(&service);
-    let metrics = service.get("/metrics").text();
+    promtool(&["check", "metrics"], Scrape::of(&service).text());
+}
+
+/// Prometheus' own checks; where they are not installed this says so and checks
+/// nothing.
+fn promtool(arguments: &[&str], input: &str) {
     let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -246,11 +251,12 @@ fn promtool_finds_nothing_to_complain_about() {
         println!("skipped: there is no promtool (Debian: apt install prometheus)");
         return;
     };
-    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    promtool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success() && said.trim().is_empty(), "{said}");
+    assert!(output.status.success(), "{said}");
+    assert!(arguments != ["check", "metrics"] || said.trim().is_empty(), "{said}");
 }
 
 /// What a figure is for stands in docs/OPERATIONS.md, each by its name.
@@ -258,7 +264,11 @@ fn promtool_finds_nothing_to_complain_about() {
 fn every_figure_is_documented() {
     let service = Service::start();
     some_fleet(&service);
-    let scrape = Scrape::of(&service);
+    assert_documented(&Scrape::of(&service));
+}
+
+#[track_caller]
+fn assert_documented(scrape: &Scrape) {
     let documented = include_str!("../../docs/OPERATIONS.md");
     let missing: Vec<_> = scrape
         .families()
@@ -267,4 +277,66 @@ fn every_figure_is_documented() {
         .map(str::to_owned)
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn commits_and_checkpoints() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Fsync;
+        config.data_dir = directory.path().to_owned();
+        config.checkpoints.records = 1;
+    });
+    let before = Scrape::of(&service);
+    assert_eq!(before.get("downlink_commit_failures_total", &[]), 0.0);
+    assert_eq!(before.get("downlink_checkpoint_unstored_seconds", &[]), 0.0);
+    let commits = |scrape: &Scrape| scrape.get("downlink_commit_duration_seconds_count", &[]);
+    service.post(&[launch("a"), speed_up("a", 2, 1)]);
+    let scrape = Scrape::of(&service);
+    assert!(commits(&scrape) >= commits(&before) + 2.0, "{}", scrape.text());
+    assert!(scrape.get("downlink_commit_duration_seconds_sum", &[]) > 0.0);
+    assert_eq!(scrape.get("downlink_commit_messages_sum", &[]), 2.0);
+    assert!(scrape.get("downlink_journal_size_bytes", &[]) >= 4096.0);
+    assert!(scrape.get("downlink_journal_wal_size_bytes", &[]) >= 4096.0);
+    let made = |scrape: &Scrape| scrape.get("downlink_checkpoint_duration_seconds_count", &[]);
+    eventually("all is stored", || {
+        let scrape = Scrape::of(&service);
+        made(&scrape) > made(&before)
+            && scrape.get("downlink_checkpoint_unstored_seconds", &[]) == 0.0
+    });
+    let age = |scrape: &Scrape| scrape.get("downlink_checkpoint_age_seconds", &[]);
+    let first = age(&Scrape::of(&service));
+    eventually("time goes by", || age(&Scrape::of(&service)) > first);
+    assert_eq!(Scrape::of(&service).get("downlink_checkpoint_failures_total", &[]), 0.0);
+    assert_documented(&Scrape::of(&service));
+    promtool(&["check", "metrics"], Scrape::of(&service).text());
+}
+
+#[test]
+fn commits_and_checkpoints_that_fail() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Faults::default();
+    let start = || Service::opened(|_| {}, faults.journal(directory.path()));
+    let service = start();
+    service.wait_until_ready();
+    service.post(&[launch("a")]);
+    faults.set(Fault::NoRoom);
+    let refused = service.send(&Request::message(&speed_up("a", 2, 1)));
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    let scrape = Scrape::of(&service);
+    assert!(scrape.get("downlink_commit_failures_total", &[]) >= 1.0);
+    assert_eq!(scrape.get("downlink_messages_refused_total", &["reason=\"paused\""]), 1.0);
+    assert_eq!(scrape.get("downlink_ready", &[]), 0.0);
+    assert_eq!(scrape.get("downlink_accepts_messages", &[]), 0.0);
+    service.stop().unwrap();
+    // It had no checkpoint at its end, so that one is made at once.
+    let service = start();
+    eventually("a checkpoint fails", || {
+        let failures = Scrape::of(&service).find("downlink_checkpoint_failures_total", &[]);
+        failures.is_some_and(|failures| failures >= 1.0)
+    });
+    let unstored = || Scrape::of(&service).get("downlink_checkpoint_unstored_seconds", &[]);
+    assert!(unstored() > 0.0);
+    faults.set(Fault::None);
+    eventually("it is made", || unstored() == 0.0);
 }
