@@ -18,9 +18,10 @@ use super::figures::{Answered, BOUNDS, Figures, ServerFigures};
 use super::held::BytesHeld;
 use super::media::{parts, weight};
 use super::problem::Problem;
+use super::process;
 use super::respond::no_parameters;
 use crate::fleet::metrics::{
-    FleetCollector, FleetMetrics, Scale, counter, counters, gauges, histograms,
+    FleetCollector, FleetMetrics, Scale, counter, counters, gauge, gauges, histograms,
 };
 use crate::fleet::outcome::QueryError;
 
@@ -184,6 +185,24 @@ impl HttpCollector {
     }
 }
 
+/// What has a name that all scrapers know.
+fn process(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let Some(process) = process::read() else { return Ok(()) };
+    let help = "Time of processors that the process has used";
+    counter(encoder, "process_cpu_seconds", help, process.cpu_seconds)?;
+    let help = "When the process started, in seconds since 1970";
+    gauge(encoder, "process_start_time_seconds", help, process.start_time_seconds)?;
+    let help = "Memory that the process has";
+    gauge(encoder, "process_resident_memory_bytes", help, process.resident_bytes)?;
+    let help = "Memory that the process may come to have";
+    gauge(encoder, "process_virtual_memory_bytes", help, process.virtual_bytes)?;
+    gauge(encoder, "process_threads", "Threads of the process", process.threads)?;
+    gauge(encoder, "process_open_fds", "Files and sockets that are open", process.open_fds)?;
+    let Some(max_fds) = process.max_fds else { return Ok(()) };
+    let help = "Files and sockets that may be open";
+    gauge(encoder, "process_max_fds", help, max_fds)
+}
+
 impl Collector for HttpCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
@@ -196,7 +215,7 @@ impl Collector for HttpCollector {
             let help = "Log lines that nobody could read: too many waited, or they failed";
             counter(encoder, "downlink_log_lines_lost", help, lost() as f64)?;
         }
-        Ok(())
+        process(encoder)
     }
 }
 

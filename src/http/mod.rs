@@ -25,7 +25,8 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
-//! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it.
+//! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
+//!   the system says of this process.
 //! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
@@ -72,6 +73,7 @@ pub mod peek;
 pub mod places;
 pub mod post_headers;
 pub mod problem;
+pub mod process;
 pub mod rate;
 pub mod readiness;
 pub mod respond;

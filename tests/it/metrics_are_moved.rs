@@ -10,11 +10,13 @@ use serde_json::json;
 
 use crate::support::faults::{Fault, Faults};
 use crate::support::fleet::Last;
+use crate::support::http::send;
 use crate::support::journal::HeldJournal;
 use crate::support::messages::{change_mission, explode, launch, message, slow_down, speed_up};
+use crate::support::process::Process;
 use crate::support::scrape::Scrape;
 use crate::support::service::wide;
-use crate::support::{Request, Service, eventually};
+use crate::support::{Connection, Request, Service, eventually};
 use downlink::config::Durability;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -229,6 +231,30 @@ fn there_are_as_many_lines_at_many_rockets_as_at_few() {
         service.post(&[launch(&channel), change_mission(&channel, 2, &mission)]);
     }
     assert_eq!(lines(), before);
+}
+
+#[test]
+fn the_process() {
+    // One of its own, for in this one other tests run.
+    let service = Process::start(&[]);
+    let scrape = || Scrape::read(&send(service.address, &Request::get("/metrics")));
+    let before = scrape();
+    let files = |scrape: &Scrape| scrape.get("process_open_fds", &[]);
+    let held: Vec<_> = (0..50).map(|_| Connection::open(service.address)).collect();
+    eventually("they are open", || files(&scrape()) >= files(&before) + 50.0);
+    drop(held);
+    let cpu = |scrape: &Scrape| scrape.get("process_cpu_seconds_total", &[]);
+    eventually("time is used", || cpu(&scrape()) > cpu(&before));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let started = before.get("process_start_time_seconds", &[]);
+    assert!((1.6e9..=now.as_secs_f64() + 2.0).contains(&started), "{started}");
+    let resident = before.get("process_resident_memory_bytes", &[]);
+    assert!((1e6..1e12).contains(&resident), "{resident}");
+    assert!(before.get("process_virtual_memory_bytes", &[]) >= resident);
+    assert!(before.get("process_threads", &[]) >= 2.0);
+    assert!(before.get("process_max_fds", &[]) >= files(&before));
+    service.terminate();
+    assert!(service.wait().0.success());
 }
 
 #[test]
