@@ -126,6 +126,8 @@ mod tokens_are_asked_for;
 mod what_clients_send;
 /// What others copy to deploy the service has flags that exist and times that fit.
 mod what_is_deployed;
+/// The dashboard and the rules name figures that there are, and Prometheus can read them.
+mod what_operators_copy;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
 mod where_it_listens;
 
