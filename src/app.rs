@@ -215,9 +215,12 @@ pub async fn run_with(
         manager.ready(&health);
     }
 
-    let (hurry, deadline) = match told {
-        Some(told) => told,
-        None => (end.await, Instant::now() + timeout),
+    let (hurry, deadline) = if let Some(told) = told {
+        told
+    } else {
+        let hurry = end.await;
+        let hurry = drain(hurry, config.drain_delay, &supervisor, &health, &manager).await;
+        (hurry, Instant::now() + timeout)
     };
     manager.stopping();
     supervisor.expect_ends();
@@ -242,6 +245,28 @@ pub async fn run_with(
     stopped.map_err(|_| AppError::ShutdownTimedOut(timeout))?;
     info!("stopped");
     Ok(())
+}
+
+/// Goes on serving for `delay`, unready, so that whoever asks for that sends no more;
+/// not if something failed, or once it does, and not when it is to be hastened.
+async fn drain(
+    mut hurry: Hurry,
+    delay: Duration,
+    supervisor: &Supervisor,
+    health: &Health,
+    manager: &Notifier,
+) -> Hurry {
+    if delay.is_zero() || supervisor.failure().is_some() {
+        return hurry;
+    }
+    manager.stopping();
+    health.set(Phase::Stopping);
+    info!(?delay, "told to stop; serving goes on for a while, and /readyz says so");
+    tokio::select! {
+        () = tokio::time::sleep(delay) => hurry,
+        () = supervisor.failed() => hurry,
+        () = &mut hurry.0 => Hurry::when(std::future::ready(())),
+    }
 }
 
 /// How a run ended, as far as what failed in it says.

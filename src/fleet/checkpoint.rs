@@ -132,7 +132,7 @@ impl Checkpointer {
     pub fn new(mailboxes: Arc<[Mailbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
         // Not less than what a single commit may take.
         let at_most = interval.time.saturating_mul(OVERDUE).max(STALLED);
-        let overdue = Arc::new(Wait::new("no checkpoint was made", at_most));
+        let overdue = Arc::new(Wait::new("checkpoints", "no checkpoint was made", at_most));
         let counts = Arc::new(Checkpoints {
             durations: Histogram::new(&DURATIONS),
             failures: Count::default(),

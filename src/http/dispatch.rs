@@ -117,7 +117,7 @@ async fn dispatch(
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
-        Endpoint::GetReadiness => readiness::get(&context),
+        Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetMetrics => metrics::get(context.metrics.clone(), headers, &query).await,
         Endpoint::GetIndex => index::get(side, &query),

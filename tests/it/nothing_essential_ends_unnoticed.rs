@@ -148,6 +148,10 @@ async fn the_accept_loop() {
 struct Unseen;
 
 impl Vital for Unseen {
+    fn name(&self) -> &'static str {
+        "what cannot be looked at"
+    }
+
     fn trouble(&self, _now: Instant) -> Option<String> {
         panic!("the test wants it so");
     }

@@ -112,9 +112,13 @@ impl Worker {
         stop: oneshot::Receiver<()>,
         shared: Shared,
     ) -> Self {
-        let commits =
-            Arc::new(Wait::new(format!("no commit of partition {index} has ended"), STALLED));
+        let commits = Arc::new(Wait::new(
+            format!("commits of partition {index}"),
+            format!("no commit of partition {index} has ended"),
+            STALLED,
+        ));
         let slices = Arc::new(Wait::new(
+            format!("what checkpoints store of partition {index}"),
             format!("nothing of partition {index} was stored by its checkpoint"),
             STALLED,
         ));
