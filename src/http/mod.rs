@@ -11,6 +11,7 @@
 //! * [`tls`]: certificates, and the handshake between a socket and what is served on it.
 //! * [`origin`]: where a client comes from; [`forwarded`]: the same by a proxy's word.
 //! * [`fairness`]: what one client may take; [`rate`]: how much it may send.
+//! * [`requests`]: a line of the log for each request, for those who ask for it.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -76,6 +77,7 @@ pub mod problem;
 pub mod process;
 pub mod rate;
 pub mod readiness;
+pub mod requests;
 pub mod respond;
 pub mod rockets;
 pub mod routes;

@@ -38,6 +38,7 @@ use super::listener::{Listeners, Stream};
 use super::origin::Origin;
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
+use super::requests::RequestLog;
 use super::socket::Socket;
 use super::tls::{Tls, handshake};
 use super::unread;
@@ -245,6 +246,9 @@ fn turn_away(stream: &Stream, problem: Problem) {
 #[cold]
 fn refused(figures: &ServerFigures, request: &Request<Incoming>, answer: &Response) {
     figures.requests.answered(None, request.method(), answer.status(), Duration::ZERO);
+    if let Some(log) = RequestLog::begin(request) {
+        log.end(answer.status());
+    }
 }
 
 /// What a connection is served with.
@@ -304,13 +308,20 @@ where
             Decision::AdmittedTo(grant) => Some(grant),
             Decision::Answered(answer) => return refuse(request, *answer),
         };
+        let log = RequestLog::begin(&request);
         let answered = service.borrow_mut().call(request.map(framing::Body));
-        Either::Right(match grant {
-            None => Either::Left(answered),
+        Either::Right(match (grant, log) {
+            (None, None) => Either::Left(answered),
             // Boxed, as above.
-            Some(grant) => Either::Right(Box::pin(answered.map(|answer| {
+            (grant, log) => Either::Right(Box::pin(answered.map(|answer| {
                 let Ok(answer) = answer;
-                Ok(grant.mark(answer))
+                if let Some(log) = log {
+                    log.end(answer.status());
+                }
+                Ok(match grant {
+                    Some(grant) => grant.mark(answer),
+                    None => answer,
+                })
             }))),
         })
     });
