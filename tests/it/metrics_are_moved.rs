@@ -353,8 +353,12 @@ fn commits_and_checkpoints_that_fail() {
     let scrape = Scrape::of(&service);
     assert!(scrape.get("downlink_commit_failures_total", &[]) >= 1.0);
     assert_eq!(scrape.get("downlink_messages_refused_total", &["reason=\"paused\""]), 1.0);
-    assert_eq!(scrape.get("downlink_ready", &[]), 0.0);
-    assert_eq!(scrape.get("downlink_accepts_messages", &[]), 0.0);
+    // Senders may hear of it first.
+    eventually("it is told", || {
+        let scrape = Scrape::of(&service);
+        let told = ["downlink_ready", "downlink_accepts_messages"];
+        told.iter().all(|name| scrape.get(name, &[]) == 0.0)
+    });
     service.stop().unwrap();
     // It had no checkpoint at its end, so that one is made at once.
     let service = start();
@@ -406,4 +410,46 @@ fn requests_are_logged_with_their_trace_for_who_asks() {
     assert_eq!(send(address, &message).status, 200);
     assert!(service.said("request").is_empty());
     service.stop();
+}
+
+#[test]
+fn messages_that_are_not_answered_in_time_or_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Faults::default();
+    let short = |config: &mut downlink::config::Config| {
+        config.http.request_timeout = std::time::Duration::from_millis(200);
+    };
+    let service = Service::opened(short, faults.journal(directory.path()));
+    service.wait_until_ready();
+    let refused = |reason: &str| {
+        let label = format!("reason=\"{reason}\"");
+        Scrape::of(&service).get("downlink_messages_refused_total", &[&label])
+    };
+    faults.set(Fault::Stalled);
+    assert_eq!(service.send(&Request::message(&launch("a"))).status, 503);
+    assert_eq!((refused("timed_out"), refused("not_kept")), (1.0, 0.0));
+    faults.set(Fault::Fails);
+    // Those that travel behind the one that fails, and those that come later.
+    eventually("one is not kept", || {
+        assert_eq!(service.send(&Request::message(&launch("b"))).status, 503);
+        refused("not_kept") + refused("unavailable") >= 2.0
+    });
+    assert!(refused("unavailable") >= 1.0);
+    service.stop_after_failure();
+}
+
+#[test]
+fn connections_for_which_there_is_no_place() {
+    let service = Service::start_with(|config| config.http.max_connections = 1);
+    let mut kept = service.connect();
+    // It is being worked on, so that nobody gets its place.
+    kept.send(b"POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{");
+    let _waiting: Vec<_> = (0..5).map(|_| service.connect()).collect();
+    drop(kept);
+    eventually("some were turned away", || {
+        let answer = service.connect().try_request(&Request::get("/metrics"));
+        let Some(answer) = answer.ok().filter(|answer| answer.status == 200) else { return false };
+        let labels = ["side=\"main\"", "reason=\"no_place\""];
+        Scrape::read(&answer).get("downlink_http_connections_refused_total", &labels) >= 1.0
+    });
 }
