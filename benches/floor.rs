@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,6 +53,7 @@ async fn run(listen: SocketAddr) -> std::io::Result<()> {
         max_connections: 16_384,
         idle_timeout: Duration::from_secs(60),
         fairness: None,
+        figures: Arc::default(),
     };
     let routes = warp::post().and(warp::body::bytes()).map(|_: Bytes| {
         let mut response = Response::default();

@@ -46,6 +46,7 @@ use crate::http::server::{self, MAX_ADMIN_CONNECTIONS, ServerLimits, Stopped};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{JournalSource, OpenError, RunningJournal};
+use crate::logging;
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]
@@ -197,9 +198,12 @@ pub async fn run_with(
         manager.ready(&health);
     }
 
-    let (hurry, deadline) = match told {
-        Some(told) => told,
-        None => (end.await, Instant::now() + timeout),
+    let (hurry, deadline) = if let Some(told) = told {
+        told
+    } else {
+        let hurry = end.await;
+        let hurry = drain(hurry, config.drain_delay, &supervisor, &health, &manager).await;
+        (hurry, Instant::now() + timeout)
     };
     manager.stopping();
     supervisor.expect_ends();
@@ -267,6 +271,28 @@ async fn recovered(
     (recovered, told)
 }
 
+/// Goes on serving for `delay`, unready, so that whoever asks for that sends no more;
+/// not if something failed, or once it does, and not when it is to be hastened.
+async fn drain(
+    mut hurry: Hurry,
+    delay: Duration,
+    supervisor: &Supervisor,
+    health: &Health,
+    manager: &Notifier,
+) -> Hurry {
+    if delay.is_zero() || supervisor.failure().is_some() {
+        return hurry;
+    }
+    manager.stopping();
+    health.set(Phase::Stopping);
+    info!(?delay, "told to stop; serving goes on for a while, and /readyz says so");
+    tokio::select! {
+        () = tokio::time::sleep(delay) => hurry,
+        () = supervisor.failed() => hurry,
+        () = &mut hurry.0 => Hurry::when(std::future::ready(())),
+    }
+}
+
 /// How a run ended, as far as what failed in it says.
 fn outcome(supervisor: &Supervisor, health: &Health) -> Result<(), AppError> {
     if let Some(failure) = supervisor.failure() {
@@ -290,15 +316,18 @@ impl Server {
         supervisor: &Supervisor,
     ) -> (Self, Option<Self>) {
         let context = Context::new(fleet, config.http.clone());
+        context.metrics.follow_log(logging::lost_lines);
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
             idle_timeout: config.http.idle_timeout,
             fairness: Fairness::new(&config.http.of_one_client),
+            figures: context.figures.main.clone(),
         };
         let admin = admin.map(|listeners| {
             let limits = ServerLimits {
                 max_connections: MAX_ADMIN_CONNECTIONS,
                 fairness: None,
+                figures: context.figures.admin.clone(),
                 ..limits.clone()
             };
             let routes = dispatch::admin(context.clone());
@@ -381,11 +410,13 @@ impl RunningFleet {
         if let Some(still_there) = still_there {
             health.watch(Arc::new(Kept::new(still_there)));
         }
+        let metrics = idle.metrics().clone();
         let workers = idle.start(rosters, journal.clone(), supervisor);
         let (stop_checkpoints, stop) = watch::channel(false);
         let checkpointer =
             Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
         health.watch(checkpointer.overdue());
+        metrics.follow_checkpoints(checkpointer.counts());
         let checkpoints = async move {
             checkpointer.run(backlog, stop).await;
             Ok(())

@@ -10,6 +10,7 @@
 //! * `choices`: the values of flags that are one of a few.
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
+//! * `drain`: the flag about serving on when told to stop.
 //! * `environment`: flags that are given in the environment.
 //! * `fairness`: flags about what one client may take.
 //! * [`manager`]: what a service manager put into the environment.
@@ -18,6 +19,7 @@
 mod access;
 mod admin;
 mod choices;
+mod drain;
 mod environment;
 mod fairness;
 pub mod manager;
@@ -36,6 +38,7 @@ pub use self::choices::{Durability, LogFormat};
 
 use self::access::AccessArguments;
 use self::admin::AdminArguments;
+use self::drain::DrainArguments;
 use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
 use self::manager::Manager;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
@@ -223,6 +226,9 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = time)]
     idle_timeout: Duration,
 
+    #[command(flatten)]
+    drain: DrainArguments,
+
     /// Time to finish what is in flight when told to stop
     #[arg(long, env = "DOWNLINK_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = time)]
     shutdown_timeout: Duration,
@@ -272,6 +278,8 @@ pub struct Config {
     pub limits: Limits,
     /// What a client may do.
     pub http: HttpConfig,
+    /// Served on for so long when told to stop, unready.
+    pub drain_delay: Duration,
     /// From being told to stop to ending with what is finished by then.
     pub shutdown_timeout: Duration,
     /// How a log line is written.
@@ -341,6 +349,7 @@ impl Arguments {
                 idle_timeout: self.idle_timeout,
                 of_one_client: self.of_one_client.validate(),
             },
+            drain_delay: self.drain.drain_delay,
             shutdown_timeout: self.shutdown_timeout,
             log_format: self.log_format,
             log: self.log,

@@ -33,6 +33,15 @@ pub struct Log {
     thread: Option<WorkerGuard>,
 }
 
+/// Of the process: there is one log.
+static LOST: OnceLock<Arc<Lost>> = OnceLock::new();
+
+/// How many lines nobody can read: too many waited, or they could not be written.
+#[must_use]
+pub fn lost_lines() -> u64 {
+    LOST.get().map_or(0, |lost| lost.count())
+}
+
 /// Begins to log, in the whole process. `filter` is in the syntax of
 /// [`EnvFilter`].
 ///
@@ -40,7 +49,7 @@ pub struct Log {
 /// When called twice.
 #[must_use]
 pub fn start(format: LogFormat, filter: &str) -> Log {
-    let lost = Arc::new(Lost::default());
+    let lost = LOST.get_or_init(Arc::default).clone();
     let (lines, thread) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_WAITING)
@@ -121,10 +130,14 @@ struct Lost {
 }
 
 impl Lost {
+    fn count(&self) -> u64 {
+        let dropped = self.dropped.get().map_or(0, ErrorCounter::dropped_lines) as u64;
+        dropped + self.failed.load(Ordering::Relaxed)
+    }
+
     /// How many there are that nobody was told of, counted as told from now on.
     fn take(&self) -> u64 {
-        let dropped = self.dropped.get().map_or(0, ErrorCounter::dropped_lines) as u64;
-        let lost = dropped + self.failed.load(Ordering::Relaxed);
+        let lost = self.count();
         lost - self.told.swap(lost, Ordering::Relaxed).min(lost)
     }
 }

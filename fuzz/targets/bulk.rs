@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use warp::http::{HeaderMap, HeaderValue};
 
 use super::fleet::{Answer, TestFleet};
@@ -98,7 +99,12 @@ impl Bulk {
         headers.insert("content-type", HeaderValue::from_static(media));
         let headers = PostHeaders::of(&headers);
         let body = stream::iter(pieces.into_iter().map(Ok::<_, warp::Error>));
-        Said::of(&self.fleet.answer(messages::post(self.fleet.context.clone(), headers, body)))
+        Said::of(&self.fleet.answer(messages::post(
+            &self.fleet.context,
+            headers,
+            Instant::now(),
+            body,
+        )))
     }
 }
 

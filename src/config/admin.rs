@@ -9,7 +9,7 @@ use crate::http::listener::Address;
 /// As clap reads them.
 #[derive(Args, Debug)]
 pub struct AdminArguments {
-    /// Addresses for /readyz, /livez and whatever else is for operators, written
+    /// Addresses for /readyz, /livez, /metrics and what else is for operators, written
     /// as those of --listen, which does not have it then
     ///
     /// [default: none]

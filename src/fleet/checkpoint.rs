@@ -22,6 +22,7 @@ use super::mailbox::{Mailbox, Undelivered};
 use super::order::Order;
 use super::vitals::{STALLED, Wait};
 use crate::journal::{AppendError, Journal, Progress};
+use crate::telemetry::tally::{Count, Histogram, nanos};
 
 /// How often to look whether a checkpoint is due, at most.
 const LOOK: Duration = Duration::from_millis(100);
@@ -57,6 +58,54 @@ pub enum CheckpointError {
     Journal(#[from] AppendError),
 }
 
+/// Upper bounds of how long a checkpoint takes, in nanoseconds.
+pub const DURATIONS: [u64; 11] = [
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    50_000_000,
+    100_000_000,
+    500_000_000,
+    1_000_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+];
+
+/// What is counted of checkpoints, which their one task writes.
+#[derive(Debug)]
+pub struct Checkpoints {
+    /// Of those that were completed, by [`DURATIONS`].
+    pub durations: Histogram<{ DURATIONS.len() + 1 }>,
+    /// Those that were not.
+    pub failures: Count,
+    /// When the last one was completed, or else when this was made: nanoseconds from
+    /// `base`.
+    completed: Count,
+    base: Instant,
+    overdue: Arc<Wait>,
+}
+
+impl Checkpoints {
+    fn completed(&self, begun: Instant) {
+        self.durations.observe_alone(nanos(begun.elapsed()));
+        self.completed.set(nanos(self.base.elapsed()));
+    }
+
+    /// Since the last one was completed, or since the start if none was.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.base.elapsed().saturating_sub(Duration::from_nanos(self.completed.get()))
+    }
+
+    /// How long something waits by now that no checkpoint has stored.
+    #[must_use]
+    pub fn unstored_for(&self) -> Duration {
+        self.overdue.since(Instant::now().into_std()).unwrap_or_default()
+    }
+}
+
 /// See the module.
 pub struct Checkpointer {
     mailboxes: Arc<[Mailbox]>,
@@ -66,6 +115,7 @@ pub struct Checkpointer {
     records_before: u64,
     /// For a checkpoint, while anything was appended that none has stored.
     overdue: Arc<Wait>,
+    counts: Arc<Checkpoints>,
 }
 
 /// What to do next.
@@ -82,8 +132,21 @@ impl Checkpointer {
     pub fn new(mailboxes: Arc<[Mailbox]>, journal: Arc<dyn Journal>, interval: Interval) -> Self {
         // Not less than what a single commit may take.
         let at_most = interval.time.saturating_mul(OVERDUE).max(STALLED);
-        let overdue = Arc::new(Wait::new("no checkpoint was made", at_most));
-        Self { mailboxes, journal, interval, records_before: 0, overdue }
+        let overdue = Arc::new(Wait::new("checkpoints", "no checkpoint was made", at_most));
+        let counts = Arc::new(Checkpoints {
+            durations: Histogram::new(&DURATIONS),
+            failures: Count::default(),
+            completed: Count::default(),
+            base: Instant::now(),
+            overdue: overdue.clone(),
+        });
+        Self { mailboxes, journal, interval, records_before: 0, overdue, counts }
+    }
+
+    /// What is counted of its checkpoints.
+    #[must_use]
+    pub fn counts(&self) -> Arc<Checkpoints> {
+        self.counts.clone()
     }
 
     /// Whether the next one is overdue.
@@ -117,15 +180,18 @@ impl Checkpointer {
                         info!(failures, "a checkpoint was made again");
                     }
                     self.overdue.end();
+                    self.counts.completed(begun);
                     failures = 0;
                     last = begun;
                     None
                 }
                 Err(error) if is_last => {
+                    self.counts.failures.add_alone(1);
                     warn!(%error, "no checkpoint at the end; the next start replays more");
                     None
                 }
                 Err(error) => {
+                    self.counts.failures.add_alone(1);
                     // Once is enough in the log.
                     if failures == 0 {
                         warn!(%error, "no checkpoint; it is tried again until there is one");

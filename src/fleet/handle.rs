@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
+use super::metrics::FleetMetrics;
 use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
 use super::query::{Missions, Page, Part, Query, Selection, Whole};
 use super::refusals::Refusals;
@@ -29,6 +30,7 @@ pub struct Fleet {
     health: Arc<Health>,
     version: Version,
     refusals: Arc<Refusals>,
+    metrics: Arc<FleetMetrics>,
 }
 
 /// Many messages on their way to their worker.
@@ -87,8 +89,21 @@ impl Fleet {
         router: Router,
         health: Arc<Health>,
         version: Version,
+        metrics: Arc<FleetMetrics>,
     ) -> Self {
-        Self { mailboxes, router, health, version, refusals: Arc::default() }
+        let refusals = metrics.refusals().clone();
+        Self { mailboxes, router, health, version, refusals, metrics }
+    }
+
+    /// What is counted and measured of it.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<FleetMetrics> {
+        &self.metrics
+    }
+
+    /// What came was no message.
+    pub fn tell_invalid(&self) {
+        self.refusals.tell_invalid();
     }
 
     /// Whether everything works.
@@ -128,6 +143,13 @@ impl Fleet {
     /// The number of partitions.
     pub(super) fn partitions(&self) -> usize {
         self.mailboxes.len()
+    }
+
+    /// What becomes of a message that is not handed over in time.
+    pub(super) fn not_taken(&self) -> SubmitError {
+        let error = SubmitError::NotTaken;
+        self.refusals.tell(&error);
+        error
     }
 
     /// Hands messages over that all belong to `partition`. Where there is no

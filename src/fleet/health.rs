@@ -36,6 +36,15 @@ pub enum Phase {
     Stopping,
 }
 
+/// One of the things that make the fleet ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is looked at.
+    pub name: String,
+    /// What is wrong with it, if anything is.
+    pub trouble: Option<String>,
+}
+
 /// Shared by whoever sets the phase or is observed, and whoever must know of it.
 /// Nobody waits for anybody: the phase is asked for every message.
 #[derive(Debug)]
@@ -115,6 +124,20 @@ impl Health {
         if troubles.is_empty() { Ok(()) } else { Err(Unavailable(troubles.join("; "))) }
     }
 
+    /// All that [`Health::ready`] asks, each with what is wrong.
+    #[must_use]
+    pub fn checks(&self) -> Vec<Check> {
+        let phase = self.in_phase().err().map(|Unavailable(reason)| reason);
+        let mut checks = vec![Check { name: "the phase".to_owned(), trouble: phase }];
+        let now = Instant::now();
+        let vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.extend(vitals.iter().map(|vital| {
+            let (name, trouble) = (vital.name().to_owned(), vital.trouble(now));
+            Check { name, trouble }
+        }));
+        checks
+    }
+
     /// Whether all tasks of the process move. What they wait for does not count.
     ///
     /// # Errors
@@ -149,8 +172,14 @@ impl Health {
     /// In every phase but [`Phase::Ready`], and while anything hangs; says what
     /// does not work.
     pub fn ready(&self) -> Result<(), Unavailable> {
+        self.in_phase()?;
+        self.observed()
+    }
+
+    /// Whether everything works, as far as it is told.
+    fn in_phase(&self) -> Result<(), Unavailable> {
         match &**self.phase.load() {
-            Phase::Ready => self.observed(),
+            Phase::Ready => Ok(()),
             Phase::Starting(reason)
             | Phase::Paused(reason)
             | Phase::ReadOnly(reason)
@@ -231,7 +260,7 @@ mod tests {
     #[test]
     fn what_is_observed_makes_it_unready_while_it_lasts() {
         let health = Health::new(Phase::Ready);
-        let wait = Arc::new(Wait::new("no commit has ended", Duration::ZERO));
+        let wait = Arc::new(Wait::new("commits", "no commit has ended", Duration::ZERO));
         health.watch(wait.clone());
         assert_eq!(health.ready(), Ok(()));
         wait.begin(Instant::now());
@@ -253,6 +282,10 @@ mod tests {
     struct Stuck;
 
     impl Vital for Stuck {
+        fn name(&self) -> &'static str {
+            "a task"
+        }
+
         fn trouble(&self, _now: Instant) -> Option<String> {
             Some("it is stuck".to_owned())
         }

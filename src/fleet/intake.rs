@@ -63,6 +63,11 @@ impl<Tag> Intake<Tag> {
         self.held += 1;
     }
 
+    /// What came was no message.
+    pub fn tell_invalid(&self) {
+        self.fleet.tell_invalid();
+    }
+
     /// Hands over the chunks that are full, and tells `sink` what became of the
     /// chunks before them.
     pub async fn hand_over_full(&mut self, sink: &mut impl FnMut(Tag, Submitted)) {
@@ -116,7 +121,7 @@ impl<Tag> Intake<Tag> {
         if Instant::now() >= self.deadline {
             // Nobody would wait for it, and so nothing would hold the next back.
             for tag in tags {
-                sink(tag, Err(SubmitError::NotTaken));
+                sink(tag, Err(self.fleet.not_taken()));
             }
             return;
         }

@@ -178,6 +178,19 @@ impl Mailbox {
         self.orders.try_send(order).map_err(Into::into)
     }
 
+    /// How many messages wait in it.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        // More for a moment while somebody is refused.
+        self.room.taken().min(self.room.limit())
+    }
+
+    /// How many messages it has room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.room.limit()
+    }
+
     /// Whether nobody reads it any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -19,7 +19,8 @@
 //!   back at a start.
 //! * [`version`]: how often the fleet has changed.
 //! * [`limits`]: how much the fleet may hold.
-//! * [`refusals`]: says in the log that a limit is reached.
+//! * [`tally`]: what became of messages, counted; [`metrics`]: the fleet's figures.
+//! * [`refusals`]: counts what is refused, and says in the log that a limit is reached.
 //! * [`health`], [`vitals`]: whether the fleet can serve, and if not, why; what
 //!   is observed of it.
 //! * [`threading`]: what depends on how many threads there are.
@@ -30,6 +31,7 @@ pub mod health;
 pub mod intake;
 pub mod limits;
 pub mod mailbox;
+pub mod metrics;
 pub mod observer;
 pub mod order;
 pub mod outcome;
@@ -39,6 +41,7 @@ pub mod restore;
 pub mod roster;
 pub mod routing;
 pub mod supervisor;
+pub mod tally;
 pub mod threading;
 pub mod version;
 pub mod view;

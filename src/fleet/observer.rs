@@ -7,6 +7,7 @@
 
 use super::outcome::Outcome;
 use super::roster::slot::Slot;
+use crate::telemetry::message::Kind;
 use crate::telemetry::rocket::{Effect, Rocket, Vocabulary};
 use crate::telemetry::{Channel, Timestamp};
 
@@ -37,7 +38,10 @@ pub trait Observer {
 
     /// A message that was admitted was taken in, after everything that it caused
     /// was folded, and before its sender hears of it.
-    fn taken(&mut self, _slot: Slot, _outcome: Outcome) {}
+    fn taken(&mut self, _slot: Slot, _kind: Kind, _outcome: Outcome) {}
+
+    /// A message that had been taken in came again, and was not admitted.
+    fn repeated(&mut self, _kind: Kind) {}
 
     /// Nothing more will be reported.
     fn ended(&mut self) {}
@@ -53,9 +57,14 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.folded(folded);
     }
 
-    fn taken(&mut self, slot: Slot, outcome: Outcome) {
-        self.0.taken(slot, outcome);
-        self.1.taken(slot, outcome);
+    fn taken(&mut self, slot: Slot, kind: Kind, outcome: Outcome) {
+        self.0.taken(slot, kind, outcome);
+        self.1.taken(slot, kind, outcome);
+    }
+
+    fn repeated(&mut self, kind: Kind) {
+        self.0.repeated(kind);
+        self.1.repeated(kind);
     }
 
     fn ended(&mut self) {

@@ -1,5 +1,6 @@
-//! Says in the log that a limit is reached: how often, and which flag raises it.
-//! At most one line a second for each limit, since whoever is refused comes back.
+//! Counts what is refused, by reason, and says in the log that a limit is reached:
+//! how often, and which flag raises it. At most one line a second for each limit,
+//! since whoever is refused comes back.
 //! Does not own the limits, nor what is refused.
 
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::outcome::{Refusal, SubmitError};
+use crate::telemetry::tally::Count;
 
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -59,9 +61,28 @@ impl Reached {
     }
 }
 
-/// The limits for which messages are refused.
+/// Why messages are refused, as figures call it.
+pub const REASONS: [&str; 11] = [
+    "inbox_full",
+    "rocket_buffer_full",
+    "fleet_buffer_full",
+    "fleet_full",
+    "not_kept",
+    "paused",
+    "unavailable",
+    "timed_out",
+    "lost",
+    "not_taken",
+    "invalid",
+];
+
+/// The last of [`REASONS`]: it never came here.
+const INVALID: usize = REASONS.len() - 1;
+
+/// The limits for which messages are refused, and how many were.
 #[derive(Debug)]
 pub struct Refusals {
+    counts: [Count; REASONS.len()],
     inbox: Reached,
     rocket_buffer: Reached,
     fleet_buffer: Reached,
@@ -71,6 +92,7 @@ pub struct Refusals {
 impl Default for Refusals {
     fn default() -> Self {
         Self {
+            counts: Default::default(),
             inbox: Reached::new(
                 "--inbox-capacity",
                 "messages are refused: too many wait to be taken in",
@@ -89,8 +111,20 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Tells of the limit that an error stands for, if it does.
+    /// Messages that were refused for the reason at this place of [`REASONS`].
+    #[must_use]
+    pub fn count(&self, reason: usize) -> u64 {
+        self.counts[reason].get()
+    }
+
+    /// What came was no message.
+    pub fn tell_invalid(&self) {
+        self.counts[INVALID].add(1);
+    }
+
+    /// Counts an error, and tells of the limit that it stands for, if it does.
     pub fn tell(&self, error: &SubmitError) {
+        self.counts[reason(error)].add(1);
         match error {
             SubmitError::Busy => self.inbox.tell(),
             SubmitError::Refused(Refusal::RocketBufferFull { .. }) => self.rocket_buffer.tell(),
@@ -102,6 +136,22 @@ impl Refusals {
             | SubmitError::TimedOut
             | SubmitError::Lost => {}
         }
+    }
+}
+
+/// The place in [`REASONS`].
+fn reason(error: &SubmitError) -> usize {
+    match error {
+        SubmitError::Busy => 0,
+        SubmitError::Refused(Refusal::RocketBufferFull { .. }) => 1,
+        SubmitError::Refused(Refusal::FleetBufferFull { .. }) => 2,
+        SubmitError::Refused(Refusal::FleetFull { .. }) => 3,
+        SubmitError::Refused(Refusal::NotKept(_)) => 4,
+        SubmitError::Refused(Refusal::NotNow(_)) => 5,
+        SubmitError::Unavailable(_) => 6,
+        SubmitError::TimedOut => 7,
+        SubmitError::Lost => 8,
+        SubmitError::NotTaken => 9,
     }
 }
 

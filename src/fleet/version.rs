@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::observer::Observer;
 use super::outcome::Outcome;
 use super::roster::slot::Slot;
+use crate::telemetry::message::Kind;
 
 /// A partition's count, on cache lines of its own: the others' workers must
 /// not wait for it.
@@ -36,7 +37,7 @@ pub fn counts(partitions: usize) -> (Version, Vec<Changes>) {
 }
 
 impl Observer for Changes {
-    fn taken(&mut self, _: Slot, outcome: Outcome) {
+    fn taken(&mut self, _: Slot, _: Kind, outcome: Outcome) {
         if outcome != Outcome::Duplicate {
             self.count_one();
         }

@@ -21,6 +21,9 @@ pub const STALLED: Duration = Duration::from_secs(3);
 
 /// A sign of life.
 pub trait Vital: Debug + Send + Sync + 'static {
+    /// What is observed, for lists of all that is.
+    fn name(&self) -> &str;
+
     /// What is wrong at `now`, if anything. Never waits.
     fn trouble(&self, now: Instant) -> Option<String>;
 
@@ -33,6 +36,7 @@ pub trait Vital: Debug + Send + Sync + 'static {
 /// Something that is waited for now and then, and must come in time.
 #[derive(Debug)]
 pub struct Wait {
+    name: String,
     /// What is said when it does not come, as in "no commit has ended".
     what: String,
     at_most: Duration,
@@ -44,8 +48,9 @@ pub struct Wait {
 impl Wait {
     /// Nothing is waited for yet; from when something is, it may take `at_most`.
     #[must_use]
-    pub fn new(what: impl Into<String>, at_most: Duration) -> Self {
-        Self { what: what.into(), at_most, base: Instant::now(), since: AtomicU64::new(0) }
+    pub fn new(name: impl Into<String>, what: impl Into<String>, at_most: Duration) -> Self {
+        let (name, what) = (name.into(), what.into());
+        Self { name, what, at_most, base: Instant::now(), since: AtomicU64::new(0) }
     }
 
     /// It is waited for since `now`, whether it was before or not.
@@ -63,6 +68,14 @@ impl Wait {
         }
     }
 
+    /// For how long it is waited for by `now`; `None` while it is not.
+    #[must_use]
+    pub fn since(&self, now: Instant) -> Option<Duration> {
+        let since = self.since.load(Ordering::Relaxed);
+        let begun = self.base + Duration::from_nanos(since);
+        (since != 0).then(|| now.saturating_duration_since(begun))
+    }
+
     /// It has come, and nothing is waited for.
     pub fn end(&self) {
         self.since.store(0, Ordering::Relaxed);
@@ -70,11 +83,13 @@ impl Wait {
 }
 
 impl Vital for Wait {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn trouble(&self, now: Instant) -> Option<String> {
-        let since = self.since.load(Ordering::Relaxed);
-        let age = now.saturating_duration_since(self.base + Duration::from_nanos(since));
-        let late = since != 0 && age >= self.at_most;
-        late.then(|| format!("{} for {:.1} s", self.what, age.as_secs_f64()))
+        let age = self.since(now).filter(|age| *age >= self.at_most)?;
+        Some(format!("{} for {:.1} s", self.what, age.as_secs_f64()))
     }
 }
 
@@ -122,6 +137,10 @@ impl Pulse {
 }
 
 impl Vital for Pulse {
+    fn name(&self) -> &str {
+        &self.task
+    }
+
     fn trouble(&self, now: Instant) -> Option<String> {
         if self.ended.load(Ordering::Relaxed) {
             return None;
@@ -186,6 +205,10 @@ impl Debug for Kept {
 }
 
 impl Vital for Kept {
+    fn name(&self) -> &'static str {
+        "the files of the journal"
+    }
+
     fn trouble(&self, now: Instant) -> Option<String> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let due = now.saturating_duration_since(found.looked_at) >= BETWEEN_LOOKS;
@@ -209,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_does_not_come_in_time_is_told_until_it_comes() {
-        let wait = Wait::new("no commit has ended", STALLED);
+        let wait = Wait::new("commits", "no commit has ended", STALLED);
         let begun = Instant::now();
         let late = begun + STALLED;
         assert_eq!(wait.trouble(late), None, "nothing is waited for");

@@ -13,9 +13,11 @@ use super::handle::Fleet;
 use super::health::{Health, Phase};
 use super::limits::{Limits, Quotas};
 use super::mailbox::{self, Inbox, Mailbox};
+use super::metrics::FleetMetrics;
 use super::roster::Roster;
 use super::routing::Router;
 use super::supervisor::Supervisor;
+use super::tally::Teller;
 use super::threading::Threading;
 use super::version::{self, Changes};
 use super::worker::{Exit, Shared, Worker};
@@ -29,7 +31,8 @@ pub struct IdleWorkers {
     health: Arc<Health>,
     threading: Threading,
     mailboxes: Arc<[Mailbox]>,
-    seats: Vec<(Inbox, Changes)>,
+    metrics: Arc<FleetMetrics>,
+    seats: Vec<(Inbox, (Changes, Teller))>,
 }
 
 /// How many workers, and what they and their fleet may hold.
@@ -56,10 +59,15 @@ impl IdleWorkers {
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
         let (version, changes) = version::counts(workers);
         let router = Router::new(workers);
-        let fleet = Fleet::new(mailboxes.clone(), router.clone(), health.clone(), version);
-        let seats = inboxes.into_iter().zip(changes).collect();
         let quotas = Arc::new(Quotas::new(limits));
-        (Self { router, quotas, health, threading, mailboxes, seats }, fleet)
+        let tellers: Vec<_> = (0..workers).map(|_| Teller::default()).collect();
+        let tallies = tellers.iter().map(Teller::tally).collect();
+        let metrics =
+            Arc::new(FleetMetrics::new(tallies, mailboxes.clone(), quotas.clone(), health.clone()));
+        let fleet =
+            Fleet::new(mailboxes.clone(), router.clone(), health.clone(), version, metrics.clone());
+        let seats = inboxes.into_iter().zip(changes.into_iter().zip(tellers)).collect();
+        (Self { router, quotas, health, threading, mailboxes, metrics, seats }, fleet)
     }
 
     /// Which worker a rocket will belong to.
@@ -72,6 +80,12 @@ impl IdleWorkers {
     #[must_use]
     pub fn quotas(&self) -> &Arc<Quotas> {
         &self.quotas
+    }
+
+    /// What is counted and measured of the fleet.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<FleetMetrics> {
+        &self.metrics
     }
 
     /// How many workers there will be.
@@ -98,8 +112,12 @@ impl IdleWorkers {
         journal: Arc<dyn Journal>,
         supervisor: &Supervisor,
     ) -> Workers {
-        let Self { health, threading, mailboxes, seats, .. } = self;
+        let Self { health, threading, mailboxes, metrics, seats, .. } = self;
         assert_eq!(rosters.len(), seats.len(), "there is one roster for each worker");
+        metrics.follow_rosters(rosters.iter().map(|roster| roster.census().clone()).collect());
+        if let Some(figures) = journal.figures() {
+            metrics.follow_journal(figures);
+        }
         if let Some(mut standing) = journal.standing() {
             let mut paused = None;
             // Before anybody can be told that the fleet is ready.
@@ -115,10 +133,10 @@ impl IdleWorkers {
         let shared = Shared { journal, health, threading };
         let mut stops = Vec::new();
         let mut tasks = JoinSet::new();
-        for (index, ((inbox, changes), roster)) in seats.into_iter().zip(rosters).enumerate() {
+        for (index, ((inbox, observers), roster)) in seats.into_iter().zip(rosters).enumerate() {
             let (stop, stopped) = oneshot::channel();
             stops.push(stop);
-            let worker = Worker::new(index, inbox, roster, changes, stopped, shared.clone());
+            let worker = Worker::new(index, inbox, roster, observers, stopped, shared.clone());
             let run = async {
                 match worker.run().await {
                     Exit::Stopped => Ok(()),

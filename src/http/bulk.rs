@@ -8,7 +8,6 @@
 //! one as the body comes in, which is never held as a whole.
 
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
@@ -108,7 +107,7 @@ struct Answer {
 /// When the body cannot be read, no line was accepted, or not all lines were
 /// taken in time; what was accepted stays so.
 pub async fn post(
-    context: Arc<Context>,
+    context: &Context,
     headers: PostHeaders,
     form: Form,
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
@@ -149,7 +148,7 @@ pub async fn post(
             return Err(Problem::body_too_large(limit));
         }
         if turn.is_none() && reading.lines.may_end_in(&piece) {
-            turn = Some(TurnAtLines::take(&context).await?);
+            turn = Some(TurnAtLines::take(context).await?);
         }
         let deadline = Instant::now() + time;
         reading.lines.intake.wait_until(deadline);
@@ -312,6 +311,7 @@ impl Lines {
 
     fn reject(&mut self, error: String) {
         let place = self.next_place();
+        self.intake.tell_invalid();
         self.rejected.push((place, error));
     }
 

@@ -9,6 +9,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::client::{self, Client};
+use super::figures::ServerFigures;
 
 /// How long a connection may stand still during a stop, unless it is for us to go
 /// on: long enough for a packet that was lost to be sent again.
@@ -23,13 +24,19 @@ const FIRST_BYTES: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// All connections that there are.
-#[derive(Default)]
 pub struct Connections {
     tasks: JoinSet<()>,
     live: HashMap<Id, (AbortHandle, Arc<Client>)>,
+    figures: Arc<ServerFigures>,
 }
 
 impl Connections {
+    /// None yet; how many there are is counted there.
+    #[must_use]
+    pub fn counted(figures: Arc<ServerFigures>) -> Self {
+        Self { tasks: JoinSet::new(), live: HashMap::new(), figures }
+    }
+
     /// Serves one more, which may be cut with what is returned.
     pub fn spawn(
         &mut self,
@@ -38,6 +45,7 @@ impl Connections {
     ) -> AbortHandle {
         let handle = self.tasks.spawn(client::scope(client.clone(), connection));
         self.live.insert(handle.id(), (handle.clone(), client));
+        self.count();
         handle
     }
 
@@ -46,7 +54,12 @@ impl Connections {
         let ended = self.tasks.join_next_with_id().await?;
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
         self.live.remove(&id);
+        self.count();
         Some(ended)
+    }
+
+    fn count(&self) {
+        self.figures.connections.open.set(self.live.len() as u64);
     }
 
     /// Waits for something to come on each connection. One on which nothing came

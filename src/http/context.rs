@@ -8,7 +8,9 @@ use tokio::sync::Semaphore;
 
 use super::etag::Epoch;
 use super::fairness::ClientLimits;
+use super::figures::Figures;
 use super::held::BytesHeld;
+use super::metrics::Metrics;
 use super::pace::Pace;
 use super::turns::Turns;
 use crate::fleet::Fleet;
@@ -68,6 +70,10 @@ pub struct Context {
     pub bodies_held: Arc<BytesHeld>,
     /// What unsent answers hold.
     pub answers_held: Arc<BytesHeld>,
+    /// What is counted of requests and connections.
+    pub figures: Arc<Figures>,
+    /// What `GET /metrics` shows.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Context {
@@ -84,6 +90,13 @@ impl Context {
         );
         let bodies_held = BytesHeld::new(config.max_body_bytes_held, bodies);
         let answers_held = BytesHeld::new(config.max_answer_bytes_held, answers);
+        let figures = Arc::<Figures>::default();
+        let metrics = Metrics::new(
+            fleet.metrics().clone(),
+            figures.clone(),
+            bodies_held.clone(),
+            answers_held.clone(),
+        );
         Arc::new(Self {
             fleet,
             config,
@@ -98,6 +111,8 @@ impl Context {
             ),
             bodies_held,
             answers_held,
+            figures,
+            metrics: Arc::new(metrics),
         })
     }
 

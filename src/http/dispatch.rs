@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
+use tokio::time::Instant;
 use warp::filters::BoxedFilter;
 use warp::http::{HeaderMap, Method};
 use warp::path::FullPath;
@@ -22,7 +23,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{index, messages, missions, readiness, rockets, unsent};
+use super::{index, messages, metrics, missions, readiness, rockets, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -42,9 +43,13 @@ pub fn filter(
         .then(move |headers, body| {
             let context = hot.clone();
             async move {
+                let begun = Instant::now();
                 let body = pin!(body);
                 let mut body = Tracked::new(body);
-                let answer = answer(messages::post(context, headers, &mut body).await);
+                let answer = answer(messages::post(&context, headers, begun, &mut body).await);
+                let (status, took) = (answer.status(), begun.elapsed());
+                let requests = &context.figures.requests;
+                requests.answered(Some(Endpoint::PostMessages), &Method::POST, status, took);
                 settle(answer, headers, &mut body).await
             }
         });
@@ -74,9 +79,18 @@ fn by_table(context: Arc<Context>, side: Side) -> BoxedFilter<(Response,)> {
                 let body = pin!(body);
                 let mut body = Tracked::new(body);
                 let post = PostHeaders::of(&headers);
-                let request = (&method, path.as_str(), headers, query);
-                let served = dispatch(context, side, request, &mut body);
+                let begun = Instant::now();
+                let kept = context.clone();
+                let found = routes::find(side, &method, path.as_str());
+                let endpoint = found.as_ref().ok().map(|found| found.endpoint);
+                let served = async {
+                    let found = found.map_err(|no_route| refused(no_route, path.as_str()))?;
+                    let request = (headers, query);
+                    dispatch(context, side, found, request, begun, &mut body).await
+                };
                 let mut answer = answer(served.await);
+                let took = begun.elapsed();
+                kept.figures.requests.answered(endpoint, &method, answer.status(), took);
                 headers::protect(answer.headers_mut());
                 settle(answer, post, &mut body).await
             }
@@ -88,38 +102,45 @@ fn by_table(context: Arc<Context>, side: Side) -> BoxedFilter<(Response,)> {
 async fn dispatch(
     context: Arc<Context>,
     side: Side,
-    (method, path, headers, query): (&Method, &str, HeaderMap, String),
+    Found { endpoint, segment, .. }: Found<'_>,
+    (headers, query): (HeaderMap, String),
+    begun: Instant,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
-    let Found { endpoint, segment, .. } =
-        routes::find(side, method, path).map_err(|no_route| match no_route {
-            NoRoute::UnknownPath => {
-                Problem::not_found(format!("there is nothing at {}", Quoted(path)))
-            }
-            NoRoute::WrongMethod(allowed) => Problem::method_not_allowed(&allowed),
-        })?;
     let coding = compression::preferred(&headers);
     let kept = context.clone();
     let response = match endpoint {
-        Endpoint::PostMessages => messages::post(context, PostHeaders::of(&headers), body).await,
+        Endpoint::PostMessages => {
+            messages::post(&context, PostHeaders::of(&headers), begun, body).await
+        }
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
-        Endpoint::GetReadiness => readiness::get(&context),
+        Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
+        Endpoint::GetMetrics => metrics::get(context.metrics.clone(), headers, &query).await,
         Endpoint::GetIndex => index::get(side, &query),
     }?;
     // What is compressed as it is read is there in plain until then.
     let response = unsent::bounded(&kept, response).await?;
     Ok(match endpoint {
-        Endpoint::ListRockets | Endpoint::ListMissions | Endpoint::GetMission => {
-            compression::answer(coding, &kept.answers_held, response)
-        }
+        Endpoint::ListRockets
+        | Endpoint::ListMissions
+        | Endpoint::GetMission
+        | Endpoint::GetMetrics => compression::answer(coding, &kept.answers_held, response),
         Endpoint::PostMessages
         | Endpoint::GetRocket
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
         | Endpoint::GetIndex => response,
     })
+}
+
+/// Why a request leads nowhere.
+fn refused(no_route: NoRoute, path: &str) -> Problem {
+    match no_route {
+        NoRoute::UnknownPath => Problem::not_found(format!("there is nothing at {}", Quoted(path))),
+        NoRoute::WrongMethod(allowed) => Problem::method_not_allowed(&allowed),
+    }
 }

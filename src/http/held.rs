@@ -39,6 +39,12 @@ impl BytesHeld {
         Ok(Share { bytes, bound: self.clone() })
     }
 
+    /// How many bytes are held now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn take(&self, bytes: usize) -> Result<(), NoRoom> {
         let room = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
         let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);

@@ -3,7 +3,6 @@
 //! ([`super::encoding`]), nor many messages at a time ([`super::bulk`]).
 
 use std::pin::pin;
-use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -25,26 +24,28 @@ use super::{body, bulk, peek};
 use crate::fleet::outcome::Outcome;
 use crate::telemetry::wire::{self, WireError};
 
-/// Takes one message in, or many.
+/// Takes one message in, or many; the request was there at `begun`.
 ///
 /// # Errors
 /// When the body is no message, or the message was not accepted in time.
 pub async fn post(
-    context: Arc<Context>,
+    context: &Context,
     headers: PostHeaders,
+    begun: Instant,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
     if headers.foreign_charset || headers.codings != Codings::Identity {
         // Apart, so that what it needs is not made room for in every request.
-        return Box::pin(post_encoded(context, headers, body)).await;
+        return Box::pin(post_encoded(context, headers, begun, body)).await;
     }
-    take_in(context, headers, body, None).await
+    take_in(context, headers, begun, body, None).await
 }
 
 /// Takes in what is in a body that is not as it should be read.
 async fn post_encoded(
-    context: Arc<Context>,
+    context: &Context,
     headers: PostHeaders,
+    begun: Instant,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<Response, Problem> {
     let body = pin!(body);
@@ -60,7 +61,7 @@ async fn post_encoded(
             let body = Box::pin(decoded(body, codings, allowance.clone(), share));
             // What was announced is not the length of what is in it.
             let headers = PostHeaders { announced_length: 0, ..headers };
-            return take_in(context, headers, body, Some(&allowance)).await;
+            return take_in(context, headers, begun, body, Some(&allowance)).await;
         }
         Codings::Identity | Codings::Unknown => Problem::unknown_coding(),
     };
@@ -69,12 +70,12 @@ async fn post_encoded(
 
 /// Takes in what a body holds, by its media type.
 async fn take_in<B: Buf, E: Into<Problem> + Unpin>(
-    context: Arc<Context>,
+    context: &Context,
     headers: PostHeaders,
+    start: Instant,
     body: impl Stream<Item = Result<B, E>>,
     allowance: Option<&Allowance>,
 ) -> Result<Response, Problem> {
-    let start = Instant::now();
     let max_body = context.config.max_body;
     match headers.media {
         // Boxed, as above.
@@ -99,16 +100,19 @@ async fn take_in<B: Buf, E: Into<Problem> + Unpin>(
 
 /// Takes in the one message that a body is.
 async fn one(
-    context: Arc<Context>,
+    context: &Context,
     headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
     start: Instant,
 ) -> Result<Response, Problem> {
     let limit = context.config.max_body;
-    let read = body::read(&context, headers.announced_length, body, limit, start);
+    let read = body::read(context, headers.announced_length, body, limit, start);
     let (bytes, arrived) = read.await?;
     let deadline = arrived + context.config.request_timeout;
-    let message = wire::parse(&bytes).map_err(|error| complaint(error, &bytes))?;
+    let message = wire::parse(&bytes).map_err(|error| {
+        context.fleet.tell_invalid();
+        complaint(error, &bytes)
+    })?;
     drop(bytes);
     let outcome = context.fleet.submit(message, Until::new(deadline)).await?;
     Ok(success(headers, outcome))

@@ -12,6 +12,7 @@
 //!   [`transport`]: what HTTP is spoken over then.
 //! * [`origin`]: where a client comes from; [`forwarded`]: the same by a proxy's word.
 //! * [`fairness`]: what one client may take; [`rate`]: how much it may send.
+//! * [`requests`]: a line of the log for each request, for those who ask for it.
 //! * [`unread`]: answers to requests whose body was not read; [`unsent`]: what answers hold.
 //! * [`post_headers`]: what the headers of a `POST /messages` say.
 //! * [`media`]: lists in headers, with parameters and weights.
@@ -26,6 +27,8 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
+//! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
+//!   the system says of this process.
 //! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
@@ -54,6 +57,7 @@ pub mod elements;
 pub mod encoding;
 pub mod etag;
 pub mod fairness;
+pub mod figures;
 pub mod forwarded;
 pub mod framing;
 pub mod held;
@@ -63,6 +67,7 @@ pub mod listener;
 pub mod listing;
 pub mod media;
 pub mod messages;
+pub mod metrics;
 pub mod missions;
 pub mod origin;
 pub mod pace;
@@ -71,8 +76,10 @@ pub mod pieces;
 pub mod places;
 pub mod post_headers;
 pub mod problem;
+pub mod process;
 pub mod rate;
 pub mod readiness;
+pub mod requests;
 pub mod respond;
 pub mod rockets;
 pub mod routes;

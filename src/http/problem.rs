@@ -65,7 +65,7 @@ impl Problem {
     }
 
     /// With further members of the body.
-    fn with(self, members: &impl Serialize) -> Self {
+    pub(super) fn with(self, members: &impl Serialize) -> Self {
         let members = serde_json::to_value(members).expect("texts and numbers always serialise");
         Self { extension: Some(Box::new(members)), ..self }
     }

@@ -2,6 +2,7 @@
 //! `GET /livez`: whether its process moves, which a restart would help if not.
 
 use serde::Serialize;
+use serde_json::json as members;
 use warp::reply::Response;
 
 use super::context::Context;
@@ -11,15 +12,42 @@ use super::respond::json;
 #[derive(Serialize)]
 struct Ready {
     status: &'static str,
+    /// Only for those who ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Vec<Check>>,
 }
 
-/// Whether everything works.
+/// One of the things that are looked at.
+#[derive(Serialize)]
+struct Check {
+    name: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// Whether everything works; with `verbose` each check by its name. Other parameters
+/// make no difference: probes have what they like.
 ///
 /// # Errors
 /// 503, saying what does not.
-pub fn get(context: &Context) -> Result<Response, Problem> {
-    context.fleet.health().ready()?;
-    Ok(json(&Ready { status: "ready" }))
+pub fn get(context: &Context, parameters: &str) -> Result<Response, Problem> {
+    let health = context.fleet.health();
+    let mut names = form_urlencoded::parse(parameters.as_bytes()).map(|(name, _)| name);
+    if !names.any(|name| name == "verbose") {
+        health.ready()?;
+        return Ok(json(&Ready { status: "ready", checks: None }));
+    }
+    let ready = health.ready();
+    let checks = health.checks().into_iter().map(|it| {
+        let status = if it.trouble.is_none() { "ok" } else { "failed" };
+        Check { name: it.name, status, detail: it.trouble }
+    });
+    let checks: Vec<_> = checks.collect();
+    match ready {
+        Ok(()) => Ok(json(&Ready { status: "ready", checks: Some(checks) })),
+        Err(unavailable) => Err(Problem::from(unavailable).with(&members!({ "checks": checks }))),
+    }
 }
 
 #[derive(Serialize)]

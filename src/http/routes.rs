@@ -22,6 +22,8 @@ pub enum Endpoint {
     GetReadiness,
     /// Whether the process moves.
     GetLiveness,
+    /// The service's figures.
+    GetMetrics,
     /// What there is to ask for.
     GetIndex,
 }
@@ -117,6 +119,7 @@ pub const ROUTES: &[Route] = &[
     Route::new("/livez", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
     // What probes asked for before the two above were told apart.
     Route::new("/healthz", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
+    Route::new("/metrics", READ, Endpoint::GetMetrics, For::Operators, Scope::Open),
     Route::new("/", READ, Endpoint::GetIndex, For::All, Scope::Open),
 ];
 

@@ -31,11 +31,13 @@ use super::client::Client;
 use super::connections::Connections;
 use super::deadline::Timer;
 use super::fairness::Fairness;
+use super::figures::ServerFigures;
 use super::framing;
 use super::listener::Listeners;
 use super::origin::Origin;
 use super::places::{self, Newcomer, Places};
 use super::problem::Problem;
+use super::requests::RequestLog;
 use super::socket::Socket;
 use super::stream::Stream;
 use super::tls::{Tls, handshake};
@@ -64,6 +66,8 @@ pub struct ServerLimits {
     pub idle_timeout: Duration,
     /// What one client may take; none for whatever there is.
     pub fairness: Option<Arc<Fairness>>,
+    /// Where it is counted what comes in.
+    pub figures: Arc<ServerFigures>,
 }
 
 /// Whether everything in flight was finished at a stop.
@@ -95,8 +99,9 @@ where
     let gate = Arc::new(gate);
     let graceful = GracefulShutdown::new();
     let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
-    let mut connections = Connections::default();
+    let mut connections = Connections::counted(limits.figures.clone());
     let fairness = limits.fairness.as_ref();
+    let counts = &limits.figures.connections;
     let mut places = Places::new(limits.max_connections)
         .with_most_of_one(fairness.map_or(usize::MAX, |fairness| fairness.connections));
     let mut rounds = interval(places::SILENCE);
@@ -124,7 +129,7 @@ where
     let deadline = loop {
         tokio::select! {
             deadline = &mut shutdown => break deadline,
-            accepted = accept(&listeners, fairness) => match accepted {
+            accepted = accept(&listeners, &limits) => match accepted {
                 Ok((stream, client)) => {
                     match places.arrive(stream, client) {
                         Newcomer::Served(stream, client) => {
@@ -132,6 +137,7 @@ where
                         }
                         Newcomer::Waits => all_taken.tell(),
                         Newcomer::TurnedAway(stream) => {
+                            counts.no_place.add_alone(1);
                             all_taken.tell();
                             // There is no time for a handshake.
                             if listeners.tls_on(&stream).is_none() {
@@ -139,6 +145,7 @@ where
                             }
                         }
                         Newcomer::OneTooMany(stream) => {
+                            counts.of_one_client.add_alone(1);
                             fairness.inspect(|fairness| fairness.too_many.tell());
                             if listeners.tls_on(&stream).is_none() {
                                 turn_away(&stream, Problem::too_many_connections_of_client());
@@ -219,11 +226,12 @@ impl Failures {
 
 async fn accept(
     listeners: &Listeners,
-    fairness: Option<&Arc<Fairness>>,
+    ServerLimits { fairness, figures, .. }: &ServerLimits,
 ) -> io::Result<(Stream, Arc<Client>)> {
     let (stream, address) = listeners.accept().await?;
+    figures.connections.accepted.add_alone(1);
     let unlimited = || Client::new(Origin::of(address));
-    Ok((stream, fairness.map_or_else(unlimited, |fairness| fairness.client(address))))
+    Ok((stream, fairness.as_ref().map_or_else(unlimited, |fairness| fairness.client(address))))
 }
 
 /// Answers a connection for which there is no place, not even to wait. Best
@@ -235,6 +243,14 @@ fn turn_away(stream: &Stream, problem: Problem) {
 /// The answer of few requests: boxed, so that what it needs is not made room for
 /// in all.
 type Rare = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+/// Counts a request that goes to no handler, whatever its path.
+#[cold]
+fn refused(figures: &ServerFigures, request: &Request<Incoming>, answer: &Response) {
+    figures.requests.answered(None, request.method(), answer.status(), Duration::ZERO);
+    if let Some(log) = RequestLog::begin(request) {
+        log.end(answer.status());
+    }
+}
 
 /// What a connection is served with.
 struct Served<S> {
@@ -268,15 +284,17 @@ where
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
-    let fairness = limits.fairness;
+    let ServerLimits { fairness, figures, .. } = limits;
     let service = service_fn(move |request: Request<Incoming>| {
         client.begin();
         if let Some(problem) = framing::refused(&request) {
             client.answer();
             let answer = unread::close(problem.into_response());
+            refused(&figures, &request, &answer);
             return Either::Right(Box::pin(ready(Ok(answer))) as Rare);
         }
         let refuse = |request, answer| {
+            refused(&figures, &request, &answer);
             Either::Right(Box::pin(unread::refuse(request, answer).map(Ok)) as Rare)
         };
         if let Some(fairness) = &fairness
@@ -289,12 +307,19 @@ where
             Decision::AdmittedTo(grant) => Some(grant),
             Decision::Answered(answer) => return refuse(request, *answer),
         };
+        let log = RequestLog::begin(&request);
         let answered = service.borrow_mut().call(request.map(framing::Body));
-        match grant {
-            None => Either::Left(answered),
-            Some(grant) => Either::Right(Box::pin(answered.map(|answer| {
+        match (grant, log) {
+            (None, None) => Either::Left(answered),
+            (grant, log) => Either::Right(Box::pin(answered.map(|answer| {
                 let Ok(answer) = answer;
-                Ok(grant.mark(answer))
+                if let Some(log) = log {
+                    log.end(answer.status());
+                }
+                Ok(match grant {
+                    Some(grant) => grant.mark(answer),
+                    None => answer,
+                })
             }))),
         }
     });

@@ -17,6 +17,7 @@
 //!
 //! * [`error`]: why it cannot be opened or could not keep something.
 //! * [`position`]: places in a log.
+//! * [`figures`]: what is counted of commits, and how much room is taken.
 //! * [`ended`]: how its end is told.
 //! * [`record`]: records and buffered messages as bytes.
 //! * [`memory`]: keeps nothing.
@@ -24,6 +25,7 @@
 
 pub mod ended;
 pub mod error;
+pub mod figures;
 pub mod memory;
 pub mod position;
 pub mod record;
@@ -39,6 +41,7 @@ use tokio::time::sleep;
 
 pub use self::ended::Ended;
 pub use self::error::{AppendError, OpenError};
+use self::figures::Figures;
 pub use self::position::{LogId, Position};
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Message, Report, Timestamp};
@@ -116,6 +119,11 @@ pub trait Journal: Send + Sync + 'static {
     /// Where to hear whether anything can be kept; `None` of a journal that
     /// always can.
     fn standing(&self) -> Option<Standing> {
+        None
+    }
+
+    /// What is counted of it; `None` of a journal that has nothing to count.
+    fn figures(&self) -> Option<Arc<Figures>> {
         None
     }
 }

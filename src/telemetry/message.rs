@@ -63,3 +63,55 @@ pub enum Event {
         reason: Box<str>,
     },
 }
+
+/// What kind of message it is, without what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Event::Launched`].
+    Launched,
+    /// [`Event::SpeedIncreased`].
+    SpeedIncreased,
+    /// [`Event::SpeedDecreased`].
+    SpeedDecreased,
+    /// [`Event::MissionChanged`].
+    MissionChanged,
+    /// [`Event::Exploded`].
+    Exploded,
+}
+
+impl Kind {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Launched,
+        Self::SpeedIncreased,
+        Self::SpeedDecreased,
+        Self::MissionChanged,
+        Self::Exploded,
+    ];
+
+    /// The message type that senders give.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Launched => "RocketLaunched",
+            Self::SpeedIncreased => "RocketSpeedIncreased",
+            Self::SpeedDecreased => "RocketSpeedDecreased",
+            Self::MissionChanged => "RocketMissionChanged",
+            Self::Exploded => "RocketExploded",
+        }
+    }
+}
+
+impl Event {
+    /// What kind it is of.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Launched { .. } => Kind::Launched,
+            Self::SpeedIncreased { .. } => Kind::SpeedIncreased,
+            Self::SpeedDecreased { .. } => Kind::SpeedDecreased,
+            Self::MissionChanged { .. } => Kind::MissionChanged,
+            Self::Exploded { .. } => Kind::Exploded,
+        }
+    }
+}

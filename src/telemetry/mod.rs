@@ -10,6 +10,7 @@
 //! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
 //! * [`missions`]: the missions in use, by any spelling and in order.
 //! * [`caseless`]: texts that match whatever their case.
+//! * [`tally`]: counts that many read.
 
 pub mod caseless;
 pub mod channel;
@@ -20,6 +21,7 @@ pub mod missions;
 pub mod reorder;
 pub mod rocket;
 pub mod shown;
+pub mod tally;
 pub mod timestamp;
 pub mod value;
 pub mod whole;

@@ -13,6 +13,7 @@ use crate::support::http::send;
 use crate::support::logged::Guarded;
 use crate::support::messages::{explode, launch, speed_up};
 use crate::support::process::downlink;
+use crate::support::scrape::Scrape;
 use crate::support::{Connection, Request, eventually};
 
 /// Lines that may wait to be written, and more; each request makes several.
@@ -81,6 +82,10 @@ fn a_reader_that_is_gone_ends_nothing() {
     let (child, address, lines) = on_a_pipe();
     drop(lines);
     make_it_talk(address);
+    eventually("lost lines are counted", || {
+        let scrape = Scrape::read(&send(address, &Request::get("/metrics")));
+        scrape.get("downlink_log_lines_lost_total", &[]) >= 1.0
+    });
     goes_on(child, address);
 }
 

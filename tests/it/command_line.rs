@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 36] = [
+const FLAGS: [(&str, &str, &str); 37] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
@@ -44,13 +44,14 @@ const FLAGS: [(&str, &str, &str); 36] = [
     ("--checkpoint-interval", "DOWNLINK_CHECKPOINT_INTERVAL", "60s"),
     ("--request-timeout", "DOWNLINK_REQUEST_TIMEOUT", "5s"),
     ("--idle-timeout", "DOWNLINK_IDLE_TIMEOUT", "75s"),
+    ("--drain-delay", "DOWNLINK_DRAIN_DELAY", "0s"),
     ("--shutdown-timeout", "DOWNLINK_SHUTDOWN_TIMEOUT", "10s"),
     ("--log-format", "DOWNLINK_LOG_FORMAT", "text"),
     ("--log", "DOWNLINK_LOG", "info"),
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 33] = [
+const BAD: [(&str, &[&str]); 34] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
@@ -80,6 +81,7 @@ const BAD: [(&str, &[&str]); 33] = [
     ("--checkpoint-interval", &["", "0s", "never"]),
     ("--request-timeout", &["", "0s", "5", "-5s", "25h", "99999999m"]),
     ("--idle-timeout", &["", "0ms", "soon"]),
+    ("--drain-delay", &["", "5", "-1s", "25h", "soon"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
     ("--log-format", &["", "xml"]),
     ("--log", &["", "a=b=c", "warning", "verbose", "downlink", "info,loud"]),

@@ -26,6 +26,7 @@ const SEES: &[(&str, &[&str])] = &[
         &[
             "fleet::handle",
             "fleet::intake",
+            "fleet::metrics",
             "fleet::outcome",
             "fleet::query",
             "fleet::refusals",
@@ -44,6 +45,7 @@ const BEHIND: &[(&str, &str, usize)] = &[("journal::sqlite", "app", 1)];
 /// The only files and directories that may name a crate.
 const CRATES: &[(&str, &[&str])] = &[
     ("flume", &["src/fleet/mailbox.rs"]),
+    ("prometheus_client", &["src/fleet/metrics.rs", "src/http/metrics.rs"]),
     ("rusqlite", &["src/journal/sqlite/"]),
     ("warp", &["src/http/"]),
     ("rustls", &["src/http/tls/", LAUNCHER]),

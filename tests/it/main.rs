@@ -76,6 +76,8 @@ mod listings_hold_nobody_up;
 mod many_messages_in_one_request;
 /// The fleet is the ordered fold of what was accepted, each message once.
 mod messages_are_folded_in_order;
+/// Every figure of `GET /metrics` is moved by what it counts, and tools can read it.
+mod metrics_are_moved;
 /// 304 goes to who has what there is, and never to anyone else.
 mod not_modified;
 /// What the service cannot do without does not end without ending it, with an error.
@@ -126,6 +128,8 @@ mod tokens_are_asked_for;
 mod what_clients_send;
 /// What others copy to deploy the service has flags that exist and times that fit.
 mod what_is_deployed;
+/// The dashboard and the rules name figures that there are, and Prometheus can read them.
+mod what_operators_copy;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.
 mod where_it_listens;
 

@@ -119,7 +119,12 @@ async fn the_accept_loop() {
     let dies = Arc::new(AtomicBool::new(false));
     let routes = Routes(dies.clone());
     let routes = warp::path::end().map(move || routes.answer());
-    let limits = ServerLimits { max_connections: 10, idle_timeout: PATIENCE, fairness: None };
+    let limits = ServerLimits {
+        max_connections: 10,
+        idle_timeout: PATIENCE,
+        fairness: None,
+        figures: Arc::default(),
+    };
     let listeners = Listeners::from(listener);
     let gate = Gate::new(&Access::default(), &listeners);
     let never = std::future::pending();
@@ -143,6 +148,10 @@ async fn the_accept_loop() {
 struct Unseen;
 
 impl Vital for Unseen {
+    fn name(&self) -> &'static str {
+        "what cannot be looked at"
+    }
+
     fn trouble(&self, _now: Instant) -> Option<String> {
         panic!("the test wants it so");
     }

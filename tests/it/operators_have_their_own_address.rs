@@ -27,7 +27,7 @@ fn admin_addresses(service: &Logged) -> Vec<String> {
     said.iter().map(|fields| fields["address"].as_str().unwrap().to_owned()).collect()
 }
 
-const FOR_OPERATORS: [&str; 3] = ["/readyz", "/livez", "/healthz"];
+const FOR_OPERATORS: [&str; 4] = ["/readyz", "/livez", "/healthz", "/metrics"];
 const FOR_CLIENTS: [&str; 4] = ["/rockets", "/rockets/a", "/missions", "/missions/ARTEMIS"];
 
 /// The paths that `GET /` lists.
@@ -52,7 +52,7 @@ fn each_side_has_its_own_and_not_the_others() {
     problem(&send(admin, &Request::message(&launch("b"))), 404);
     problem(&send(admin, &Request::get("/messages")), 404);
     problem(&send(main, &Request::get("/rockets/b")), 404);
-    assert_eq!(listed(admin), ["/readyz", "/livez", "/healthz", "/"]);
+    assert_eq!(listed(admin), ["/readyz", "/livez", "/healthz", "/metrics", "/"]);
     let main = listed(main);
     assert_eq!(main.len(), 6, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
@@ -67,7 +67,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 9);
+    assert_eq!(listed(service.address).len(), 10);
 }
 
 #[test]
@@ -156,4 +156,60 @@ fn one_that_is_taken_ends_the_start() {
     let (code, _, err) = run(command);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains(&address) && err.contains("in use"), "{err}");
+}
+
+#[test]
+fn told_to_stop_it_serves_on_until_those_who_probe_have_noticed() {
+    let (service, main, admin) = with_admin(&["--drain-delay", "1day"]);
+    assert_eq!(send(admin, &Request::get("/readyz")).status, 200);
+    service.child.signal("TERM");
+    eventually("it is unready", || send(admin, &Request::get("/readyz")).status == 503);
+    // On connections of before and on new ones.
+    for channel in ["a", "b"] {
+        assert_eq!(send(main, &Request::message(&launch(channel))).outcome(), "applied");
+        assert_eq!(send(main, &Request::get(&format!("/rockets/{channel}"))).status, 200);
+    }
+    assert_eq!(send(admin, &Request::get("/livez")).status, 200);
+    assert!(service.said("stopping").is_empty());
+    service.child.signal("TERM");
+    let (code, lines) = service.wait();
+    assert_eq!(code, Some(0), "{lines:?}");
+}
+
+#[test]
+fn what_readiness_is_made_of_is_listed_by_name_for_who_asks() {
+    let (service, _, admin) = with_admin(&[]);
+    let ask = || send(admin, &Request::get("/readyz?verbose"));
+    let answer = ask();
+    assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("ready")));
+    let names = |answer: &Value| -> Vec<String> {
+        let checks = answer["checks"].as_array().unwrap();
+        checks.iter().map(|check| check["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let listed = names(&answer.json());
+    for name in ["the phase", "checkpoints", "the accept loop", "commits of partition 0"] {
+        assert!(listed.iter().any(|listed| listed == name), "{name} in {listed:?}");
+    }
+    let all_well = |answer: &Value| {
+        let checks = answer["checks"].as_array().unwrap().clone();
+        checks.iter().all(|check| check["status"] == "ok" && check.get("detail").is_none())
+    };
+    assert!(all_well(&answer.json()), "{}", answer.text());
+    assert!(send(admin, &Request::get("/readyz")).json().get("checks").is_none());
+    service.stop();
+
+    let (service, _, admin) = with_admin(&["--drain-delay", "1day"]);
+    service.child.signal("TERM");
+    let ask = || send(admin, &Request::get("/readyz?verbose"));
+    eventually("it is unready", || ask().status == 503);
+    let answer = ask();
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.json()["detail"], "the service is stopping");
+    assert_eq!(names(&answer.json()), listed);
+    let phase = &answer.json()["checks"][0];
+    let expected =
+        json!({"name": "the phase", "status": "failed", "detail": "the service is stopping"});
+    assert_eq!(*phase, expected);
+    service.child.signal("TERM");
+    assert_eq!(service.wait().0, Some(0));
 }

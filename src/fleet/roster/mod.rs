@@ -8,9 +8,11 @@
 //!
 //! * [`slot`]: where a rocket stands; `chunked`: the list that slots are in.
 //! * `tracked`: one rocket as it is kept here.
+//! * [`census`]: how many rockets are in which state.
 //! * `launch_order`: which rocket was launched before which.
 //! * `snapshot`: what a checkpoint stores, and back.
 
+pub mod census;
 mod chunked;
 mod launch_order;
 pub mod slot;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, RandomState};
 use hashbrown::HashTable;
 
+use self::census::{Census, Standing};
 use self::chunked::Chunked;
 use self::launch_order::{LaunchOrder, Place as LaunchPlace};
 use self::slot::Slot;
@@ -68,6 +71,7 @@ pub struct Roster {
     /// Slots of which no channel is known any more, for the next new ones.
     vacant: Vec<Slot>,
     quotas: Arc<Quotas>,
+    census: Census,
     hasher: RandomState,
 }
 
@@ -96,8 +100,15 @@ impl Roster {
             admitted: AHashMap::new(),
             vacant: Vec::new(),
             quotas,
+            census: Census::default(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// How many rockets are in which state, now and later.
+    #[must_use]
+    pub fn census(&self) -> &Census {
+        &self.census
     }
 
     /// Whether a message was applied or buffered before.
@@ -179,7 +190,10 @@ impl Roster {
     ) -> Outcome {
         self.count_out(ticket);
         let Ticket { slot, .. } = ticket;
-        let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(slot);
+        let kind = report.event.kind();
+        let tracked = self.rockets.get_mut(slot);
+        let before = Standing::of(tracked);
+        let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let place = reorder.offer(report, |report| {
             passed += 1;
@@ -190,6 +204,7 @@ impl Roster {
             observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
         });
         *changed |= place != Place::Known;
+        self.census.moved(before, Standing::of(tracked));
         if launched {
             self.put_in_launch_order(slot);
         }
@@ -213,7 +228,7 @@ impl Roster {
             Place::Early => Outcome::Buffered,
             Place::Known => Outcome::Duplicate,
         };
-        observer.taken(slot, outcome);
+        observer.taken(slot, kind, outcome);
         outcome
     }
 
@@ -240,6 +255,7 @@ impl Roster {
         found.expect("every channel that is not forgotten is in the index").remove();
         self.vacant.push(slot);
         self.quotas.rockets.give_back(1);
+        self.census.disappear();
     }
 
     /// Counts a message out of what is in flight.
@@ -280,10 +296,13 @@ impl Roster {
         let vacant = self.rockets.get_mut(slot);
         *vacant = Tracked::new(channel, vacant.row_id);
         self.index(slot);
+        self.census.appear();
         Some(slot)
     }
 
     fn push(&mut self, tracked: Tracked) -> Slot {
+        self.census.appear();
+        self.census.moved(Standing::BLANK, Standing::of(&tracked));
         let slot = self.rockets.push(tracked);
         self.index(slot);
         slot

@@ -46,6 +46,7 @@ use super::order::Order;
 use super::outcome::{Outcome, Refusal};
 use super::query::Query;
 use super::roster::{Admission, Roster};
+use super::tally::Teller;
 use super::threading::Threading;
 use super::version::Changes;
 use super::vitals::{STALLED, Wait};
@@ -106,13 +107,17 @@ impl Worker {
         index: usize,
         inbox: Inbox,
         roster: Roster,
-        changes: Changes,
+        observers: (Changes, Teller),
         stop: oneshot::Receiver<()>,
         shared: Shared,
     ) -> Self {
-        let commits =
-            Arc::new(Wait::new(format!("no commit of partition {index} has ended"), STALLED));
+        let commits = Arc::new(Wait::new(
+            format!("commits of partition {index}"),
+            format!("no commit of partition {index} has ended"),
+            STALLED,
+        ));
         let slices = Arc::new(Wait::new(
+            format!("what checkpoints store of partition {index}"),
             format!("nothing of partition {index} was stored by its checkpoint"),
             STALLED,
         ));
@@ -129,7 +134,7 @@ impl Worker {
             scans: VecDeque::new(),
             snapshot: None,
             failed: None,
-            observers: (changes, AnomalyLog::new(index)),
+            observers: (observers, AnomalyLog::new(index)),
             shared,
         };
         Self { inbox, stop, partition }
@@ -206,7 +211,7 @@ struct Partition {
     /// Why nothing can be kept any more.
     failed: Option<AppendError>,
     /// Whoever hears of what is applied: the seam is [`super::observer`].
-    observers: (Changes, AnomalyLog),
+    observers: ((Changes, Teller), AnomalyLog),
     shared: Shared,
 }
 
@@ -269,13 +274,17 @@ impl Partition {
         let verdict = if let Some(failure) = &self.failed {
             // What was durable before is known to be, all the same.
             if self.roster.knows(&message) {
+                self.observers.repeated(message.report.event.kind());
                 Ok(Outcome::Duplicate)
             } else {
                 Err(Refusal::NotKept(failure.to_string()))
             }
         } else {
             match self.roster.admit(&message) {
-                Admission::Known => Ok(Outcome::Duplicate),
+                Admission::Known => {
+                    self.observers.repeated(message.report.event.kind());
+                    Ok(Outcome::Duplicate)
+                }
                 Admission::Refused(refusal) => Err(refusal),
                 Admission::Accepted(ticket) => {
                     batch.pending.push(Pending { ticket, message, reply });

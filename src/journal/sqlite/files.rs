@@ -116,6 +116,18 @@ impl Id {
     }
 }
 
+/// How long the file is that a name leads to, without asking for its times (see
+/// [`Id`]); 0 if there is none.
+pub fn length_of(path: &Path) -> u64 {
+    #[cfg(target_os = "linux")]
+    let length = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::SIZE);
+    #[cfg(target_os = "linux")]
+    let length = length.map(|found| found.stx_size);
+    #[cfg(not(target_os = "linux"))]
+    let length = std::fs::metadata(path).map(|found| found.len());
+    length.unwrap_or(0)
+}
+
 /// Refuses a database file that was copied without its WAL.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ use super::commit_delay::{CommitDelay, LastCommit};
 use super::database::{JournalRange, Storage, StorageError, Transaction};
 use super::lock::DirectoryLock;
 use super::standing::Standing;
+use crate::journal::figures::Figures;
 use crate::journal::{
     self, Commit, CommitResult, Journal, LogId, OpenError, Position, Progress, Record,
     RocketSnapshot, RunningJournal, ended, record,
@@ -44,6 +45,8 @@ struct Shared {
     standing: journal::Standing,
     /// Told when there are more records.
     appended: Notify,
+    /// Written by the thread alone.
+    figures: Arc<Figures>,
 }
 
 #[derive(Debug, Default)]
@@ -141,6 +144,10 @@ impl Journal for GroupCommit {
     fn standing(&self) -> Option<journal::Standing> {
         Some(self.0.standing.clone())
     }
+
+    fn figures(&self) -> Option<Arc<Figures>> {
+        Some(self.0.figures.clone())
+    }
 }
 
 impl Drop for GroupCommit {
@@ -151,13 +158,13 @@ impl Drop for GroupCommit {
 }
 
 /// Starts the thread over `storage`, whose journal holds `range` and which was
-/// `prepared` for more.
+/// `prepared` for more, in a directory that is locked.
 pub(super) fn start(
     storage: impl Storage,
     range: JournalRange,
     prepared: Result<(), StorageError>,
     delay: CommitDelay,
-    lock: DirectoryLock,
+    (lock, figures): (DirectoryLock, Figures),
 ) -> Result<RunningJournal, OpenError> {
     let (standing, told) = Standing::after(prepared);
     let shared = Arc::new(Shared {
@@ -168,6 +175,7 @@ pub(super) fn start(
         records: AtomicU64::new(0),
         standing: told,
         appended: Notify::new(),
+        figures: Arc::new(figures),
     });
     let mut commit_loop = CommitLoop {
         storage,
@@ -217,7 +225,9 @@ impl<S: Storage> CommitLoop<S> {
             };
             let begun = Instant::now();
             let result = self.commit(&transaction, pending.records);
-            self.last = LastCommit { records: pending.records, took: begun.elapsed() };
+            let (records, took) = (pending.records, begun.elapsed());
+            self.shared.figures.committed(records, took, result.is_ok());
+            self.last = LastCommit { records, took };
             for reply in pending.replies.into_iter().chain(self.trims_done(&result)) {
                 // A partition that is gone has nobody left to acknowledge to.
                 let _ = reply.send(result.clone());
@@ -356,7 +366,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let lock = DirectoryLock::take(directory.path()).unwrap();
         let delay = CommitDelay::up_to(Duration::ZERO);
-        (start(storage, range, Ok(()), delay, lock).unwrap(), directory)
+        (start(storage, range, Ok(()), delay, (lock, Figures::new(None))).unwrap(), directory)
     }
 
     fn append(journal: &dyn Journal) -> Commit {

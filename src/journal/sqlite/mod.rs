@@ -72,6 +72,7 @@ use self::database::{Database, Storage};
 use self::lock::DirectoryLock;
 pub use self::settings::{FILE, Synchronous};
 use self::wal_check::Damage;
+use super::figures::{Figures, Room};
 use super::{JournalSource, OpenError, OpenedJournal, Recovered, RunningJournal};
 
 /// A journal in a data directory.
@@ -86,6 +87,7 @@ pub struct SqliteJournal {
 struct Opened {
     database: Database,
     lock: DirectoryLock,
+    file: PathBuf,
     commit_delay: CommitDelay,
     wrap: Box<dyn FnOnce(Database) -> Box<dyn Storage> + Send>,
 }
@@ -141,7 +143,7 @@ impl JournalSource for SqliteJournal {
         files::refuse_a_part(&file)?;
         check_wal(&file, synchronous)?;
         let database = Database::open(&file, synchronous)?;
-        Ok(Box::new(Opened { database, lock, commit_delay, wrap }))
+        Ok(Box::new(Opened { database, lock, file, commit_delay, wrap }))
     }
 }
 
@@ -172,13 +174,17 @@ impl OpenedJournal for Opened {
     }
 
     fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {
-        let Self { mut database, lock, commit_delay, wrap } = *self;
+        let Self { mut database, lock, file, commit_delay, wrap } = *self;
         let range = database.journal_range()?;
         let prepared = database.prepare()?;
         database.begin()?;
         let names = database.names();
         let still_there = move || names.check().map_err(|error| error.to_string());
-        let running = group_commit::start(wrap(database), range, prepared, commit_delay, lock)?;
+        let wal = wal::path(&file);
+        let measure = move || Room { store: files::length_of(&file), wal: files::length_of(&wal) };
+        let figures = Figures::new(Some(Box::new(measure)));
+        let storage = wrap(database);
+        let running = group_commit::start(storage, range, prepared, commit_delay, (lock, figures))?;
         Ok(RunningJournal { still_there: Some(Arc::new(still_there)), ..running })
     }
 }

@@ -14,6 +14,7 @@ pub mod model;
 pub mod odd_journal;
 pub mod oracle;
 pub mod process;
+pub mod scrape;
 pub mod service;
 pub mod tls;
 

@@ -88,6 +88,7 @@ impl Service {
                 max_connections: config.http.max_connections,
                 idle_timeout: config.http.idle_timeout,
                 fairness: Fairness::new(&config.http.of_one_client),
+                figures: Arc::default(),
             };
             let timeout = config.shutdown_timeout;
             let stopped = async move {

@@ -1,0 +1,94 @@
+//! How many rockets of a partition are in which state: written by the roster as it
+//! changes, from the restart's first rocket on, and read by anybody.
+
+use std::sync::Arc;
+
+use super::tracked::Tracked;
+use crate::telemetry::tally::Count;
+
+/// On cache lines of its own: the others' workers must not wait for it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Counts {
+    known: Count,
+    launched: Count,
+    exploded: Count,
+    waiting: Count,
+}
+
+/// The counts of one roster.
+#[derive(Clone, Debug, Default)]
+pub struct Census(Arc<Counts>);
+
+/// What is counted of one rocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    launched: bool,
+    exploded: bool,
+    waits: bool,
+}
+
+impl Standing {
+    /// That of a rocket without any message.
+    pub const BLANK: Self = Self { launched: false, exploded: false, waits: false };
+
+    pub fn of(tracked: &Tracked) -> Self {
+        let flight = tracked.rocket.flight.as_ref();
+        Self {
+            launched: flight.is_some(),
+            exploded: flight.is_some_and(|flight| flight.explosion.is_some()),
+            waits: tracked.reorder.buffered() > 0,
+        }
+    }
+}
+
+impl Census {
+    /// There is one more rocket, of which nothing is known.
+    pub(super) fn appear(&self) {
+        self.0.known.add_alone(1);
+    }
+
+    /// One of which nothing is known after all is gone.
+    pub(super) fn disappear(&self) {
+        self.0.known.take_alone(1);
+    }
+
+    /// A rocket went from one standing to another.
+    pub(super) fn moved(&self, before: Standing, after: Standing) {
+        if before == after {
+            return;
+        }
+        // Neither ends.
+        self.0.launched.add_alone(u64::from(after.launched && !before.launched));
+        self.0.exploded.add_alone(u64::from(after.exploded && !before.exploded));
+        match (before.waits, after.waits) {
+            (false, true) => self.0.waiting.add_alone(1),
+            (true, false) => self.0.waiting.take_alone(1),
+            _ => {}
+        }
+    }
+
+    /// Rockets of which a message was accepted.
+    #[must_use]
+    pub fn known(&self) -> u64 {
+        self.0.known.get()
+    }
+
+    /// Those that were launched, exploded ones among them.
+    #[must_use]
+    pub fn launched(&self) -> u64 {
+        self.0.launched.get()
+    }
+
+    /// Those that have exploded.
+    #[must_use]
+    pub fn exploded(&self) -> u64 {
+        self.0.exploded.get()
+    }
+
+    /// Those of which a message waits for an earlier one.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.0.waiting.get()
+    }
+}
