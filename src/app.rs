@@ -8,6 +8,7 @@
 //! more connections, requests in flight, a last checkpoint, workers, journal. The
 //! end of any task that the service cannot do without is a reason to stop, too.
 
+mod hurry;
 pub mod manager;
 pub mod reload;
 
@@ -18,7 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -26,6 +26,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
+pub use self::hurry::Hurry;
 use self::manager::Notifier;
 use crate::config::{Config, Durability};
 use crate::fleet::Fleet;
@@ -70,26 +71,6 @@ pub enum AppError {
 
 /// How long the last answers to operators may take at the end of a stop.
 const LAST_ANSWERS: Duration = Duration::from_millis(200);
-
-/// Done once a stop is to be hastened: what `shutdown` leaves behind. Cheap to
-/// clone, since every step of a stop that may take long asks for itself.
-#[derive(Clone)]
-pub struct Hurry(Shared<BoxFuture<'static, ()>>);
-
-impl Hurry {
-    /// When `told` is done.
-    #[must_use]
-    pub fn when(told: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(told.boxed().shared())
-    }
-}
-
-impl From<()> for Hurry {
-    /// Never.
-    fn from((): ()) -> Self {
-        Self::when(std::future::pending())
-    }
-}
 
 /// Where the service is reached.
 #[derive(Debug)]

@@ -8,7 +8,7 @@
 use tokio::time::Instant;
 
 use super::handle::{Fleet, HandedOver};
-use super::outcome::{SubmitError, Submitted};
+use super::outcome::Submitted;
 use crate::telemetry::Message;
 
 /// Messages of a partition from which on they are handed over: some 1 ms of its
