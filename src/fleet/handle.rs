@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
-use super::query::{Missions, Page, Part, Query, Selection, Whole};
+use super::query::{GapPage, GapPart, GapSelection, Missions, Page, Part, Query, Selection, Whole};
 use super::refusals::Refusals;
 use super::routing::Router;
 use super::version::Version;
@@ -198,6 +198,24 @@ impl Fleet {
         let slices = parts.into_iter().map(|part| part.rockets).collect();
         let merging = spawn_blocking(move || Whole::merge(slices, sort, total));
         merging.await.map_err(|_| QueryError::Stopping)
+    }
+
+    /// A page of the rockets that wait for a missing message, those that wait
+    /// longest first.
+    ///
+    /// # Errors
+    /// When any partition does not answer by `deadline`, or the fleet only starts.
+    pub async fn gaps(
+        &self,
+        selection: GapSelection,
+        deadline: Instant,
+    ) -> Result<GapPage, QueryError> {
+        let limit = selection.limit;
+        let selection = Arc::new(selection);
+        let parts: Vec<GapPart> = self
+            .ask_all(deadline, |reply| Query::Gaps { selection: selection.clone(), reply })
+            .await?;
+        Ok(GapPage::merge(parts, limit))
     }
 
     /// Missions of launched rockets that sort behind `after`: the first `limit`.

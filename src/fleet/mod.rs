@@ -18,6 +18,7 @@
 //! * [`checkpoint`], [`restore`]: to the journal's store from time to time, and
 //!   back at a start.
 //! * [`version`]: how often the fleet has changed.
+//! * [`clock`]: the time, for what the service says about itself.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`refusals`]: says in the log that a limit is reached.
 //! * [`health`], [`vitals`]: whether the fleet can serve, and if not, why; what
@@ -25,6 +26,7 @@
 //! * [`threading`]: what depends on how many threads there are.
 
 pub mod checkpoint;
+pub mod clock;
 pub mod handle;
 pub mod health;
 pub mod intake;

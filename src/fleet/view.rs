@@ -63,6 +63,41 @@ impl RocketView {
     }
 }
 
+/// One rocket that waits for a missing message. Serialises to the JSON object of
+/// the HTTP contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct GapView {
+    /// The channel that its messages came on.
+    pub id: Channel,
+    /// The number that it waits for: all before it were applied.
+    pub awaited_message_number: u64,
+    /// The highest number that came.
+    pub highest_message_number: u64,
+    /// Messages that wait.
+    pub buffered_messages: usize,
+    /// Since when it waits for this number with messages behind it, by the
+    /// service's clock.
+    pub waiting_since: Timestamp,
+    /// Whether nothing was applied yet, so that it is its first message that is
+    /// missing, which is to be its launch.
+    pub launch_missing: bool,
+}
+
+impl GapView {
+    /// What the rocket on `channel` waits for; `None` if for nothing.
+    #[must_use]
+    pub fn of(channel: &Channel, reorder: &Reorder) -> Option<Self> {
+        Some(Self {
+            id: channel.clone(),
+            awaited_message_number: reorder.next(),
+            highest_message_number: reorder.highest()?,
+            buffered_messages: reorder.buffered(),
+            waiting_since: reorder.waiting_since()?,
+            launch_missing: reorder.next() == 1,
+        })
+    }
+}
+
 /// Whether a rocket still flies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Status {

@@ -22,7 +22,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{index, messages, missions, readiness, rockets, unsent};
+use super::{gaps, index, messages, missions, readiness, rockets, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -110,14 +110,16 @@ async fn dispatch(
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
+        Endpoint::ListGaps => gaps::list(context, headers, &query).await,
         Endpoint::GetReadiness => readiness::get(&context),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetIndex => index::get(side, &query),
     }?;
     Ok(match endpoint {
-        Endpoint::ListRockets | Endpoint::ListMissions | Endpoint::GetMission => {
-            compression::answer(coding, response)
-        }
+        Endpoint::ListRockets
+        | Endpoint::ListMissions
+        | Endpoint::GetMission
+        | Endpoint::ListGaps => compression::answer(coding, response),
         Endpoint::PostMessages
         | Endpoint::GetRocket
         | Endpoint::GetReadiness

@@ -24,6 +24,7 @@
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
+//! * [`gaps`]: `GET /gaps`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
@@ -55,6 +56,7 @@ pub mod etag;
 pub mod fairness;
 pub mod forwarded;
 pub mod framing;
+pub mod gaps;
 pub mod held;
 pub mod index;
 pub mod inherited;

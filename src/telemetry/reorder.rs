@@ -7,7 +7,8 @@
 //! time: what a rocket takes follows what waits now, whatever waited once.
 //!
 //! Bounds are not kept here: whoever feeds this asks [`Reorder::buffered`]
-//! before it accepts an early message.
+//! before it accepts an early message. Nor is a clock: since when a message is
+//! awaited is noted here, beside what waits for it, and said by whoever has one.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -30,11 +31,18 @@ pub enum Place {
 pub struct Reorder {
     next: u64,
     /// Only there while something waits, since most rockets have nothing.
-    early: Option<Box<Early>>,
+    gap: Option<Box<Gap>>,
 }
 
-/// By number. Boxed, since a node of the map has room for eleven.
-type Early = BTreeMap<u64, Box<Waiting>>;
+/// What a rocket has beside its place while something waits.
+#[derive(Debug)]
+struct Gap {
+    /// By number, and never empty. Boxed, since a node of the map has room for
+    /// eleven.
+    early: BTreeMap<u64, Box<Waiting>>,
+    /// As [`Reorder::wait_since`] was told.
+    since: Timestamp,
+}
 
 /// A [`Report`] without its number.
 #[derive(Debug)]
@@ -53,7 +61,7 @@ impl Reorder {
     /// Awaits `next`, everything before it having passed.
     #[must_use]
     pub fn resume(next: u64) -> Self {
-        Self { next, early: None }
+        Self { next, gap: None }
     }
 
     /// The awaited number.
@@ -65,12 +73,34 @@ impl Reorder {
     /// How many messages wait for an earlier one.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.early.as_ref().map_or(0, |early| early.len())
+        self.gap.as_ref().map_or(0, |gap| gap.early.len())
+    }
+
+    /// The highest number that waits; `None` if nothing does.
+    #[must_use]
+    pub fn highest(&self) -> Option<u64> {
+        let gap = self.gap.as_ref()?;
+        gap.early.last_key_value().map(|(&number, _)| number)
+    }
+
+    /// Since when the awaited number is, with something waiting for it, as it was
+    /// noted; `None` if nothing waits.
+    #[must_use]
+    pub fn waiting_since(&self) -> Option<Timestamp> {
+        self.gap.as_ref().map(|gap| gap.since)
+    }
+
+    /// Notes since when the awaited number is. To be called whenever something
+    /// waits for another number than before; says nothing if nothing waits.
+    pub fn wait_since(&mut self, since: Timestamp) {
+        if let Some(gap) = &mut self.gap {
+            gap.since = since;
+        }
     }
 
     /// The messages that wait, in order.
     pub fn waiting(&self) -> impl Iterator<Item = Report> {
-        self.early.iter().flat_map(|early| early.iter()).map(|(&number, waiting)| {
+        self.gap.iter().flat_map(|gap| gap.early.iter()).map(|(&number, waiting)| {
             let Waiting { time, ref event } = **waiting;
             Report { number, time, event: event.clone() }
         })
@@ -82,8 +112,8 @@ impl Reorder {
         match number.cmp(&self.next) {
             Ordering::Less => Place::Known,
             Ordering::Equal => Place::Next,
-            Ordering::Greater => match &self.early {
-                Some(early) if early.contains_key(&number) => Place::Known,
+            Ordering::Greater => match &self.gap {
+                Some(gap) if gap.early.contains_key(&number) => Place::Known,
                 _ => Place::Early,
             },
         }
@@ -96,9 +126,10 @@ impl Reorder {
         match place {
             Place::Known => {}
             Place::Early => {
-                let early = self.early.get_or_insert_default();
+                let new = || Box::new(Gap { early: BTreeMap::new(), since: Timestamp::EPOCH });
+                let gap = self.gap.get_or_insert_with(new);
                 let Report { number, time, event } = report;
-                early.insert(number, Box::new(Waiting { time, event }));
+                gap.early.insert(number, Box::new(Waiting { time, event }));
             }
             Place::Next => {
                 self.next += 1;
@@ -113,11 +144,11 @@ impl Reorder {
     }
 
     fn pop_next(&mut self) -> Option<Report> {
-        let early = self.early.as_mut()?;
-        let first = early.first_entry().filter(|first| *first.key() == self.next)?;
+        let gap = self.gap.as_mut()?;
+        let first = gap.early.first_entry().filter(|first| *first.key() == self.next)?;
         let (number, waiting) = first.remove_entry();
-        if early.is_empty() {
-            self.early = None;
+        if gap.early.is_empty() {
+            self.gap = None;
         }
         let Waiting { time, event } = *waiting;
         Some(Report { number, time, event })
@@ -152,13 +183,14 @@ mod tests {
         assert_eq!(offer(&mut reorder, 3), (Place::Early, vec![]));
         assert_eq!(offer(&mut reorder, 2), (Place::Early, vec![]));
         assert_eq!(offer(&mut reorder, 5), (Place::Early, vec![]));
-        assert_eq!(reorder.buffered(), 3);
+        assert_eq!((reorder.buffered(), reorder.highest()), (3, Some(5)));
         assert_eq!(offer(&mut reorder, 3), (Place::Known, vec![]));
         assert_eq!(offer(&mut reorder, 1), (Place::Next, vec![1, 2, 3]));
         assert_eq!(reorder.buffered(), 1);
         assert_eq!(offer(&mut reorder, 1), (Place::Known, vec![]));
         assert_eq!(offer(&mut reorder, 4), (Place::Next, vec![4, 5]));
         assert_eq!((reorder.next(), reorder.buffered()), (6, 0));
+        assert_eq!((reorder.highest(), reorder.waiting_since()), (None, None));
     }
 
     #[test]

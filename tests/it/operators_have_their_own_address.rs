@@ -52,9 +52,9 @@ fn each_side_has_its_own_and_not_the_others() {
     problem(&send(admin, &Request::message(&launch("b"))), 404);
     problem(&send(admin, &Request::get("/messages")), 404);
     problem(&send(main, &Request::get("/rockets/b")), 404);
-    assert_eq!(listed(admin), ["/readyz", "/livez", "/healthz", "/"]);
+    assert_eq!(listed(admin), ["/gaps", "/readyz", "/livez", "/healthz", "/"]);
     let main = listed(main);
-    assert_eq!(main.len(), 6, "{main:?}");
+    assert_eq!(main.len(), 7, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
     service.stop();
 }
@@ -67,7 +67,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 9);
+    assert_eq!(listed(service.address).len(), 10);
 }
 
 #[test]

@@ -9,13 +9,16 @@
 //! * [`slot`]: where a rocket stands; `chunked`: the list that slots are in.
 //! * `tracked`: one rocket as it is kept here.
 //! * `launch_order`: which rocket was launched before which.
+//! * `gaps`: the order of those that wait for a missing message; `waits`: keeps it.
 //! * `snapshot`: what a checkpoint stores, and back.
 
 mod chunked;
+mod gaps;
 mod launch_order;
 pub mod slot;
 mod snapshot;
 mod tracked;
+mod waits;
 
 use std::sync::Arc;
 
@@ -23,6 +26,8 @@ use ahash::{AHashMap, RandomState};
 use hashbrown::HashTable;
 
 use self::chunked::Chunked;
+pub use self::gaps::GapKey;
+use self::gaps::Gaps;
 use self::launch_order::{LaunchOrder, Place as LaunchPlace};
 use self::slot::Slot;
 pub use self::snapshot::Slice;
@@ -62,6 +67,8 @@ pub struct Roster {
     by_channel: Vec<HashTable<Slot>>,
     /// Slots of launched rockets.
     launch_order: LaunchOrder,
+    /// Those that wait for a missing message.
+    gaps: Gaps,
     vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
     admitted: AHashMap<Slot, Admitted>,
@@ -90,6 +97,7 @@ impl Roster {
             rockets: Chunked::default(),
             by_channel: (0..INDEX_PIECES).map(|_| HashTable::new()).collect(),
             launch_order: LaunchOrder::default(),
+            gaps: Gaps::default(),
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
             quotas,
@@ -178,6 +186,7 @@ impl Roster {
         let Ticket { slot, .. } = ticket;
         let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(slot);
         let (mut passed, mut launched) = (0, false);
+        let waited = reorder.waiting_since();
         let place = reorder.offer(report, |report| {
             passed += 1;
             let Report { number, time, .. } = report;
@@ -189,6 +198,9 @@ impl Roster {
         *changed |= place != Place::Known;
         if launched {
             self.put_in_launch_order(slot);
+        }
+        if waited.is_some() || place == Place::Early {
+            self.follow_gap(slot, waited, place);
         }
         // Room in the buffers that is free now: that of the messages which
         // waited until now, and that of this one if it need not wait.

@@ -99,6 +99,7 @@ impl Roster {
         if launched {
             self.put_in_launch_order(slot);
         }
+        self.restore_gap(slot);
     }
 
     /// Applies a message that the journal kept, unless it is part of a stored

@@ -14,16 +14,19 @@
 //! * `batch`: messages that are committed together, and whom to answer.
 //! * `in_flight`: batches on their way to the disk.
 //! * `spin`: busy-polling for the end of a commit.
-//! * `scan`: a walk over the roster for a query that no index answers.
+//! * `walk`: queries that no index answers, a slice at a time: `scan` over all
+//!   rockets, `gap_walk` over those that wait.
 //! * `snapshot`: a walk over the roster that stores what changed.
 //! * `anomalies`: the log of anomalies, an observer.
 
 mod anomalies;
 mod batch;
+mod gap_walk;
 mod in_flight;
 mod scan;
 mod snapshot;
 mod spin;
+mod walk;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,9 +40,9 @@ use tracing::error;
 use self::anomalies::AnomalyLog;
 use self::batch::{Batch, Pending, ReplyTo};
 use self::in_flight::{InFlight, committed, oldest};
-use self::scan::Scan;
 use self::snapshot::SnapshotWalk;
 use self::spin::Spin;
+use self::walk::Walk;
 use super::health::{Health, Phase};
 use super::mailbox::{Inbox, Submission};
 use super::observer::Observer;
@@ -127,7 +130,7 @@ impl Worker {
             spin: Spin::from(Instant::now()),
             commits,
             slices,
-            scans: VecDeque::new(),
+            walks: VecDeque::new(),
             snapshot: None,
             failed: None,
             observers: (changes, AnomalyLog::new(index)),
@@ -175,7 +178,7 @@ impl Worker {
             // being made.
             partition.answer_waiting(&inbox);
             partition.obey_waiting(&inbox);
-            let walked = partition.step_scan();
+            let walked = partition.step_walk();
             partition.step_snapshot();
             if walked {
                 // The connections on this thread too, which bring the messages.
@@ -202,7 +205,7 @@ struct Partition {
     commits: Arc<Wait>,
     /// For the slice of a checkpoint that is being stored.
     slices: Arc<Wait>,
-    scans: VecDeque<Scan>,
+    walks: VecDeque<Walk>,
     snapshot: Option<SnapshotWalk>,
     /// Why nothing can be kept any more.
     failed: Option<AppendError>,
@@ -218,7 +221,7 @@ impl Partition {
 
     /// Whether there is work that waits for nothing but its turn.
     fn has_more_to_do(&self) -> bool {
-        !self.scans.is_empty() || self.snapshot.as_ref().is_some_and(SnapshotWalk::can_go_on)
+        !self.walks.is_empty() || self.snapshot.as_ref().is_some_and(SnapshotWalk::can_go_on)
     }
 
     /// Whether to ask for the end of the commit again, and not to sleep.
@@ -348,7 +351,13 @@ impl Partition {
                 drop(reply.send(self.roster.by_index(&selection)));
             }
             Query::Rockets { selection, reply } => {
-                self.scans.push_back(Scan::new(selection, reply));
+                self.walks.push_back(Walk::over_rockets(selection, reply));
+            }
+            Query::Gaps { selection, reply } if selection.is_indexed() => {
+                drop(reply.send(self.roster.gaps_by_index(&selection)));
+            }
+            Query::Gaps { selection, reply } => {
+                self.walks.push_back(Walk::over_gaps(selection, reply));
             }
         }
     }
@@ -380,9 +389,9 @@ impl Partition {
     }
 
     /// Takes the walk that waited longest one slice further. Whether there was one.
-    fn step_scan(&mut self) -> bool {
-        let Some(scan) = self.scans.pop_front() else { return false };
-        self.scans.extend(scan.step(&self.roster));
+    fn step_walk(&mut self) -> bool {
+        let Some(walk) = self.walks.pop_front() else { return false };
+        self.walks.extend(walk.step(&self.roster));
         true
     }
 
@@ -428,8 +437,8 @@ impl Partition {
                 self.finish(result);
             }
             inbox.waiting_queries().for_each(|query| self.answer(query));
-            while !self.scans.is_empty() {
-                self.step_scan();
+            while !self.walks.is_empty() {
+                self.step_walk();
                 yield_now().await;
             }
             let Some(submission) = inbox.waiting_messages().next() else { break };
