@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
-use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
+use super::outcome::{QueryError, SkipError, Skipped, SubmitError, Submitted, Verdict};
 use super::query::{GapPage, GapPart, GapSelection, Missions, Page, Part, Query, Selection, Whole};
 use super::refusals::Refusals;
 use super::routing::Router;
@@ -118,6 +118,29 @@ impl Fleet {
             verdict = verdict => verdict.map_err(|_| SubmitError::Lost)?.map_err(Into::into),
             () = too_late => Err(SubmitError::TimedOut),
         }
+    }
+
+    /// Declares lost what a rocket waits for, once that is kept: the messages from
+    /// the awaited one up to the first that waits. If `awaited` is given, it must be
+    /// that one.
+    ///
+    /// # Errors
+    /// [`SkipError`] tells whether it may be done yet.
+    pub async fn skip(
+        &self,
+        channel: Channel,
+        awaited: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Skipped, SkipError> {
+        self.health.can_write()?;
+        let mailbox = &self.mailboxes[self.router.route(&channel)];
+        let (reply, verdict) = oneshot::channel();
+        mailbox.skip(channel, awaited, reply).map_err(|undelivered| match undelivered {
+            Undelivered::Full => SkipError::Busy,
+            Undelivered::Closed => SkipError::Lost,
+        })?;
+        let verdict = timeout_at(deadline, verdict).await.map_err(|_| SkipError::TimedOut)?;
+        Ok(verdict.map_err(|_| SkipError::Lost)??)
     }
 
     /// The partition that a message goes to, below [`Fleet::partitions`].

@@ -5,7 +5,7 @@
 //! that nothing is paid for while nothing hangs there. An observer is called on
 //! the worker's own thread, between two messages: it must not wait for anybody.
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Skipped};
 use super::roster::slot::Slot;
 use crate::telemetry::rocket::{Effect, Rocket, Vocabulary};
 use crate::telemetry::{Channel, Timestamp};
@@ -39,6 +39,13 @@ pub trait Observer {
     /// was folded, and before its sender hears of it.
     fn taken(&mut self, _slot: Slot, _outcome: Outcome) {}
 
+    /// Numbers of a rocket were declared lost, after what waited behind them was
+    /// folded, and before whoever asked for it hears of it.
+    fn lost(&mut self, _slot: Slot, _channel: &Channel, _skipped: Skipped) {}
+
+    /// A message came whose number had been declared lost; it changes nothing.
+    fn late(&mut self, _channel: &Channel, _number: u64) {}
+
     /// Nothing more will be reported.
     fn ended(&mut self) {}
 }
@@ -56,6 +63,16 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn taken(&mut self, slot: Slot, outcome: Outcome) {
         self.0.taken(slot, outcome);
         self.1.taken(slot, outcome);
+    }
+
+    fn lost(&mut self, slot: Slot, channel: &Channel, skipped: Skipped) {
+        self.0.lost(slot, channel, skipped);
+        self.1.lost(slot, channel, skipped);
+    }
+
+    fn late(&mut self, channel: &Channel, number: u64) {
+        self.0.late(channel, number);
+        self.1.late(channel, number);
     }
 
     fn ended(&mut self) {

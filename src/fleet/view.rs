@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Reorder;
 use crate::telemetry::rocket::{Flight, FlightSnapshot, Rocket, Vocabulary};
 use crate::telemetry::{Channel, Timestamp};
@@ -19,7 +20,8 @@ pub struct RocketView {
     /// The time of the last message that was applied; it may be before the launch
     /// time, since senders' clocks are taken as they are.
     pub last_update_time: Timestamp,
-    /// The number of the last message that was applied: all up to it were.
+    /// The number of the last message that was applied: all up to it were, but
+    /// those that were declared lost.
     pub last_message_number: u64,
     /// In the sender's unit; may be negative.
     pub speed: i64,
@@ -32,7 +34,9 @@ pub struct RocketView {
     /// Why it exploded, from the first message that said so; `None` while it flies.
     pub explosion_reason: Option<Arc<str>>,
     /// Messages that wait for an earlier one.
-    pub buffered_messages: usize,
+    pub buffered_messages: u32,
+    /// Messages that are not waited for any more.
+    pub lost_messages: u64,
 }
 
 impl RocketView {
@@ -58,7 +62,9 @@ impl RocketView {
             mission,
             status,
             explosion_reason,
-            buffered_messages: reorder.buffered(),
+            buffered_messages: u32::try_from(reorder.buffered())
+                .expect("a row of the journal holds fewer"),
+            lost_messages: reorder.lost().map_or(0, Lost::count),
         })
     }
 }
@@ -128,6 +134,8 @@ pub enum Lookup {
     NotLaunched {
         /// How many of them wait for an earlier one.
         buffered_messages: usize,
+        /// How many are not waited for any more.
+        lost_messages: u64,
     },
     /// No message was accepted on it.
     Unknown,

@@ -111,6 +111,7 @@ async fn dispatch(
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::ListGaps => gaps::list(context, headers, &query).await,
+        Endpoint::SkipGap => gaps::skip(context, segment, &query).await,
         Endpoint::GetReadiness => readiness::get(&context),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetIndex => index::get(side, &query),
@@ -122,6 +123,7 @@ async fn dispatch(
         | Endpoint::ListGaps => compression::answer(coding, response),
         Endpoint::PostMessages
         | Endpoint::GetRocket
+        | Endpoint::SkipGap
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
         | Endpoint::GetIndex => response,

@@ -1,5 +1,5 @@
-//! `GET /gaps`: the rockets that wait for a missing message, a page at a time.
-//! Does not own their order, nor what matches (`fleet/query/gaps.rs`).
+//! `GET /gaps`: the rockets that wait for a missing message, a page at a time; and
+//! `POST /gaps/{id}/skip`, which has one of them wait no longer. Does not own their order, nor what matches (`fleet/query/gaps.rs`).
 
 use std::sync::Arc;
 
@@ -14,10 +14,12 @@ use warp::reply::Response;
 use super::context::Context;
 use super::listing::{self, MAX_LIMIT, TOTAL_COUNT};
 use super::problem::Problem;
-use super::respond::json;
+use super::respond::{decode_segment, json};
+use crate::fleet::outcome::{SkipError, SkipRefusal, Skipped};
 use crate::fleet::query::{Filter, GapPlace, GapSelection};
 use crate::fleet::view::Status;
-use crate::telemetry::shown::Plain;
+use crate::telemetry::message::MAX_INTEGER;
+use crate::telemetry::shown::{Plain, Quoted};
 use crate::telemetry::{Caseless, Channel, Timestamp};
 
 const PARAMETERS: &str = "id, mission, status, rocket_type, launch_missing, limit and cursor";
@@ -91,6 +93,57 @@ fn parse(parameters: &[(String, String)]) -> Result<GapSelection, Problem> {
         }
     }
     Ok(selection)
+}
+
+/// What came of it.
+#[derive(Serialize)]
+struct Answer {
+    status: &'static str,
+    /// The first and the last of the numbers that were declared lost.
+    lost_from: u64,
+    lost_to: u64,
+}
+
+/// Declares lost what a rocket waits for.
+///
+/// # Errors
+/// 400 for a bad parameter, 404 when the rocket is unknown, 409 when it waits for
+/// nothing or for another message than the one that `awaited` names, 503 when it
+/// could not be kept.
+pub async fn skip(context: Arc<Context>, segment: &str, query: &str) -> Result<Response, Problem> {
+    let awaited = awaited(query)?;
+    let id = decode_segment(segment)?;
+    let unknown = || Problem::not_found(format!("no rocket with the ID {} is known", Quoted(&id)));
+    let channel = Channel::parse(&id).map_err(|_| unknown())?;
+    let deadline = Instant::now() + context.config.request_timeout;
+    match context.fleet.skip(channel, awaited, deadline).await {
+        Ok(Skipped { first, last }) => {
+            Ok(json(&Answer { status: "success", lost_from: first, lost_to: last }))
+        }
+        Err(SkipError::Refused(SkipRefusal::Unknown)) => Err(unknown()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn awaited(query: &str) -> Result<Option<u64>, Problem> {
+    let mut awaited = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != "awaited" {
+            let detail = format!("{}: unknown parameter; allowed is awaited", Plain(&name));
+            return Err(Problem::bad_parameter(detail));
+        }
+        let number = value.parse().ok().filter(|number| (1..=MAX_INTEGER).contains(number));
+        let number = number.ok_or_else(|| {
+            Problem::bad_parameter(format!(
+                "awaited: expected a number from 1 to {MAX_INTEGER}, found {}",
+                Quoted(&value)
+            ))
+        })?;
+        if awaited.replace(number).is_some() {
+            return Err(Problem::bad_parameter("awaited: is given twice"));
+        }
+    }
+    Ok(awaited)
 }
 
 /// The value of the `Link` header that leads to what comes after `last`.

@@ -24,7 +24,7 @@
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
-//! * [`gaps`]: `GET /gaps`.
+//! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;

@@ -2,9 +2,10 @@
 //!
 //! Owns the one table from errors to status codes, and not the errors of the
 //! fleet and of the wire, which say themselves what they are. Those of access are
-//! made in `access`, a part of this.
+//! made in `access`, a part of this; those of gaps in `gaps`.
 
 mod access;
+mod gaps;
 
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ enum Kind {
     PlainHttp,
     ClientTooFast,
     ClientConnections,
+    NotAwaited,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -69,7 +71,7 @@ enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 36] = [
+    const URIS: [(Self, &'static str); 37] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadHost, "/problems/bad-host"),
@@ -106,6 +108,7 @@ impl Kind {
         (Self::PlainHttp, "/problems/plain-http"),
         (Self::ClientTooFast, "/problems/client-too-fast"),
         (Self::ClientConnections, "/problems/client-connections"),
+        (Self::NotAwaited, "/problems/not-awaited"),
     ];
 
     fn uri(self) -> &'static str {

@@ -49,10 +49,13 @@ fn each_side_has_its_own_and_not_the_others() {
         assert_eq!(send(main, &Request::get(path)).status, 200, "{path}");
         problem(&send(admin, &Request::get(path)), 404);
     }
+    let skip = |address| send(address, &Request::new("POST", "/gaps/a/skip"));
+    problem(&skip(admin), 409);
+    problem(&skip(main), 404);
     problem(&send(admin, &Request::message(&launch("b"))), 404);
     problem(&send(admin, &Request::get("/messages")), 404);
     problem(&send(main, &Request::get("/rockets/b")), 404);
-    assert_eq!(listed(admin), ["/gaps", "/readyz", "/livez", "/healthz", "/"]);
+    assert_eq!(listed(admin), ["/gaps", "/gaps/{id}/skip", "/readyz", "/livez", "/healthz", "/"]);
     let main = listed(main);
     assert_eq!(main.len(), 7, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
@@ -67,7 +70,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 10);
+    assert_eq!(listed(service.address).len(), 11);
 }
 
 #[test]

@@ -184,6 +184,7 @@ mod tests {
             status: Status::Launched,
             explosion_reason: None,
             buffered_messages: 0,
+            lost_messages: 0,
         }
     }
 
@@ -235,7 +236,7 @@ mod tests {
             mission: format!("M{}", n % 9).into(),
             explosion_reason: (n % 3 == 0).then(|| format!("R{}", n % 4).into()),
             status: if n % 3 == 0 { Status::Exploded } else { Status::Launched },
-            buffered_messages: usize::try_from(n % 5).unwrap(),
+            buffered_messages: u32::try_from(n % 5).unwrap(),
             last_update_time: Timestamp::from_unix(n * 17 % 40, 0).unwrap(),
             ..view(&format!("{}", n * 104_729 % 5000), n * 13 % 70, 0)
         };

@@ -21,6 +21,11 @@ pub struct GapKey {
 }
 
 impl GapKey {
+    /// When its wait began.
+    pub(super) fn since(self) -> Timestamp {
+        self.since
+    }
+
     /// After all places of waits that began before `since`.
     fn from(since: Timestamp) -> Self {
         Self { since, slot: 0 }
@@ -67,7 +72,13 @@ impl Gaps {
         self.begin_at(slot, now)
     }
 
-    /// The wait of the rocket at `slot` began at `since`, or just after.
+    /// The wait of the rocket at `slot` began at `since`, or just after; but not
+    /// later than now.
+    pub fn resume(&mut self, slot: Slot, since: Timestamp) -> Timestamp {
+        let now = self.clock.now();
+        self.begin_at(slot, since.min(now))
+    }
+
     fn begin_at(&mut self, slot: Slot, since: Timestamp) -> Timestamp {
         let last = self.order.last().map(|last| last.since);
         let since = match last {

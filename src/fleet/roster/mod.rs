@@ -10,11 +10,13 @@
 //! * `tracked`: one rocket as it is kept here.
 //! * `launch_order`: which rocket was launched before which.
 //! * `gaps`: the order of those that wait for a missing message; `waits`: keeps it.
+//! * `skips`: numbers that are declared lost.
 //! * `snapshot`: what a checkpoint stores, and back.
 
 mod chunked;
 mod gaps;
 mod launch_order;
+mod skips;
 pub mod slot;
 mod snapshot;
 mod tracked;
@@ -37,6 +39,7 @@ use super::observer::{Folded, Observer};
 use super::outcome::{Outcome, Refusal};
 use super::query::{Filter, Part, Position, Selection, SortKey};
 use super::view::{Lookup, RocketView, Status};
+use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Place;
 use crate::telemetry::rocket::{Effect, Vocabulary};
 use crate::telemetry::{Caseless, Channel, Message, Report};
@@ -56,6 +59,8 @@ pub enum Admission {
     Accepted(Ticket),
     /// Applied or buffered before.
     Known,
+    /// Declared lost before: as good as applied.
+    Late,
     /// A bound is reached; nothing was changed.
     Refused(Refusal),
 }
@@ -136,7 +141,8 @@ impl Roster {
             None => (Place::Early, 1),
         };
         if place == Place::Known {
-            return Admission::Known;
+            let late = slot.is_some_and(|slot| self.rockets.get(slot).reorder.is_lost(number));
+            return if late { Admission::Late } else { Admission::Known };
         }
         let early = place == Place::Early;
         if early && let Err(refusal) = self.reserve_buffer(slot) {
@@ -186,7 +192,7 @@ impl Roster {
         let Ticket { slot, .. } = ticket;
         let Tracked { channel, reorder, rocket, changed, .. } = self.rockets.get_mut(slot);
         let (mut passed, mut launched) = (0, false);
-        let waited = reorder.waiting_since();
+        let (number, waited) = (report.number, reorder.waiting_since());
         let place = reorder.offer(report, |report| {
             passed += 1;
             let Report { number, time, .. } = report;
@@ -196,6 +202,9 @@ impl Roster {
             observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
         });
         *changed |= place != Place::Known;
+        if place == Place::Known && reorder.is_lost(number) {
+            observer.late(channel, number);
+        }
         if launched {
             self.put_in_launch_order(slot);
         }
@@ -287,7 +296,9 @@ impl Roster {
             // Admitted, but nothing of it is durable yet.
             (None, tracked) if tracked.is_blank() => Lookup::Unknown,
             (None, tracked) => {
-                Lookup::NotLaunched { buffered_messages: tracked.reorder.buffered() }
+                let reorder = &tracked.reorder;
+                let lost_messages = reorder.lost().map_or(0, Lost::count);
+                Lookup::NotLaunched { buffered_messages: reorder.buffered(), lost_messages }
             }
         }
     }

@@ -26,9 +26,12 @@ impl Roster {
         }
     }
 
-    /// Has the rocket at `slot` wait from now on, if it waits.
-    pub(super) fn restore_gap(&mut self, slot: Slot) {
-        self.follow_gap(slot, None, Place::Early);
+    /// Has the rocket at `slot`, if it waits, wait since when it was stored to, or
+    /// from now on if that is not known.
+    pub(super) fn restore_gap(&mut self, slot: Slot, since: Option<Timestamp>) {
+        let Some(since) = since else { return self.follow_gap(slot, None, Place::Early) };
+        let reorder = &mut self.rockets.get_mut(slot).reorder;
+        reorder.wait_since(self.gaps.resume(slot, since));
     }
 
     /// How many rockets wait.

@@ -1,0 +1,106 @@
+//! `POST /gaps/{id}/skip` declares lost what a rocket waits for, and nothing else:
+//! the rocket goes on, what comes late is a duplicate, and a restart with any
+//! number of workers knows it all.
+
+use crate::support::messages::{explode, launch, speed_up};
+use crate::support::{Request, Service, kind, problem};
+use downlink::config::Durability;
+use serde_json::{Value, json};
+
+fn skip(service: &Service, target: &str) -> Value {
+    let response = service.send(&Request::new("POST", target));
+    assert_eq!(response.status, 200, "{target}: {}", response.text());
+    response.json()
+}
+
+fn lost(from: u64, to: u64) -> Value {
+    json!({"status": "success", "lost_from": from, "lost_to": to})
+}
+
+#[test]
+fn a_rocket_goes_on_without_what_is_lost_and_a_restart_knows_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = |workers| {
+        Service::start_with(|config| {
+            config.durability = Durability::Fsync;
+            config.data_dir = directory.path().to_owned();
+            config.workers = workers;
+        })
+    };
+    let service = start(2);
+    service.post(&[launch("a"), speed_up("a", 4, 10), speed_up("a", 5, 20), speed_up("a", 8, 40)]);
+    let tags = |service: &Service| {
+        ["/rockets", "/gaps", "/rockets/a"]
+            .map(|path| service.get(path).header("etag").unwrap().to_owned())
+    };
+    let before = tags(&service);
+    assert_eq!(skip(&service, "/gaps/a/skip"), lost(2, 3));
+    for (before, after) in before.into_iter().zip(tags(&service)) {
+        assert_ne!(before, after, "what changed has another tag");
+    }
+    let check = |service: &Service| {
+        let rocket = service.read("/rockets/a");
+        let found = ["last_message_number", "speed", "buffered_messages", "lost_messages"];
+        assert_eq!(found.map(|field| rocket[field].clone()), [5, 530, 1, 2].map(Value::from));
+        let gaps = service.read("/gaps");
+        assert_eq!(
+            (&gaps[0]["awaited_message_number"], gaps.as_array().unwrap().len()),
+            (&6.into(), 1)
+        );
+        gaps[0]["waiting_since"].clone()
+    };
+    check(&service);
+    assert_eq!(service.post(&[explode("a", 3, "LATE")]), "duplicate");
+    let since = check(&service);
+    drop(service);
+    let service = start(3);
+    assert_eq!(check(&service), since, "a checkpoint keeps it");
+    assert_eq!(service.post(&[explode("a", 2, "LATE")]), "duplicate");
+    check(&service);
+    assert_eq!(skip(&service, "/gaps/a/skip?awaited=6"), lost(6, 7));
+    assert_eq!(service.read("/gaps"), json!([]));
+    assert_eq!(service.post(&[speed_up("a", 9, 1)]), "applied");
+    assert_eq!(service.read("/rockets/a")["lost_messages"], 4);
+}
+
+#[test]
+fn what_is_not_as_it_was_thought_to_be_is_not_skipped() {
+    let service = Service::start();
+    service.post(&[launch("whole"), launch("a"), speed_up("a", 3, 1)]);
+    let refused = |target: &str, status| {
+        let response = service.send(&Request::new("POST", target));
+        (problem(&response, status), kind(&response))
+    };
+    for (target, status, detail, kind) in [
+        ("/gaps/nobody/skip", 404, "no rocket with the ID \"nobody\"", "not-found"),
+        ("/gaps/whole/skip", 409, "waits for no message", "not-awaited"),
+        ("/gaps/a/skip?awaited=1", 409, "waits for message 2", "not-awaited"),
+        ("/gaps/a/skip?awaited=3", 409, "waits for message 2", "not-awaited"),
+        ("/gaps/a/skip?awaited=0", 400, "awaited: expected a number", "bad-parameter"),
+        ("/gaps/a/skip?awaited=2&awaited=2", 400, "given twice", "bad-parameter"),
+        ("/gaps/a/skip?number=2", 400, "unknown parameter", "bad-parameter"),
+    ] {
+        let (told, is) = refused(target, status);
+        assert!(told.contains(detail), "{target}: {told}");
+        assert_eq!(is, format!("/problems/{kind}"), "{target}");
+    }
+    assert_eq!(service.read("/gaps")[0]["awaited_message_number"], 2);
+    assert_eq!(skip(&service, "/gaps/a/skip?awaited=2"), lost(2, 2));
+    assert_eq!(refused("/gaps/a/skip?awaited=2", 409).1, "/problems/not-awaited");
+}
+
+#[test]
+fn a_rocket_without_its_launch_goes_on_as_not_launched_until_one_comes() {
+    let service = Service::start();
+    service.post(&[speed_up("a", 2, 1)]);
+    assert_eq!(skip(&service, "/gaps/a/skip"), lost(1, 1));
+    let detail = problem(&service.get("/rockets/a"), 404);
+    assert!(detail.contains("declared lost"), "{detail}");
+    assert_eq!(service.post(&[launch("a")]), "duplicate", "it is late");
+    assert_eq!(service.read("/rockets"), json!([]));
+    let mut again = launch("a");
+    again["metadata"]["messageNumber"] = 3.into();
+    assert_eq!(service.post(&[again]), "applied");
+    let rocket = service.read("/rockets/a");
+    assert_eq!((&rocket["lost_messages"], &rocket["speed"]), (&1.into(), &500.into()));
+}
