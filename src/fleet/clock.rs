@@ -4,7 +4,7 @@
 //! back, whatever becomes of the system's clock meanwhile. Senders' times have
 //! nothing to do with it.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::telemetry::Timestamp;
 
@@ -30,7 +30,14 @@ impl Clock {
     /// four digits.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let nanoseconds = self.began + self.base.elapsed().as_nanos();
+        self.ago(Duration::ZERO)
+    }
+
+    /// The time by this clock so long ago.
+    #[must_use]
+    pub fn ago(&self, time: Duration) -> Timestamp {
+        let now = self.began + self.base.elapsed().as_nanos();
+        let nanoseconds = now.saturating_sub(time.as_nanos());
         let within = u32::try_from(nanoseconds % 1_000_000_000).expect("it is below a second");
         i64::try_from(nanoseconds / 1_000_000_000)
             .ok()

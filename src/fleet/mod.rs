@@ -19,6 +19,7 @@
 //!   back at a start.
 //! * [`version`]: how often the fleet has changed.
 //! * [`clock`]: the time, for what the service says about itself.
+//! * [`gap_timeout`]: gives up what is waited for too long.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`refusals`]: says in the log that a limit is reached.
 //! * [`health`], [`vitals`]: whether the fleet can serve, and if not, why; what
@@ -27,6 +28,7 @@
 
 pub mod checkpoint;
 pub mod clock;
+pub mod gap_timeout;
 pub mod handle;
 pub mod health;
 pub mod intake;

@@ -25,8 +25,10 @@ use downlink::fleet::roster::Roster;
 use downlink::fleet::routing::Router;
 use downlink::fleet::workers::{IdleWorkers, Shape};
 use downlink::journal::{Journal, RocketSnapshot};
+use downlink::telemetry::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
@@ -41,9 +43,10 @@ enum Step {
     Refuse(usize),
     /// A checkpoint begins, unless one is under way.
     Checkpoint,
-    /// What the rocket waits for that waits longest, or another one, is declared
-    /// lost.
+    /// What a rocket waits for is declared lost.
     Skip(usize),
+    /// What all rockets wait for is: the time is over.
+    Expire,
     /// The service is killed and started again with so many workers.
     Crash(usize),
 }
@@ -55,6 +58,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1usize..4).prop_map(Step::Refuse),
         1 => Just(Step::Checkpoint),
         2 => (0usize..5).prop_map(Step::Skip),
+        1 => Just(Step::Expire),
         1 => (1usize..5).prop_map(Step::Crash),
     ];
     prop::collection::vec(step, 1..120)
@@ -150,6 +154,14 @@ impl Running {
         }
     }
 
+    fn expire(&mut self) {
+        let end_of_time = Timestamp::from_unix(253_402_300_799, 0).unwrap();
+        for mailbox in &*self.fleet.mailboxes() {
+            // Who asked does not wait.
+            let _ = mailbox.expire(end_of_time, oneshot::channel().0);
+        }
+    }
+
     /// What was declared lost by now, as the answers say.
     async fn answered_skips(&mut self) -> Lost {
         let mut lost = Lost::new();
@@ -233,6 +245,7 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
             Step::Refuse(jobs) => running.journal.refuse(*jobs),
             Step::Checkpoint => running.begin_checkpoint(),
             Step::Skip(rocket) => running.skip(*rocket),
+            Step::Expire => running.expire(),
             Step::Crash(workers) => {
                 lost.extend(running.answered_skips().await);
                 let (disk, acked) = running.crash().await;
@@ -271,6 +284,9 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
         running.journal.commit(usize::MAX);
         let_tasks_run().await;
     }
+    let kept = lost_on(&running.journal.disk());
+    assert!(kept.is_superset(&lost), "{lost:?} was declared lost, and {kept:?} is kept");
+    lost = kept;
     let expected = oracle::rockets_without(arrivals, &lost);
     assert_eq!(running.fleet.rockets().await, expected);
     let (disk, _) = running.crash().await;

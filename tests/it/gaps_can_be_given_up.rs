@@ -1,9 +1,11 @@
 //! `POST /gaps/{id}/skip` declares lost what a rocket waits for, and nothing else:
 //! the rocket goes on, what comes late is a duplicate, and a restart with any
-//! number of workers knows it all.
+//! number of workers knows it all. So does `--gap-timeout`.
 
 use crate::support::messages::{explode, launch, speed_up};
-use crate::support::{Request, Service, kind, problem};
+use std::time::Duration;
+
+use crate::support::{Request, Service, eventually, kind, problem};
 use downlink::config::Durability;
 use serde_json::{Value, json};
 
@@ -103,4 +105,24 @@ fn a_rocket_without_its_launch_goes_on_as_not_launched_until_one_comes() {
     assert_eq!(service.post(&[again]), "applied");
     let rocket = service.read("/rockets/a");
     assert_eq!((&rocket["lost_messages"], &rocket["speed"]), (&1.into(), &500.into()));
+}
+
+#[test]
+fn what_does_not_come_in_time_is_given_up_gap_by_gap() {
+    let service = Service::start_with(|config| {
+        config.gap_timeout = Some(Duration::from_millis(20));
+    });
+    let rockets: Vec<_> = (0..600).map(|n| format!("rocket {n}")).collect();
+    let mut messages = Vec::new();
+    for id in &rockets {
+        messages.extend([launch(id), speed_up(id, 3, 10), speed_up(id, 7, 20)]);
+    }
+    service.post(&messages);
+    eventually("nothing waits", || service.read("/gaps") == json!([]));
+    for rocket in service.read("/rockets").as_array().unwrap() {
+        let found = ["last_message_number", "speed", "lost_messages"];
+        assert_eq!(found.map(|field| rocket[field].clone()), [7, 530, 4].map(Value::from));
+    }
+    assert_eq!(service.post(&[speed_up("rocket 5", 2, 1)]), "duplicate");
+    assert_eq!(service.post(&[speed_up("rocket 5", 8, 1)]), "applied");
 }

@@ -251,6 +251,9 @@ impl Partition {
                 Submission::Skip { channel, awaited, reply } => {
                     self.admit_skip(channel, awaited, reply, &mut batch);
                 }
+                Submission::Expire { before, reply } => {
+                    self.admit_overdue(before, reply, &mut batch);
+                }
             }
             if messages >= MAX_BATCH {
                 break;

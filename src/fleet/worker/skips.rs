@@ -7,7 +7,11 @@ use super::Partition;
 use super::batch::{Batch, PendingSkip};
 use crate::fleet::outcome::{SkipRefusal, SkipVerdict};
 use crate::journal::Skip;
-use crate::telemetry::Channel;
+use crate::telemetry::{Channel, Timestamp};
+
+/// Most waits that are given up at once, so that a commit which rides along need
+/// not wait for long.
+const MAX_OVERDUE: usize = 256;
 
 impl Partition {
     /// Takes it in, or answers at once why not.
@@ -29,6 +33,26 @@ impl Partition {
             }
             // Whoever asked may be gone by now.
             Err(refusal) => drop(reply.send(Err(refusal))),
+        }
+    }
+
+    /// Takes in some of what has been waited for since `before`.
+    pub(super) fn admit_overdue(
+        &self,
+        before: Timestamp,
+        reply: oneshot::Sender<SkipVerdict>,
+        batch: &mut Batch,
+    ) {
+        let overdue = match &self.failed {
+            Some(_) => Vec::new(),
+            None => self.roster.overdue(before, MAX_OVERDUE),
+        };
+        let skips = overdue.into_iter().map(|(slot, skip)| PendingSkip { slot, skip, reply: None });
+        let before = batch.skips.len();
+        batch.skips.extend(skips);
+        match batch.skips[before..].last_mut() {
+            Some(last) => last.reply = Some(reply),
+            None => drop(reply.send(Err(SkipRefusal::NothingMissing))),
         }
     }
 
