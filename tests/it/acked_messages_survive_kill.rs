@@ -304,7 +304,7 @@ fn load_until_ended(
     service: &Process,
     queue: VecDeque<Value>,
     end: impl FnOnce(&Process),
-) -> ((Vec<Value>, VecDeque<Value>), (Lost, Option<(String, u64)>)) {
+) -> ((Vec<Value>, VecDeque<Value>), Skips) {
     let queue = Mutex::new(queue);
     let acked = Mutex::new(Vec::new());
     let unanswered = Mutex::new(Vec::new());
@@ -340,9 +340,13 @@ fn load_until_ended(
     ((acked.into_inner().unwrap(), rest), skips)
 }
 
+/// What was declared lost, and of which rocket, and from which number on, more may
+/// have been.
+type Skips = (Lost, Option<(String, u64)>);
+
 /// Now and then declares lost what some launched rocket waits for. Returns what
 /// was acknowledged, and the one that was not.
-fn skip_until(address: SocketAddr, killed: &AtomicBool) -> (Lost, Option<(String, u64)>) {
+fn skip_until(address: SocketAddr, killed: &AtomicBool) -> Skips {
     let mut lost = Lost::new();
     let mut connection = Connection::open(address);
     while !killed.load(Ordering::Relaxed) {

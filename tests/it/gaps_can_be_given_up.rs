@@ -2,12 +2,22 @@
 //! the rocket goes on, what comes late is a duplicate, and a restart with any
 //! number of workers knows it all. So does `--gap-timeout`.
 
+use crate::support::fleet::{TestFleet, channel, deadline, parse, shape};
+use crate::support::journal::HeldJournal;
 use crate::support::messages::{explode, launch, speed_up};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Request, Service, eventually, kind, problem};
 use downlink::config::Durability;
+use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::observer::Observer;
+use downlink::fleet::outcome::{Outcome, Skipped};
+use downlink::fleet::roster::slot::Slot;
+use downlink::fleet::roster::{Admission, Roster};
+use downlink::telemetry::Channel;
 use serde_json::{Value, json};
+use tokio::time::sleep_until;
 
 fn skip(service: &Service, target: &str) -> Value {
     let response = service.send(&Request::new("POST", target));
@@ -89,6 +99,88 @@ fn what_is_not_as_it_was_thought_to_be_is_not_skipped() {
     assert_eq!(service.read("/gaps")[0]["awaited_message_number"], 2);
     assert_eq!(skip(&service, "/gaps/a/skip?awaited=2"), lost(2, 2));
     assert_eq!(refused("/gaps/a/skip?awaited=2", 409).1, "/problems/not-awaited");
+}
+
+/// Lets every task run until it waits; needs a runtime of one thread.
+async fn calm_down() {
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn nothing_is_lost_before_that_is_kept() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let journal = HeldJournal::new();
+        let fleet = TestFleet::start(shape(), journal.clone());
+        for message in [launch("a"), speed_up("a", 3, 1)] {
+            let handle = fleet.fleet.clone();
+            let sent = tokio::spawn(async move {
+                handle.submit(parse(&message), sleep_until(deadline())).await
+            });
+            calm_down().await;
+            journal.commit_oldest().unwrap();
+            sent.await.unwrap().unwrap();
+        }
+        let handle = fleet.fleet.clone();
+        let skip = tokio::spawn(async move { handle.skip(channel("a"), None, deadline()).await });
+        calm_down().await;
+        let before = fleet.rockets().await;
+        assert_eq!((&before[0]["lost_messages"], skip.is_finished()), (&0.into(), false));
+        journal.commit_oldest().unwrap();
+        assert_eq!(skip.await.unwrap(), Ok(Skipped { first: 2, last: 2 }));
+        assert_eq!(fleet.rockets().await[0]["lost_messages"], 1);
+        fleet.stop().await;
+    });
+}
+
+/// Counts what an observer hears.
+#[derive(Default, Debug, PartialEq, Eq)]
+struct Heard {
+    lost: Vec<Skipped>,
+    late: Vec<u64>,
+}
+
+impl Observer for Heard {
+    fn lost(&mut self, _: Slot, _: &Channel, skipped: Skipped) {
+        self.lost.push(skipped);
+    }
+
+    fn late(&mut self, _: &Channel, number: u64) {
+        self.late.push(number);
+    }
+}
+
+#[test]
+fn what_comes_late_is_told_from_what_is_repeated_and_the_buffers_are_free() {
+    let limits = Limits { buffered_per_rocket: 2, buffered: 2, rockets: 1 };
+    let quotas = Arc::new(Quotas::new(limits));
+    let mut roster = Roster::new(quotas.clone());
+    let mut heard = Heard::default();
+    let mut tickets = Vec::new();
+    for number in [1, 4, 5] {
+        let message = parse(&speed_up("a", number, 1));
+        let Admission::Accepted(ticket) = roster.admit(&message) else { panic!("{number}") };
+        roster.apply(ticket, message.report, &mut heard);
+    }
+    // On its way when what it is about is given up.
+    let late = parse(&speed_up("a", 2, 1));
+    match roster.admit(&late) {
+        Admission::Accepted(ticket) => tickets.push(ticket),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(quotas.buffered.taken(), 2);
+    let (slot, awaited) = roster.find_gap(&channel("a"), None).unwrap();
+    let skipped = Skipped { first: 2, last: 3 };
+    assert_eq!(roster.skip(slot, awaited, &mut heard), Some(skipped));
+    assert_eq!(roster.skip(slot, awaited, &mut heard), None);
+    assert_eq!(quotas.buffered.taken(), 0);
+    let outcome = roster.apply(tickets.remove(0), late.report.clone(), &mut heard);
+    assert_eq!(outcome, Outcome::Duplicate);
+    assert!(matches!(roster.admit(&late), Admission::Late));
+    assert!(matches!(roster.admit(&parse(&speed_up("a", 4, 1))), Admission::Known));
+    assert_eq!(heard, Heard { lost: vec![skipped], late: vec![2] });
 }
 
 #[test]
