@@ -31,6 +31,7 @@ use self::manager::Notifier;
 use crate::config::{Config, Durability};
 use crate::fleet::Fleet;
 use crate::fleet::checkpoint::Checkpointer;
+use crate::fleet::gap_timeout::GapTimeout;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
@@ -374,6 +375,8 @@ struct RunningFleet {
     workers: Workers,
     stop_checkpoints: watch::Sender<bool>,
     checkpoints: JoinHandle<Option<()>>,
+    /// There if there is a time-out.
+    gap_timeout: Option<JoinHandle<Option<()>>>,
     journal_ended: JoinHandle<Option<()>>,
     looks: JoinHandle<Option<Infallible>>,
 }
@@ -394,6 +397,10 @@ impl RunningFleet {
         let metrics = idle.metrics().clone();
         let workers = idle.start(rosters, journal.clone(), supervisor);
         let (stop_checkpoints, stop) = watch::channel(false);
+        let gap_timeout = config.gap_timeout.map(|timeout| {
+            let run = GapTimeout::new(workers.mailboxes().clone(), timeout).run(stop.clone());
+            tokio::spawn(supervisor.supervise("the gap time-out", run.map(Ok)))
+        });
         let checkpointer =
             Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
         health.watch(checkpointer.overdue());
@@ -408,7 +415,7 @@ impl RunningFleet {
         let every = manager.every();
         let looks = supervisor.keep_watch(every, move |health| manager.looked(health));
         let looks = tokio::spawn(looks);
-        Self { workers, stop_checkpoints, checkpoints, journal_ended, looks }
+        Self { workers, stop_checkpoints, checkpoints, gap_timeout, journal_ended, looks }
     }
 
     /// Finishes everything that was accepted, and closes the journal. The last
@@ -427,6 +434,9 @@ impl RunningFleet {
                 let _ = self.checkpoints.await;
                 warn!("the last checkpoint is left out; the next start replays more");
             }
+        }
+        if let Some(gap_timeout) = self.gap_timeout {
+            let _ = gap_timeout.await;
         }
         self.workers.stop().await;
         // The last handle on the journal is dropped by now.

@@ -13,6 +13,7 @@
 //! * `drain`: the flag about serving on when told to stop.
 //! * `environment`: flags that are given in the environment.
 //! * `fairness`: flags about what one client may take.
+//! * `gaps`: the flag about messages that do not come.
 //! * [`manager`]: what a service manager put into the environment.
 //! * `tls`: the flags of TLS.
 
@@ -22,6 +23,7 @@ mod choices;
 mod drain;
 mod environment;
 mod fairness;
+mod gaps;
 pub mod manager;
 mod memory;
 mod parse;
@@ -40,6 +42,7 @@ use self::access::AccessArguments;
 use self::admin::AdminArguments;
 use self::drain::DrainArguments;
 use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
+use self::gaps::GapArguments;
 use self::manager::Manager;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
@@ -184,6 +187,9 @@ pub struct Arguments {
     #[arg(long, env = "DOWNLINK_MAX_ROCKETS", value_name = "ROCKETS", value_parser = count::<MOST_ROCKETS>)]
     max_rockets: Option<NonZeroUsize>,
 
+    #[command(flatten)]
+    gaps: GapArguments,
+
     /// Connections served at once; further ones wait
     #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
     max_connections: NonZeroUsize,
@@ -272,6 +278,8 @@ pub struct Config {
     pub commit_delay: Duration,
     /// When rockets are stored and the journal is trimmed.
     pub checkpoints: Interval,
+    /// How long a message is waited for; `None` for as long as it takes.
+    pub gap_timeout: Option<Duration>,
     /// Messages, for each worker.
     pub inbox_capacity: usize,
     /// What the fleet may hold.
@@ -326,6 +334,7 @@ impl Arguments {
             threads: self.threads.unwrap_or_else(default_threads).get(),
             blocking_threads: cores().get(),
             data_dir: self.data_dir,
+            gap_timeout: self.gaps.gap_timeout,
             durability: self.durability,
             commit_delay: self.commit_delay,
             checkpoints: Interval {

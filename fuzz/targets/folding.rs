@@ -14,7 +14,7 @@ use downlink::fleet::limits::{Limits, Quotas};
 use downlink::fleet::outcome::Outcome;
 use downlink::fleet::roster::Roster;
 use downlink::fleet::view::Lookup;
-use downlink::journal::{Record, record};
+use downlink::journal::{Record, Recovered, record};
 use downlink::telemetry::{Channel, Message, wire};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
@@ -155,8 +155,11 @@ fn replayed(messages: &[Message]) -> Roster {
     let entries = messages.iter().fold(Vec::new(), |entries, message| {
         record::push_record(Record::Message(message), entries)
     });
-    record::read_records(1, &record::block(1, &[&entries]), |message| roster.replay(message))
-        .unwrap();
+    record::read_records(1, &record::block(1, &[&entries]), |record| match record {
+        Recovered::Message(message) => roster.replay(message),
+        other => unreachable!("only messages were written: {other:?}"),
+    })
+    .unwrap();
     roster
 }
 

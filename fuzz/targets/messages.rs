@@ -5,7 +5,7 @@
 //! a message that was taken can be written again, as JSON and as a record, and
 //! comes back the same.
 
-use downlink::journal::{Record, record};
+use downlink::journal::{Record, Recovered, record};
 use downlink::telemetry::{Event, Message, Timestamp, wire};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -120,10 +120,9 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
     ensure!(again.as_ref() == Ok(&message), "{message:?} was written and came back as {again:?}");
     let entries = record::push_record(Record::Message(&message), Vec::new());
     let mut kept = Vec::new();
-    let read =
-        record::read_records(7, &record::block(7, &[&entries]), |message| kept.push(message));
+    let read = record::read_records(7, &record::block(7, &[&entries]), |record| kept.push(record));
     ensure!(
-        read.is_ok() && kept == [message.clone()],
+        read.is_ok() && kept == [Recovered::Message(message.clone())],
         "{message:?} was kept and came back as {read:?} {kept:?}"
     );
     Ok(format!("taken: {:?} {}", std::mem::discriminant(&message.report.event), plain_or_not(text)))

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use downlink::fleet::limits::{Limits, Quotas};
 use downlink::fleet::roster::Roster;
-use downlink::journal::{Record, record};
-use downlink::telemetry::{Channel, Message};
+use downlink::journal::{Buffer, Record, Recovered, record};
+use downlink::telemetry::Channel;
 
 use super::{Kind, Way, ensure};
 
@@ -37,34 +37,49 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
     let forged = record::read_records(ROW, input, drop).is_ok();
     ensure!(!forged, "a block of anybody's bytes has a right checksum");
     let block = record::block(ROW, &[input]);
-    let mut messages = Vec::new();
-    let read = record::read_records(ROW, &block, |message| messages.push(message));
+    let mut records = Vec::new();
+    let read = record::read_records(ROW, &block, |record| records.push(record));
     let way = match read {
         Ok(()) => {
-            let entries = messages.iter().fold(Vec::new(), |entries, message: &Message| {
-                record::push_record(Record::Message(message), entries)
+            let entries = records.iter().fold(Vec::new(), |entries, record| match record {
+                Recovered::Message(message) => {
+                    record::push_record(Record::Message(message), entries)
+                }
+                Recovered::Skip(skip) => record::push_record(Record::Skip(skip), entries),
+                Recovered::Rocket(_) => unreachable!("no record is a rocket"),
             });
             let mut again = Vec::new();
-            let read = record::read_records(ROW, &record::block(ROW, &[&entries]), |message| {
-                again.push(message);
+            let read = record::read_records(ROW, &record::block(ROW, &[&entries]), |record| {
+                again.push(record);
             });
-            ensure!(read.is_ok() && again == messages, "{messages:?} came back as {again:?}");
-            format!("{} records", if messages.is_empty() { "no" } else { "some" })
+            ensure!(read.is_ok() && again == records, "{records:?} came back as {again:?}");
+            format!("{} records", if records.is_empty() { "no" } else { "some" })
         }
         Err(error) => error.to_string(),
     };
-    ensure!(messages.len() <= input.len(), "{} messages", messages.len());
+    ensure!(records.len() <= input.len(), "{} records", records.len());
     let limits = Limits { buffered_per_rocket: 10_000, buffered: 10_000, rockets: 10_000 };
     let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
-    for message in messages {
-        let channel = Channel::parse(&message.channel.text());
-        ensure!(channel.as_ref() == Ok(&message.channel), "a channel that none is: {message:?}");
-        roster.replay(message);
+    for record in records {
+        let its = match &record {
+            Recovered::Message(message) => &message.channel,
+            Recovered::Skip(skip) => &skip.channel,
+            Recovered::Rocket(_) => unreachable!("no record is a rocket"),
+        };
+        let channel = Channel::parse(&its.text());
+        ensure!(channel.as_ref() == Ok(its), "a channel that none is: {record:?}");
+        match record {
+            Recovered::Message(message) => roster.replay(message),
+            Recovered::Skip(skip) => roster.replay_skip(&skip),
+            Recovered::Rocket(_) => {}
+        }
     }
     let early = match record::read_buffer(ROW, &block) {
-        Ok(reports) => {
-            let again = record::read_buffer(ROW, &record::buffer_block(ROW, &reports));
-            ensure!(again.as_ref() == Ok(&reports), "{reports:?} came back as {again:?}");
+        Ok(buffer) => {
+            let Buffer { reports, waiting_since, lost } = &buffer;
+            let block = record::buffer_block(ROW, reports, *waiting_since, lost);
+            let again = record::read_buffer(ROW, &block);
+            ensure!(again.as_ref() == Ok(&buffer), "{buffer:?} came back as {again:?}");
             "early messages".to_owned()
         }
         Err(error) => error.to_string(),

@@ -180,6 +180,7 @@ impl Target for Rows {
                     roster.restore(rocket);
                 }
                 Recovered::Message(message) => roster.replay(message),
+                Recovered::Skip(skip) => roster.replay_skip(&skip),
             }
             ControlFlow::Continue(())
         });

@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::metrics::FleetMetrics;
-use super::outcome::{QueryError, SubmitError, Submitted, Verdict};
-use super::query::{Missions, Page, Part, Query, Selection, Whole};
+use super::outcome::{QueryError, SkipError, Skipped, SubmitError, Submitted, Verdict};
+use super::query::{GapPage, GapPart, GapSelection, Missions, Page, Part, Query, Selection, Whole};
 use super::refusals::Refusals;
 use super::routing::Router;
 use super::version::Version;
@@ -135,6 +135,29 @@ impl Fleet {
         }
     }
 
+    /// Declares lost what a rocket waits for, once that is kept: the messages from
+    /// the awaited one up to the first that waits. If `awaited` is given, it must be
+    /// that one.
+    ///
+    /// # Errors
+    /// [`SkipError`] tells whether it may be done yet.
+    pub async fn skip(
+        &self,
+        channel: Channel,
+        awaited: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Skipped, SkipError> {
+        self.health.can_write()?;
+        let mailbox = &self.mailboxes[self.router.route(&channel)];
+        let (reply, verdict) = oneshot::channel();
+        mailbox.skip(channel, awaited, reply).map_err(|undelivered| match undelivered {
+            Undelivered::Full => SkipError::Busy,
+            Undelivered::Closed => SkipError::Lost,
+        })?;
+        let verdict = timeout_at(deadline, verdict).await.map_err(|_| SkipError::TimedOut)?;
+        Ok(verdict.map_err(|_| SkipError::Lost)??)
+    }
+
     /// The partition that a message goes to, below [`Fleet::partitions`].
     pub(super) fn partition_of(&self, message: &Message) -> usize {
         self.router.route(&message.channel)
@@ -220,6 +243,24 @@ impl Fleet {
         let slices = parts.into_iter().map(|part| part.rockets).collect();
         let merging = spawn_blocking(move || Whole::merge(slices, sort, total));
         merging.await.map_err(|_| QueryError::Stopping)
+    }
+
+    /// A page of the rockets that wait for a missing message, those that wait
+    /// longest first.
+    ///
+    /// # Errors
+    /// When any partition does not answer by `deadline`, or the fleet only starts.
+    pub async fn gaps(
+        &self,
+        selection: GapSelection,
+        deadline: Instant,
+    ) -> Result<GapPage, QueryError> {
+        let limit = selection.limit;
+        let selection = Arc::new(selection);
+        let parts: Vec<GapPart> = self
+            .ask_all(deadline, |reply| Query::Gaps { selection: selection.clone(), reply })
+            .await?;
+        Ok(GapPage::merge(parts, limit))
     }
 
     /// Missions of launched rockets that sort behind `after`: the first `limit`.

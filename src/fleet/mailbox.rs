@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 
 use super::limits::Quota;
 use super::order::Order;
-use super::outcome::Verdict;
+use super::outcome::{SkipVerdict, Verdict};
 use super::query::Query;
-use crate::telemetry::Message;
+use crate::telemetry::{Channel, Message, Timestamp};
 
 /// Most queries that wait for one partition; beyond it they are refused.
 const QUERY_LANE: usize = 1024;
@@ -43,14 +43,31 @@ pub enum Submission {
         /// As for one, once for all of them.
         reply: oneshot::Sender<Vec<Verdict>>,
     },
+    /// To declare lost what a rocket waits for; counts as one message.
+    Skip {
+        /// Which rocket.
+        channel: Channel,
+        /// The number that must be awaited; `None` for whichever is.
+        awaited: Option<u64>,
+        /// As for one message.
+        reply: oneshot::Sender<SkipVerdict>,
+    },
+    /// To declare lost what rockets have waited for since `before` or longer: some
+    /// of them, the longest first. Counts as one message.
+    Expire {
+        /// By the service's clock.
+        before: Timestamp,
+        /// Told what became of the last of them, or that there is none.
+        reply: oneshot::Sender<SkipVerdict>,
+    },
 }
 
 impl Submission {
-    /// The number of messages.
+    /// The number of messages that it counts as.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::One { .. } => 1,
+            Self::One { .. } | Self::Skip { .. } | Self::Expire { .. } => 1,
             Self::Many { messages, .. } => messages.len(),
         }
     }
@@ -131,6 +148,39 @@ impl Mailbox {
             return Err(Undelivered::Full);
         }
         self.hand_over(Submission::One { message, reply })
+    }
+
+    /// Hands over that what a rocket waits for is to be declared lost, or refuses
+    /// it at once.
+    ///
+    /// # Errors
+    /// When there is no room for it, or nobody reads it.
+    pub fn skip(
+        &self,
+        channel: Channel,
+        awaited: Option<u64>,
+        reply: oneshot::Sender<SkipVerdict>,
+    ) -> Result<(), Undelivered> {
+        if self.room.try_take_some(1) == 0 {
+            return Err(Undelivered::Full);
+        }
+        self.hand_over(Submission::Skip { channel, awaited, reply })
+    }
+
+    /// Hands over that what rockets have waited for since `before` is to be declared
+    /// lost, or refuses it at once.
+    ///
+    /// # Errors
+    /// When there is no room for it, or nobody reads it.
+    pub fn expire(
+        &self,
+        before: Timestamp,
+        reply: oneshot::Sender<SkipVerdict>,
+    ) -> Result<(), Undelivered> {
+        if self.room.try_take_some(1) == 0 {
+            return Err(Undelivered::Full);
+        }
+        self.hand_over(Submission::Expire { before, reply })
     }
 
     /// Hands over as many of `messages` as there is room for, from the first

@@ -18,6 +18,8 @@
 //! * [`checkpoint`], [`restore`]: to the journal's store from time to time, and
 //!   back at a start.
 //! * [`version`]: how often the fleet has changed.
+//! * [`clock`]: the time, for what the service says about itself.
+//! * [`gap_timeout`]: gives up what is waited for too long.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`tally`]: what became of messages, counted; [`metrics`]: the fleet's figures.
 //! * [`refusals`]: counts what is refused, and says in the log that a limit is reached.
@@ -26,6 +28,8 @@
 //! * [`threading`]: what depends on how many threads there are.
 
 pub mod checkpoint;
+pub mod clock;
+pub mod gap_timeout;
 pub mod handle;
 pub mod health;
 pub mod intake;

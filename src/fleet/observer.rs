@@ -5,7 +5,7 @@
 //! that nothing is paid for while nothing hangs there. An observer is called on
 //! the worker's own thread, between two messages: it must not wait for anybody.
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Skipped};
 use super::roster::slot::Slot;
 use crate::telemetry::message::Kind;
 use crate::telemetry::rocket::{Effect, Rocket, Vocabulary};
@@ -43,6 +43,13 @@ pub trait Observer {
     /// A message that had been taken in came again, and was not admitted.
     fn repeated(&mut self, _kind: Kind) {}
 
+    /// Numbers of a rocket were declared lost, after what waited behind them was
+    /// folded, and before whoever asked for it hears of it.
+    fn lost(&mut self, _slot: Slot, _channel: &Channel, _skipped: Skipped) {}
+
+    /// A message came whose number had been declared lost; it changes nothing.
+    fn late(&mut self, _channel: &Channel, _number: u64) {}
+
     /// Nothing more will be reported.
     fn ended(&mut self) {}
 }
@@ -65,6 +72,16 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn repeated(&mut self, kind: Kind) {
         self.0.repeated(kind);
         self.1.repeated(kind);
+    }
+
+    fn lost(&mut self, slot: Slot, channel: &Channel, skipped: Skipped) {
+        self.0.lost(slot, channel, skipped);
+        self.1.lost(slot, channel, skipped);
+    }
+
+    fn late(&mut self, channel: &Channel, number: u64) {
+        self.0.late(channel, number);
+        self.1.late(channel, number);
     }
 
     fn ended(&mut self) {

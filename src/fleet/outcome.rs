@@ -91,6 +91,61 @@ impl SubmitError {
 /// What its sender hears of a message.
 pub type Submitted = Result<Outcome, SubmitError>;
 
+/// Numbers of a rocket that were declared lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The one that it waited for.
+    pub first: u64,
+    /// The one before the first that waited.
+    pub last: u64,
+}
+
+/// Why nothing was declared lost.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SkipRefusal {
+    /// No message was accepted of it.
+    #[error("no such rocket is known")]
+    Unknown,
+    /// All that came of it was applied.
+    #[error("the rocket waits for no message")]
+    NothingMissing,
+    /// It is another message that is missing.
+    #[error("the rocket waits for message {awaited}")]
+    Another {
+        /// Which one.
+        awaited: u64,
+    },
+    /// Nothing can be kept any more.
+    #[error("nothing is kept any more: {0}")]
+    NotKept(String),
+    /// It could not be kept, and may be if it is asked for again.
+    #[error("nothing can be kept for now: {0}")]
+    NotNow(String),
+}
+
+/// What a worker made of being told to declare lost what is missing.
+pub type SkipVerdict = Result<Skipped, SkipRefusal>;
+
+/// Why nothing was declared lost, or is not known to be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SkipError {
+    /// Nobody was asked.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Nobody was asked: too many messages wait for the rocket's worker.
+    #[error("too many messages wait to be taken in")]
+    Busy,
+    /// The worker refused it.
+    #[error(transparent)]
+    Refused(#[from] SkipRefusal),
+    /// No answer came in time. It may be done yet.
+    #[error("the answer did not come in time, and the message may be declared lost yet")]
+    TimedOut,
+    /// The worker ended.
+    #[error("the worker of this rocket ended without an answer")]
+    Lost,
+}
+
 /// Why a query has no answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum QueryError {

@@ -17,7 +17,8 @@ use super::health::{Health, Phase};
 use super::limits::Quotas;
 use super::roster::Roster;
 use super::routing::Router;
-use crate::journal::{self, JournalSource, OpenError, RunningJournal};
+use crate::journal::{self, JournalSource, OpenError, RunningJournal, Skip};
+use crate::telemetry::Message;
 
 /// Items handed over to a building thread at a time.
 const BATCH: usize = 1024;
@@ -89,7 +90,7 @@ pub fn recover(
 pub struct Restored {
     /// Rockets read from the last checkpoint.
     pub rockets: u64,
-    /// Messages read from the journal since.
+    /// Records read from the journal since, nearly all of them messages.
     pub messages: u64,
     /// For the rockets; the rest of the time is for the messages.
     pub rockets_took: Duration,
@@ -129,12 +130,13 @@ pub fn restore<E>(
                     quotas.row_ids.reserve(rocket.row_id);
                     &rocket.channel
                 }
-                journal::Recovered::Message(message) => {
+                journal::Recovered::Message(Message { channel, .. })
+                | journal::Recovered::Skip(Skip { channel, .. }) => {
                     if restored.messages == 0 {
                         restored.rockets_took = begun.elapsed();
                     }
                     restored.messages += 1;
-                    &message.channel
+                    channel
                 }
             };
             let flushed = feeds[router.route(channel)].push(item);
@@ -186,6 +188,7 @@ fn build(mut roster: Roster, batches: Receiver<Vec<journal::Recovered>>) -> Rost
         match item {
             journal::Recovered::Rocket(rocket) => roster.restore(rocket),
             journal::Recovered::Message(message) => roster.replay(message),
+            journal::Recovered::Skip(skip) => roster.replay_skip(&skip),
         }
     }
     roster

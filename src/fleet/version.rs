@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::observer::Observer;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Skipped};
 use super::roster::slot::Slot;
+use crate::telemetry::Channel;
 use crate::telemetry::message::Kind;
 
 /// A partition's count, on cache lines of its own: the others' workers must
@@ -41,6 +42,10 @@ impl Observer for Changes {
         if outcome != Outcome::Duplicate {
             self.count_one();
         }
+    }
+
+    fn lost(&mut self, _: Slot, _: &Channel, _: Skipped) {
+        self.count_one();
     }
 }
 

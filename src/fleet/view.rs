@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Reorder;
 use crate::telemetry::rocket::{Flight, FlightSnapshot, Rocket, Vocabulary};
 use crate::telemetry::{Channel, Timestamp};
@@ -19,7 +20,8 @@ pub struct RocketView {
     /// The time of the last message that was applied; it may be before the launch
     /// time, since senders' clocks are taken as they are.
     pub last_update_time: Timestamp,
-    /// The number of the last message that was applied: all up to it were.
+    /// The number of the last message that was applied: all up to it were, but
+    /// those that were declared lost.
     pub last_message_number: u64,
     /// In the sender's unit; may be negative.
     pub speed: i64,
@@ -32,7 +34,9 @@ pub struct RocketView {
     /// Why it exploded, from the first message that said so; `None` while it flies.
     pub explosion_reason: Option<Arc<str>>,
     /// Messages that wait for an earlier one.
-    pub buffered_messages: usize,
+    pub buffered_messages: u32,
+    /// Messages that are not waited for any more.
+    pub lost_messages: u64,
 }
 
 impl RocketView {
@@ -58,7 +62,44 @@ impl RocketView {
             mission,
             status,
             explosion_reason,
+            buffered_messages: u32::try_from(reorder.buffered())
+                .expect("a row of the journal holds fewer"),
+            lost_messages: reorder.lost().map_or(0, Lost::count),
+        })
+    }
+}
+
+/// One rocket that waits for a missing message. Serialises to the JSON object of
+/// the HTTP contract.
+#[derive(Clone, Debug, Serialize)]
+pub struct GapView {
+    /// The channel that its messages came on.
+    pub id: Channel,
+    /// The number that it waits for: all before it were applied.
+    pub awaited_message_number: u64,
+    /// The highest number that came.
+    pub highest_message_number: u64,
+    /// Messages that wait.
+    pub buffered_messages: usize,
+    /// Since when it waits for this number with messages behind it, by the
+    /// service's clock.
+    pub waiting_since: Timestamp,
+    /// Whether nothing was applied yet, so that it is its first message that is
+    /// missing, which is to be its launch.
+    pub launch_missing: bool,
+}
+
+impl GapView {
+    /// What the rocket on `channel` waits for; `None` if for nothing.
+    #[must_use]
+    pub fn of(channel: &Channel, reorder: &Reorder) -> Option<Self> {
+        Some(Self {
+            id: channel.clone(),
+            awaited_message_number: reorder.next(),
+            highest_message_number: reorder.highest()?,
             buffered_messages: reorder.buffered(),
+            waiting_since: reorder.waiting_since()?,
+            launch_missing: reorder.next() == 1,
         })
     }
 }
@@ -93,6 +134,8 @@ pub enum Lookup {
     NotLaunched {
         /// How many of them wait for an earlier one.
         buffered_messages: usize,
+        /// How many are not waited for any more.
+        lost_messages: u64,
     },
     /// No message was accepted on it.
     Unknown,

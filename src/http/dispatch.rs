@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{index, messages, metrics, missions, readiness, rockets, unsent};
+use super::{gaps, index, messages, metrics, missions, readiness, rockets, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -117,6 +117,8 @@ async fn dispatch(
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
+        Endpoint::ListGaps => gaps::list(context, headers, &query).await,
+        Endpoint::SkipGap => gaps::skip(context, segment, &query).await,
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetMetrics => metrics::get(context.metrics.clone(), headers, &query).await,
@@ -128,9 +130,11 @@ async fn dispatch(
         Endpoint::ListRockets
         | Endpoint::ListMissions
         | Endpoint::GetMission
+        | Endpoint::ListGaps
         | Endpoint::GetMetrics => compression::answer(coding, &kept.answers_held, response),
         Endpoint::PostMessages
         | Endpoint::GetRocket
+        | Endpoint::SkipGap
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
         | Endpoint::GetIndex => response,

@@ -33,7 +33,7 @@ use crate::telemetry::shown::{Plain, Quoted};
 use crate::telemetry::{Caseless, Channel};
 
 /// Most rockets on a page that a client may ask for.
-const MAX_LIMIT: usize = 1000;
+pub(super) const MAX_LIMIT: usize = 1000;
 
 /// Rockets fetched, or merged, at a time when a listing is streamed.
 const STREAMED: usize = 256;
@@ -46,7 +46,7 @@ const WORTH_A_THREAD: usize = 64;
 /// of the few large ones.
 const SMALL: usize = 10_000;
 
-const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+pub(super) const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 const PARAMETERS: &str = "sort, order, id, mission, status, rocket_type, limit and cursor";
 
@@ -166,11 +166,11 @@ impl Listing {
     }
 }
 
-fn id(value: &str) -> Result<Channel, Problem> {
+pub(super) fn id(value: &str) -> Result<Channel, Problem> {
     Channel::parse(value).map_err(|error| Problem::bad_parameter(format!("id: {error}")))
 }
 
-fn limit(value: &str) -> Result<usize, Problem> {
+pub(super) fn limit(value: &str) -> Result<usize, Problem> {
     value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
         Problem::bad_parameter(format!(
             "limit: expected a number from 1 to {MAX_LIMIT}, found {}",
@@ -180,7 +180,11 @@ fn limit(value: &str) -> Result<usize, Problem> {
 }
 
 /// Reads one of a few named values, whatever its case.
-fn one_of<T: Copy>(parameter: &str, value: &str, names: &[(&str, T)]) -> Result<T, Problem> {
+pub(super) fn one_of<T: Copy>(
+    parameter: &str,
+    value: &str,
+    names: &[(&str, T)],
+) -> Result<T, Problem> {
     let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(value));
     found.map(|&(_, named)| named).ok_or_else(|| {
         let allowed: Vec<_> = names.iter().map(|&(name, _)| name).collect();

@@ -26,6 +26,7 @@
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
+//! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
@@ -60,6 +61,7 @@ pub mod fairness;
 pub mod figures;
 pub mod forwarded;
 pub mod framing;
+pub mod gaps;
 pub mod held;
 pub mod index;
 pub mod inherited;

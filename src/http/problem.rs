@@ -2,9 +2,10 @@
 //!
 //! Owns the one table from errors to status codes, and not the errors of the
 //! fleet and of the wire, which say themselves what they are. Those of access are
-//! made in `access`, a part of this.
+//! made in `access`, a part of this; those of gaps in `gaps`.
 
 mod access;
+mod gaps;
 mod kind;
 
 use std::time::Duration;

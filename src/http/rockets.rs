@@ -54,7 +54,14 @@ pub async fn get(
             let tag = context.epoch.of_rocket(&rocket);
             tag.answer(&headers, async { Ok(json(&rocket)) }).await
         }
-        Lookup::NotLaunched { buffered_messages } => Err(Problem::not_found(format!(
+        Lookup::NotLaunched { buffered_messages, lost_messages: 1.. } => {
+            Err(Problem::not_found(format!(
+                "the rocket {} is not launched: its first messages were declared lost, and no launch \
+             came since; messages waiting for an earlier one: {buffered_messages}",
+                Quoted(&id)
+            )))
+        }
+        Lookup::NotLaunched { buffered_messages, .. } => Err(Problem::not_found(format!(
             "the rocket {} is not launched yet: its launch message is missing; \
              messages waiting for an earlier one: {buffered_messages}",
             Quoted(&id)

@@ -18,6 +18,10 @@ pub enum Endpoint {
     ListMissions,
     /// The rockets on one mission.
     GetMission,
+    /// Rockets that wait for a missing message.
+    ListGaps,
+    /// Declares lost what a rocket waits for.
+    SkipGap,
     /// Whether the service can serve.
     GetReadiness,
     /// Whether the process moves.
@@ -115,6 +119,15 @@ pub const ROUTES: &[Route] = &[
     Route::new("/rockets/{id}", READ, Endpoint::GetRocket, For::Clients, Scope::Read),
     Route::new("/missions", READ, Endpoint::ListMissions, For::Clients, Scope::Read),
     Route::new("/missions/{mission}", READ, Endpoint::GetMission, For::Clients, Scope::Read),
+    Route::new("/gaps", READ, Endpoint::ListGaps, For::All, Scope::Read),
+    // Whoever may send may do this, where operators have no address of their own.
+    Route::new(
+        "/gaps/{id}/skip",
+        &[Method::POST],
+        Endpoint::SkipGap,
+        For::Operators,
+        Scope::Ingest,
+    ),
     Route::new("/readyz", READ, Endpoint::GetReadiness, For::Operators, Scope::Open),
     Route::new("/livez", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
     // What probes asked for before the two above were told apart.

@@ -43,6 +43,7 @@ pub use self::ended::Ended;
 pub use self::error::{AppendError, OpenError};
 use self::figures::Figures;
 pub use self::position::{LogId, Position};
+use crate::telemetry::lost::Lost;
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Message, Report, Timestamp};
 
@@ -145,6 +146,19 @@ pub struct Progress {
 pub enum Record<'a> {
     /// A message that was admitted and not applied yet.
     Message(&'a Message),
+    /// What is missing is declared lost, unless something else has become of it.
+    Skip(&'a Skip),
+}
+
+/// That a rocket waits no longer for what is missing from the awaited number up to
+/// the first that waits. Says nothing where another number is awaited, or nothing
+/// waits: it is replayed like a message, over rockets that may know it already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// Which rocket.
+    pub channel: Channel,
+    /// The number that must be awaited.
+    pub awaited: u64,
 }
 
 /// How a commit ended.
@@ -192,13 +206,31 @@ pub struct RocketSnapshot {
     pub flight: Option<FlightSnapshot>,
     /// What waits for an earlier message, in no order.
     pub buffered: Vec<Report>,
+    /// Since when they wait for what is missing; `None` if none waits, or if it was
+    /// stored by a release that did not know.
+    pub waiting_since: Option<Timestamp>,
+    /// What is not waited for any more.
+    pub lost: Lost,
+}
+
+/// What is stored of a rocket in a buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Buffer {
+    /// What waits.
+    pub reports: Vec<Report>,
+    /// Since when it does.
+    pub waiting_since: Option<Timestamp>,
+    /// What is not waited for any more.
+    pub lost: Lost,
 }
 
 /// Something that a restart gets back.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Recovered {
     /// As the last checkpoint stored it.
     Rocket(RocketSnapshot),
     /// Accepted since, or part of a stored rocket already.
     Message(Message),
+    /// Likewise.
+    Skip(Skip),
 }

@@ -1,11 +1,11 @@
 //! Records and buffered messages as bytes.
 //!
-//! # Format, version 1
+//! # Format, versions 1 and 2
 //!
 //! A *block* is what one row of the journal, or one rocket's buffer, holds:
 //!
 //! ```text
-//! version  1 byte   1
+//! version  1 byte   1, or 2 of a buffer
 //! checksum 4 bytes  CRC-32 (IEEE) of the context and the entries, little-endian
 //! entries  the rest one after the other, to the end
 //! ```
@@ -20,6 +20,9 @@
 //! are the format, and are not those of the domain on purpose: variants and
 //! fields may be added at the end of an enum, and nothing else may change
 //! without a new version. A speed change takes some 30 bytes.
+//!
+//! Version 2 is of buffers alone: an `AsideV2` stands before the reports, and of
+//! one of version 1 nothing was lost, and since when it waits is not known.
 
 // It reads what a disk may have damaged: a wrong length must be an error.
 #![warn(clippy::indexing_slicing)]
@@ -29,10 +32,13 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Record;
+use super::{Buffer, Record, Recovered, Skip};
+use crate::telemetry::lost::Lost;
 use crate::telemetry::{Channel, Event, Message, Report, Timestamp};
 
 const VERSION: u8 = 1;
+/// Of buffers, which are written in no other.
+const BUFFER_VERSION: u8 = 2;
 const HEADER: usize = 5;
 
 /// Of messages. The HTTP contract has the same, and SQLite can hold no more.
@@ -45,7 +51,7 @@ pub enum BlockError {
     #[error("it is cut short")]
     Short,
     /// Written in a version of the format that is not known; holds it.
-    #[error("its format has version {0}, and only version {VERSION} is known")]
+    #[error("its format has version {0}, which is not known here")]
     Version(u8),
     /// Damaged, or in the row of another.
     #[error("its checksum does not match its content")]
@@ -58,6 +64,24 @@ pub enum BlockError {
 #[derive(Serialize, Deserialize)]
 enum Entry<'a> {
     Message(#[serde(borrow)] MessageV1<'a>),
+    Skip(#[serde(borrow)] SkipV1<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SkipV1<'a> {
+    #[serde(borrow)]
+    channel: ChannelV1<'a>,
+    awaited: u64,
+}
+
+/// What a rocket has beside its messages that wait.
+#[derive(Serialize, Deserialize)]
+struct AsideV2 {
+    /// Since when they wait: seconds since 1970 and nanoseconds.
+    waiting_since: Option<(i64, u32)>,
+    lost: u64,
+    /// Of the latest of those, the first and the last numbers.
+    ranges: Vec<(u64, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,7 +164,10 @@ fn push(entry: &impl Serialize, entries: Vec<u8>) -> Vec<u8> {
 /// Appends one record to entries that become a block later.
 #[must_use]
 pub fn push_record(record: Record<'_>, entries: Vec<u8>) -> Vec<u8> {
-    let Record::Message(Message { channel, report }) = record;
+    let channel = match record {
+        Record::Message(message) => &message.channel,
+        Record::Skip(skip) => &skip.channel,
+    };
     let text;
     let channel = if let Some(uuid) = channel.as_uuid() {
         ChannelV1::Uuid(*uuid)
@@ -148,24 +175,49 @@ pub fn push_record(record: Record<'_>, entries: Vec<u8>) -> Vec<u8> {
         text = channel.text();
         ChannelV1::Text(&text)
     };
-    push(&Entry::Message(MessageV1 { channel, report: report.into() }), entries)
+    let entry = match record {
+        Record::Message(Message { report, .. }) => {
+            Entry::Message(MessageV1 { channel, report: report.into() })
+        }
+        Record::Skip(&Skip { awaited, .. }) => {
+            assert!(NUMBERS.contains(&awaited), "no message has the number {awaited}");
+            Entry::Skip(SkipV1 { channel, awaited })
+        }
+    };
+    push(&entry, entries)
 }
 
-/// The block of buffered messages of the rocket stored as row `row`.
+/// The block of the rocket stored as row `row`: what waits, since when, and what
+/// was lost.
 #[must_use]
-pub fn buffer_block(row: u64, reports: &[Report]) -> Vec<u8> {
-    let entries =
-        reports.iter().fold(Vec::new(), |entries, report| push(&ReportV1::from(report), entries));
-    block(row, &[&entries])
+pub fn buffer_block(
+    row: u64,
+    reports: &[Report],
+    waiting_since: Option<Timestamp>,
+    lost: &Lost,
+) -> Vec<u8> {
+    let aside = AsideV2 {
+        waiting_since: waiting_since.map(Timestamp::to_unix),
+        lost: lost.count(),
+        ranges: lost.ranges().to_vec(),
+    };
+    let entries = reports
+        .iter()
+        .fold(push(&aside, Vec::new()), |entries, report| push(&ReportV1::from(report), entries));
+    block_of(BUFFER_VERSION, row, &[&entries])
 }
 
 /// Makes a block of entries, handed over in parts, for the row `row`.
 #[must_use]
-#[expect(clippy::indexing_slicing, reason = "the header was just written")]
 pub fn block(row: u64, parts: &[&[u8]]) -> Vec<u8> {
+    block_of(VERSION, row, parts)
+}
+
+#[expect(clippy::indexing_slicing, reason = "the header was just written")]
+fn block_of(version: u8, row: u64, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut block = Vec::with_capacity(HEADER + length);
-    block.push(VERSION);
+    block.push(version);
     block.extend_from_slice(&[0; 4]);
     for part in parts {
         block.extend_from_slice(part);
@@ -184,16 +236,20 @@ pub fn checksum(row: u64, content: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Checks a block and returns its entries.
-fn entries(row: u64, block: &[u8]) -> Result<&[u8], BlockError> {
+/// Checks a block of one of these versions; returns which, and its entries.
+fn entries(
+    row: u64,
+    block: &[u8],
+    versions: RangeInclusive<u8>,
+) -> Result<(u8, &[u8]), BlockError> {
     let (header, entries) = block.split_first_chunk::<HEADER>().ok_or(BlockError::Short)?;
-    if header[0] != VERSION {
+    if !versions.contains(&header[0]) {
         return Err(BlockError::Version(header[0]));
     }
     if header[1..] != checksum(row, entries).to_le_bytes() {
         return Err(BlockError::Checksum);
     }
-    Ok(entries)
+    Ok((header[0], entries))
 }
 
 fn take<'a, T: Deserialize<'a>>(entries: &mut &'a [u8]) -> Result<T, BlockError> {
@@ -203,38 +259,63 @@ fn take<'a, T: Deserialize<'a>>(entries: &mut &'a [u8]) -> Result<T, BlockError>
     Ok(entry)
 }
 
-/// Reads the journal's row `row`, handing each message to `sink`, in order.
+/// Reads the journal's row `row`, handing each record to `sink`, in order.
 ///
 /// # Errors
-/// [`BlockError`]; `sink` may have had some messages by then.
+/// [`BlockError`]; `sink` may have had some records by then.
 pub fn read_records(
     row: u64,
     block: &[u8],
-    mut sink: impl FnMut(Message),
+    mut sink: impl FnMut(Recovered),
 ) -> Result<(), BlockError> {
-    let mut entries = entries(row, block)?;
+    let (_, mut entries) = entries(row, block, VERSION..=VERSION)?;
     while !entries.is_empty() {
-        let Entry::Message(MessageV1 { channel, report }) = take(&mut entries)?;
-        let channel = match channel {
-            ChannelV1::Uuid(bytes) => Channel::from_uuid(bytes),
-            ChannelV1::Text(text) => Channel::parse(text).map_err(BlockError::Content)?,
-        };
-        sink(Message { channel, report: report.into_report()? });
+        sink(match take(&mut entries)? {
+            Entry::Message(MessageV1 { channel, report }) => Recovered::Message(Message {
+                channel: channel.into_channel()?,
+                report: report.into_report()?,
+            }),
+            Entry::Skip(SkipV1 { channel, awaited }) => {
+                if !NUMBERS.contains(&awaited) {
+                    return Err(BlockError::Content("a message number is out of range".to_owned()));
+                }
+                Recovered::Skip(Skip { channel: channel.into_channel()?, awaited })
+            }
+        });
     }
     Ok(())
+}
+
+impl ChannelV1<'_> {
+    fn into_channel(self) -> Result<Channel, BlockError> {
+        match self {
+            Self::Uuid(bytes) => Ok(Channel::from_uuid(bytes)),
+            Self::Text(text) => Channel::parse(text).map_err(BlockError::Content),
+        }
+    }
 }
 
 /// Reads the buffer of the rocket stored as row `row`.
 ///
 /// # Errors
 /// [`BlockError`].
-pub fn read_buffer(row: u64, block: &[u8]) -> Result<Vec<Report>, BlockError> {
-    let mut entries = entries(row, block)?;
-    let mut reports = Vec::new();
-    while !entries.is_empty() {
-        reports.push(take::<ReportV1<'_>>(&mut entries)?.into_report()?);
+pub fn read_buffer(row: u64, block: &[u8]) -> Result<Buffer, BlockError> {
+    let (version, mut entries) = entries(row, block, VERSION..=BUFFER_VERSION)?;
+    let mut buffer = Buffer::default();
+    if version == BUFFER_VERSION {
+        let content = |problem: &str| BlockError::Content(problem.to_owned());
+        let AsideV2 { waiting_since, lost, ranges } = take(&mut entries)?;
+        if let Some((seconds, nanoseconds)) = waiting_since {
+            let since = Timestamp::from_unix(seconds, nanoseconds);
+            buffer.waiting_since = Some(since.ok_or_else(|| content("a time is out of range"))?);
+        }
+        buffer.lost = Lost::restore(lost, ranges)
+            .ok_or_else(|| content("the numbers that were lost make no sense"))?;
     }
-    Ok(reports)
+    while !entries.is_empty() {
+        buffer.reports.push(take::<ReportV1<'_>>(&mut entries)?.into_report()?);
+    }
+    Ok(buffer)
 }
 
 #[cfg(test)]
@@ -270,7 +351,11 @@ mod tests {
 
     fn read(row: u64, block: &[u8]) -> Result<Vec<Message>, BlockError> {
         let mut messages = Vec::new();
-        read_records(row, block, |message| messages.push(message)).map(|()| messages)
+        let sink = |record| match record {
+            Recovered::Message(message) => messages.push(message),
+            other => panic!("{other:?}"),
+        };
+        read_records(row, block, sink).map(|()| messages)
     }
 
     #[test]
@@ -278,7 +363,37 @@ mod tests {
         assert_eq!(read(7, &written(7, &messages())), Ok(messages()));
         assert_eq!(read(7, &written(7, &[])), Ok(vec![]));
         let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
-        assert_eq!(read_buffer(9, &buffer_block(9, &reports)), Ok(reports));
+        let (waiting_since, lost) =
+            (Some(reports[0].time), Lost::restore(3, vec![(2, 4)]).unwrap());
+        let block = buffer_block(9, &reports, waiting_since, &lost);
+        assert_eq!(read_buffer(9, &block), Ok(Buffer { reports, waiting_since, lost }));
+        let none = buffer_block(9, &[], None, &Lost::default());
+        assert_eq!(read_buffer(9, &none), Ok(Buffer::default()));
+    }
+
+    #[test]
+    fn skips_come_back_as_they_were() {
+        for channel in ["0e9e9df5-38fd-52e2-916f-c858b9eb4ea5", "not a uuid"] {
+            let skip = Skip { channel: Channel::parse(channel).unwrap(), awaited: 7 };
+            let block = block(3, &[&push_record(Record::Skip(&skip), Vec::new())]);
+            let mut records = Vec::new();
+            read_records(3, &block, |record| records.push(record)).unwrap();
+            assert_eq!(records, [Recovered::Skip(skip)]);
+        }
+        let skip = Entry::Skip(SkipV1 { channel: ChannelV1::Text("a"), awaited: 0 });
+        let refused = read(3, &block(3, &[&push(&skip, Vec::new())])).unwrap_err();
+        assert!(refused.to_string().contains("out of range"), "{refused}");
+    }
+
+    /// As releases wrote it that knew of no waits and of nothing lost.
+    #[test]
+    fn a_buffer_of_version_1_is_read() {
+        let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
+        let entries = reports
+            .iter()
+            .fold(Vec::new(), |entries, report| push(&ReportV1::from(report), entries));
+        let buffer = Buffer { reports, ..Buffer::default() };
+        assert_eq!(read_buffer(9, &block(9, &[&entries])), Ok(buffer));
     }
 
     #[test]
@@ -313,8 +428,9 @@ mod tests {
         let event = Event::Launched { rocket_type: text(), speed: i64::MAX, mission: text() };
         let number = u64::MAX >> 1;
         let time = Timestamp::parse("9999-12-31T23:59:59.999999999Z").unwrap();
-        let block = buffer_block(1, &[Report { number, time, event }]);
-        assert!((540..=560 + HEADER).contains(&block.len()), "{}", block.len());
+        let none = buffer_block(1, &[], None, &Lost::default());
+        let block = buffer_block(1, &[Report { number, time, event }], None, &Lost::default());
+        assert!((540..=560 + none.len()).contains(&block.len()), "{}", block.len());
     }
 
     #[test]

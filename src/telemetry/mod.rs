@@ -6,6 +6,7 @@
 //!   or by [`lenient`] and [`whole`] what few senders write.
 //! * [`shown`]: how what was sent is shown in complaints.
 //! * [`reorder`]: puts one rocket's messages back in order.
+//! * [`lost`]: numbers that nobody waits for any more.
 //! * [`rocket`]: the state table, one rocket's fold.
 //! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
 //! * [`missions`]: the missions in use, by any spelling and in order.
@@ -16,6 +17,7 @@ pub mod caseless;
 pub mod channel;
 pub mod interner;
 pub mod lenient;
+pub mod lost;
 pub mod message;
 pub mod missions;
 pub mod reorder;

@@ -45,6 +45,17 @@ impl Timestamp {
             UtcDateTime::from_unix_timestamp(seconds).ok()?.replace_nanosecond(nanoseconds).ok()?;
         (0..=9999).contains(&instant.year()).then_some(Self(instant))
     }
+
+    /// The next instant that there is; the same at the end of the year 9999.
+    #[must_use]
+    pub fn just_after(self) -> Self {
+        let (seconds, nanoseconds) = self.to_unix();
+        let next = match nanoseconds + 1 {
+            1_000_000_000 => Self::from_unix(seconds + 1, 0),
+            nanoseconds => Self::from_unix(seconds, nanoseconds),
+        };
+        next.unwrap_or(self)
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -2,24 +2,33 @@
 //! and any number of times, leaves the fleet that the messages make; and so does
 //! a refusal of what was handed to the journal.
 //!
+//! Now and then what some rocket waits for is declared lost. Which numbers that
+//! were is what the answers say; where a crash came before the answer, the fleet
+//! that the restart finds tells, and both must agree from then on.
+//!
 //! The journal is a model that makes things durable one step at a time, so
 //! every interleaving of messages, commits, checkpoints and crashes can occur.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::fleet::{TestFleet, deadline, parse, shape};
+use crate::support::fleet::{TestFleet, channel, deadline, parse, shape};
+use crate::support::messages;
 use crate::support::model::{Disk, ModelJournal};
-use crate::support::{messages, oracle};
+use crate::support::oracle::{self, Lost};
 use downlink::fleet::checkpoint::{Checkpointer, Interval};
 use downlink::fleet::health::{Health, Phase};
-use downlink::fleet::limits::Limits;
-use downlink::fleet::outcome::Outcome;
+use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::outcome::{Outcome, SkipError, Skipped};
 use downlink::fleet::restore::restore;
+use downlink::fleet::roster::Roster;
+use downlink::fleet::routing::Router;
 use downlink::fleet::workers::{IdleWorkers, Shape};
-use downlink::journal::Journal;
+use downlink::journal::{Journal, RocketSnapshot};
+use downlink::telemetry::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
@@ -34,6 +43,10 @@ enum Step {
     Refuse(usize),
     /// A checkpoint begins, unless one is under way.
     Checkpoint,
+    /// What a rocket waits for is declared lost.
+    Skip(usize),
+    /// What all rockets wait for is: the time is over.
+    Expire,
     /// The service is killed and started again with so many workers.
     Crash(usize),
 }
@@ -44,6 +57,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1usize..4).prop_map(Step::Commit),
         1 => (1usize..4).prop_map(Step::Refuse),
         1 => Just(Step::Checkpoint),
+        2 => (0usize..5).prop_map(Step::Skip),
+        1 => Just(Step::Expire),
         1 => (1usize..5).prop_map(Step::Crash),
     ];
     prop::collection::vec(step, 1..120)
@@ -81,6 +96,7 @@ struct Running {
     journal: Arc<ModelJournal>,
     fleet: TestFleet,
     sent: Vec<(Value, JoinHandle<Option<Outcome>>)>,
+    skips: Vec<(String, JoinHandle<Result<Skipped, SkipError>>)>,
     checkpoint: Option<JoinHandle<()>>,
 }
 
@@ -98,7 +114,15 @@ impl Running {
         .unwrap();
         let journal = ModelJournal::over(disk);
         let fleet = TestFleet::resume(prepared, rosters, journal.clone());
-        Self { journal, fleet, sent: Vec::new(), checkpoint: None }
+        Self { journal, fleet, sent: Vec::new(), skips: Vec::new(), checkpoint: None }
+    }
+
+    /// What a restart makes of a disk, without starting it.
+    fn restored(disk: &Disk) -> Vec<Roster> {
+        let limits = Limits { buffered_per_rocket: 1000, buffered: 10_000, rockets: 1000 };
+        let quotas = Arc::new(Quotas::new(limits));
+        let go_on = |_| std::ops::ControlFlow::Continue(());
+        restore(&Router::new(1), &quotas, |sink| disk.read(sink), go_on).unwrap().0
     }
 
     fn send(&mut self, message: &Value) {
@@ -111,6 +135,13 @@ impl Running {
         self.sent.push((message.clone(), task));
     }
 
+    fn skip(&mut self, rocket: usize) {
+        let (fleet, id) = (self.fleet.fleet.clone(), format!("rocket {rocket}"));
+        let channel = channel(&id);
+        let task = tokio::spawn(async move { fleet.skip(channel, None, deadline()).await });
+        self.skips.push((id, task));
+    }
+
     fn begin_checkpoint(&mut self) {
         if self.checkpoint.as_ref().is_none_or(JoinHandle::is_finished) {
             let interval = Interval { records: u64::MAX, time: Duration::MAX };
@@ -121,6 +152,27 @@ impl Running {
                 let _ = checkpointer.checkpoint().await;
             }));
         }
+    }
+
+    fn expire(&mut self) {
+        let end_of_time = Timestamp::from_unix(253_402_300_799, 0).unwrap();
+        for mailbox in &*self.fleet.mailboxes() {
+            // Who asked does not wait.
+            let _ = mailbox.expire(end_of_time, oneshot::channel().0);
+        }
+    }
+
+    /// What was declared lost by now, as the answers say.
+    async fn answered_skips(&mut self) -> Lost {
+        let mut lost = Lost::new();
+        for (id, task) in std::mem::take(&mut self.skips) {
+            if !task.is_finished() {
+                self.skips.push((id, task));
+            } else if let Ok(Skipped { first, last }) = task.await.unwrap() {
+                lost.extend((first..=last).map(|number| (id.clone(), number)));
+            }
+        }
+        lost
     }
 
     /// Kills the fleet. Returns what is on the disk and what was acknowledged.
@@ -157,17 +209,52 @@ async fn outcome(running: &Running, message: &Value) -> Outcome {
     task.await.unwrap().unwrap()
 }
 
+/// All rockets of a roster that was just restored, stored or not.
+fn all_rockets(roster: &mut Roster) -> Vec<RocketSnapshot> {
+    let slots: Vec<_> = (0..roster.slots()).collect();
+    roster.put_back(&slots);
+    let (mut rockets, mut next) = (Vec::new(), 0);
+    while next < roster.slots() {
+        let slice = roster.take_changed(next);
+        rockets.extend(slice.rockets);
+        next = slice.next;
+    }
+    rockets
+}
+
+/// What a disk says was declared lost.
+fn lost_on(disk: &Disk) -> Lost {
+    let mut rosters = Running::restored(disk);
+    let mut lost = Lost::new();
+    for snapshot in rosters.iter_mut().flat_map(all_rockets) {
+        let ranges = snapshot.lost.ranges().iter().flat_map(|&(first, last)| first..=last);
+        let id = snapshot.channel.to_string();
+        lost.extend(ranges.map(|number| (id.clone(), number)));
+    }
+    lost
+}
+
 async fn play(arrivals: &[Value], steps: &[Step]) {
     let mut running = Running::start(Disk::default(), 2);
     let mut next = arrivals.iter().cycle();
+    let mut lost = Lost::new();
     for step in steps {
         match step {
             Step::Send => running.send(next.next().unwrap()),
             Step::Commit(jobs) => drop(running.journal.commit(*jobs)),
             Step::Refuse(jobs) => running.journal.refuse(*jobs),
             Step::Checkpoint => running.begin_checkpoint(),
+            Step::Skip(rocket) => running.skip(*rocket),
+            Step::Expire => running.expire(),
             Step::Crash(workers) => {
+                lost.extend(running.answered_skips().await);
                 let (disk, acked) = running.crash().await;
+                let kept = lost_on(&disk);
+                assert!(
+                    kept.is_superset(&lost),
+                    "{lost:?} was declared lost, and {kept:?} is kept"
+                );
+                lost = kept;
                 running = Running::start(disk, *workers);
                 for message in &acked {
                     assert_eq!(outcome(&running, message).await, Outcome::Duplicate, "{message}");
@@ -176,9 +263,15 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
         }
         let_tasks_run().await;
     }
+    // Before what is lost now is sent once more.
+    while running.skips.iter().any(|(_, task)| !task.is_finished()) {
+        running.journal.commit(usize::MAX);
+        let_tasks_run().await;
+    }
     for message in arrivals {
         outcome(&running, message).await;
     }
+    lost.extend(running.answered_skips().await);
     // A last checkpoint, and what is left of the journal after it.
     if let Some(checkpoint) = running.checkpoint.take() {
         while !checkpoint.is_finished() {
@@ -191,7 +284,10 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
         running.journal.commit(usize::MAX);
         let_tasks_run().await;
     }
-    let expected = oracle::rockets(arrivals);
+    let kept = lost_on(&running.journal.disk());
+    assert!(kept.is_superset(&lost), "{lost:?} was declared lost, and {kept:?} is kept");
+    lost = kept;
+    let expected = oracle::rockets_without(arrivals, &lost);
     assert_eq!(running.fleet.rockets().await, expected);
     let (disk, _) = running.crash().await;
     assert_eq!(disk.journal_rows(), 0, "the checkpoint left something in the journal");

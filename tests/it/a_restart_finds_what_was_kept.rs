@@ -197,17 +197,31 @@ fn a_directory_that_cannot_be_written_to_is_refused() {
     }
 }
 
-/// Written by the first release; later ones must read it for ever.
+/// Once buffers say what was lost, and the journal has skips.
+fn story_with_a_loss() -> Vec<Value> {
+    let more = [messages::launch("gappy"), messages::speed_up("gappy", 4, 7)];
+    [story(), more.to_vec(), vec![messages::speed_up("gappy", 6, 1)]].concat()
+}
+
+/// Written by earlier releases; later ones must read it for ever.
 #[test]
-fn a_database_of_format_version_1_is_read() {
-    for fixture in ["v1-checkpoint.db", "v1-journal.db"] {
+fn databases_of_every_format_are_read() {
+    let lost = [2, 3].map(|number| ("gappy".to_owned(), number)).into();
+    let first = support::oracle::rockets(&story());
+    let second = support::oracle::rockets_without(&story_with_a_loss(), &lost);
+    for (fixture, rockets) in [
+        ("v1-checkpoint.db", &first),
+        ("v1-journal.db", &first),
+        ("v2-checkpoint.db", &second),
+        ("v2-journal.db", &second),
+    ] {
         let directory = tempfile::tempdir().unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
         std::fs::copy(&path, directory.path().join(sqlite::FILE)).unwrap();
         let service = start(directory.path(), 3);
         let before = fleet(&service);
         let missions = json!({"missions": ["ARTEMIS", "ÄPOLLO"]});
-        assert_eq!(before, json!([support::oracle::rockets(&story()), missions]));
+        assert_eq!(before, json!([rockets, missions]), "{fixture}");
         goes_on(&service);
     }
 }
@@ -239,7 +253,8 @@ fn make_fixtures() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let directory = tempfile::tempdir().unwrap();
     let service = start(directory.path(), 2);
-    service.post(&story());
+    service.post(&story_with_a_loss());
+    assert_eq!(service.send(&Request::new("POST", "/gaps/gappy/skip")).status, 200);
     // All in the journal yet: a copy as after a kill, after a WAL checkpoint.
     let copy = tempfile::tempdir().unwrap();
     for suffix in ["", "-wal"] {
@@ -249,8 +264,8 @@ fn make_fixtures() {
     let database = rusqlite::Connection::open(copy.path().join(sqlite::FILE)).unwrap();
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(database);
-    std::fs::copy(copy.path().join(sqlite::FILE), fixtures.join("v1-journal.db")).unwrap();
+    std::fs::copy(copy.path().join(sqlite::FILE), fixtures.join("v2-journal.db")).unwrap();
     service.stop().unwrap();
     let checkpoint = directory.path().join(sqlite::FILE);
-    std::fs::copy(checkpoint, fixtures.join("v1-checkpoint.db")).unwrap();
+    std::fs::copy(checkpoint, fixtures.join("v2-checkpoint.db")).unwrap();
 }

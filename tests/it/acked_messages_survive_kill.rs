@@ -1,6 +1,7 @@
 //! `kill -9` at any moment, again and again: whatever was acknowledged is there
 //! after the restart, and once the rest is sent the fleet is that of all
-//! messages.
+//! messages. Meanwhile somebody declares lost what rockets wait for, and whatever
+//! of that was acknowledged stays so.
 //!
 //! The moments are of five kinds, in turn: under load, within the first 300 ms
 //! of a start, during recovery, during a checkpoint, during a clean stop. When
@@ -17,8 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::support::oracle::{self, Lost};
 use crate::support::process::{Process, downlink};
-use crate::support::{self, Connection, Request, messages, oracle};
+use crate::support::{self, Connection, Request, messages};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -70,6 +72,8 @@ fn whatever_was_acknowledged_survives() {
         unacked: VecDeque::new(),
         acked: Vec::new(),
         acked_in_all: 0,
+        lost: Lost::new(),
+        unanswered_skip: None,
     };
     // Rounds of each kind, and how many of them met what they were meant to.
     let mut met = [(0, 0); MOMENTS.len()];
@@ -81,6 +85,7 @@ fn whatever_was_acknowledged_survives() {
         crashes.check(round);
     }
     println!("{} acknowledged in all, and nothing lost", crashes.acked_in_all);
+    println!("{} messages declared lost", crashes.lost.len());
     for (moment, (rounds, hits)) in MOMENTS.iter().zip(met) {
         println!("{moment:?}: {rounds} rounds, {hits} of them in the midst of it");
     }
@@ -97,6 +102,10 @@ struct Crashes<'a> {
     /// In the last round that sent anything.
     acked: Vec<Value>,
     acked_in_all: usize,
+    /// What was declared lost.
+    lost: Lost,
+    /// A rocket of which something else may be, and the number that it waited for.
+    unanswered_skip: Option<(String, u64)>,
 }
 
 impl Crashes<'_> {
@@ -172,7 +181,11 @@ impl Crashes<'_> {
         let service = Process::spawn(command(self.directory, workers, arguments));
         self.fleet.refill(&mut self.unacked, &mut self.random, round);
         let unacked = std::mem::take(&mut self.unacked);
-        (self.acked, self.unacked) = load_until_ended(&service, unacked, end);
+        let (skips, unanswered);
+        ((self.acked, self.unacked), (skips, unanswered)) =
+            load_until_ended(&service, unacked, end);
+        self.lost.extend(skips);
+        self.unanswered_skip = unanswered;
         self.acked_in_all += self.acked.len();
         service.wait().1
     }
@@ -182,11 +195,32 @@ impl Crashes<'_> {
     fn check(&mut self, round: usize) {
         let workers = self.random.random_range(1..=8);
         let service = Process::spawn(command(self.directory, workers, &OFTEN));
+        self.check_lost(&service, round);
         for (message, answer) in send_all(service.address, &self.acked) {
             assert_eq!(answer, "duplicate", "round {round}: lost {message}");
         }
         service.signal("KILL");
         service.wait();
+    }
+
+    /// That what was declared lost is so still. What was not answered for is done or
+    /// not, and from now on stays as it is.
+    fn check_lost(&mut self, service: &Process, round: usize) {
+        let rockets = support::http::send(service.address, &Request::get("/rockets")).json();
+        let unanswered = self.unanswered_skip.take();
+        for rocket in rockets.as_array().unwrap() {
+            let id = rocket["id"].as_str().unwrap();
+            let known = self.lost.iter().filter(|(of, _)| of == id).count() as u64;
+            let found = rocket["lost_messages"].as_u64().unwrap();
+            assert!(found >= known, "round {round}: {known} of {id} were lost, and {found} are");
+            match &unanswered {
+                Some((of, awaited)) if of == id => {
+                    let further = *awaited..awaited + (found - known);
+                    self.lost.extend(further.map(|number| (id.to_owned(), number)));
+                }
+                _ => assert_eq!(found, known, "round {round}: {id}"),
+            }
+        }
     }
 
     /// Sends the rest, and compares the fleet with that of all messages.
@@ -200,7 +234,7 @@ impl Crashes<'_> {
             );
         }
         let rockets = support::http::send(service.address, &Request::get("/rockets")).json();
-        assert_eq!(rockets, Value::from(oracle::rockets(&self.fleet.sent)));
+        assert_eq!(rockets, Value::from(oracle::rockets_without(&self.fleet.sent, &self.lost)));
         service.terminate();
         assert!(service.wait().0.success());
     }
@@ -264,17 +298,19 @@ fn any_message(rocket: usize, number: u64, round: usize) -> Value {
 }
 
 /// Sends from the queue over many connections until `end` has ended the service.
-/// Returns what was acknowledged, and what was not.
+/// Returns what was acknowledged, and what was not; and likewise of what was
+/// declared lost.
 fn load_until_ended(
     service: &Process,
     queue: VecDeque<Value>,
     end: impl FnOnce(&Process),
-) -> (Vec<Value>, VecDeque<Value>) {
+) -> ((Vec<Value>, VecDeque<Value>), Skips) {
     let queue = Mutex::new(queue);
     let acked = Mutex::new(Vec::new());
     let unanswered = Mutex::new(Vec::new());
     let killed = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let skips = std::thread::scope(|scope| {
+        let skipping = scope.spawn(|| skip_until(service.address, &killed));
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 let mut connection = Connection::open(service.address);
@@ -297,10 +333,49 @@ fn load_until_ended(
         }
         end(service);
         killed.store(true, Ordering::Relaxed);
+        skipping.join().unwrap()
     });
     let mut rest = VecDeque::from(unanswered.into_inner().unwrap());
     rest.extend(queue.into_inner().unwrap());
-    (acked.into_inner().unwrap(), rest)
+    ((acked.into_inner().unwrap(), rest), skips)
+}
+
+/// What was declared lost, and of which rocket, and from which number on, more may
+/// have been.
+type Skips = (Lost, Option<(String, u64)>);
+
+/// Now and then declares lost what some launched rocket waits for. Returns what
+/// was acknowledged, and the one that was not.
+fn skip_until(address: SocketAddr, killed: &AtomicBool) -> Skips {
+    let mut lost = Lost::new();
+    let mut connection = Connection::open(address);
+    while !killed.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(3));
+        let longest = Request::get("/gaps?launch_missing=false&limit=1");
+        let Ok(answer) = connection.try_request(&longest) else { break };
+        if answer.status != 200 {
+            continue;
+        }
+        let gap = &answer.json()[0];
+        let (Some(id), Some(awaited)) =
+            (gap["id"].as_str(), gap["awaited_message_number"].as_u64())
+        else {
+            continue;
+        };
+        let skip = Request::new("POST", &format!("/gaps/{id}/skip?awaited={awaited}"));
+        match connection.try_request(&skip) {
+            Ok(answer) if answer.status == 200 => {
+                let answer = answer.json();
+                let numbers =
+                    answer["lost_from"].as_u64().unwrap()..=answer["lost_to"].as_u64().unwrap();
+                lost.extend(numbers.map(|number| (id.to_owned(), number)));
+            }
+            // The message came first.
+            Ok(answer) if answer.status == 409 => {}
+            _ => return (lost, Some((id.to_owned(), awaited))),
+        }
+    }
+    (lost, None)
 }
 
 fn pop(queue: &Mutex<VecDeque<Value>>) -> Option<Value> {

@@ -289,6 +289,7 @@ fn a_large_fleet_is_listed_whole_in_every_order() {
                 "last_message_number": 1, "speed": n * 7 % 100, "rocket_type": "T",
                 "mission": mission, "status": "Launched", "explosion_reason": null,
                 "buffered_messages": 0,
+                "lost_messages": 0,
             }));
         }
         connection.send(&bytes);

@@ -66,6 +66,10 @@ mod early_answers;
 mod every_bound_is_reached;
 /// Where places or open files run short, some are served of every address.
 mod few_places;
+/// Rockets that wait for a missing message are listed, and what for, and since when.
+mod gaps_are_listed;
+/// What a rocket waits for can be declared lost, for good.
+mod gaps_can_be_given_up;
 /// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
 mod layers;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.

@@ -205,6 +205,8 @@ impl OpenedJournal for Unreadable {
             last_update_time: None,
             flight: None,
             buffered: Vec::new(),
+            waiting_since: None,
+            lost: downlink::telemetry::lost::Lost::default(),
         };
         let _ = sink(Recovered::Rocket(rocket));
         panic!("the test wants it so");

@@ -49,12 +49,18 @@ fn each_side_has_its_own_and_not_the_others() {
         assert_eq!(send(main, &Request::get(path)).status, 200, "{path}");
         problem(&send(admin, &Request::get(path)), 404);
     }
+    let skip = |address| send(address, &Request::new("POST", "/gaps/a/skip"));
+    problem(&skip(admin), 409);
+    problem(&skip(main), 404);
     problem(&send(admin, &Request::message(&launch("b"))), 404);
     problem(&send(admin, &Request::get("/messages")), 404);
     problem(&send(main, &Request::get("/rockets/b")), 404);
-    assert_eq!(listed(admin), ["/readyz", "/livez", "/healthz", "/metrics", "/"]);
+    assert_eq!(
+        listed(admin),
+        ["/gaps", "/gaps/{id}/skip", "/readyz", "/livez", "/healthz", "/metrics", "/"]
+    );
     let main = listed(main);
-    assert_eq!(main.len(), 6, "{main:?}");
+    assert_eq!(main.len(), 7, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
     service.stop();
 }

@@ -28,6 +28,7 @@ fn a_rocket_is_shown_with_every_field() {
         "status": "Launched",
         "explosion_reason": null,
         "buffered_messages": 1,
+        "lost_messages": 0,
     });
     assert_eq!(service.read(&format!("/rockets/{id}")), expected);
     assert_eq!(service.read("/rockets"), json!([expected]));
@@ -244,6 +245,8 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
         ("/missions/ARTEMIS", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
         ("/livez", "GET, HEAD"),
+        ("/gaps", "GET, HEAD"),
+        ("/gaps/a/skip", "POST"),
         ("/healthz", "GET, HEAD"),
         ("/messages/", "POST"),
         ("/rockets/", "GET, HEAD"),

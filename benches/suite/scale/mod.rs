@@ -5,6 +5,7 @@
 //! that is compared ran in turn.
 
 mod crowd;
+mod gaps;
 mod load;
 mod parts;
 
@@ -19,7 +20,7 @@ pub struct Arguments {
     /// Gets figures.tsv
     directory: PathBuf,
 
-    /// disk, bulk, fleet, idle, reconnecting, checkpoint or restart [default: all]
+    /// disk, bulk, fleet, gaps, idle, reconnecting, checkpoint or restart [default: all]
     #[arg(value_name = "PART")]
     parts: Vec<String>,
 }

@@ -17,16 +17,16 @@ use crate::rounds::median;
 use crate::servers::Server;
 use crate::table::{Figure, Wanted};
 
-const MILLION: u64 = 1_000_000;
+pub const MILLION: u64 = 1_000_000;
 /// Lines in a bulk request, and clients that send them.
-const LINES: usize = 10_000;
+pub const LINES: usize = 10_000;
 const CLIENTS: u64 = 4;
 const ROUNDS: usize = 5;
 /// Rockets of the messages that are sent one at a time: none that a part has
 /// launched before.
-const OTHERS: u64 = 1 << 40;
+pub const OTHERS: u64 = 1 << 40;
 /// How long latencies are taken.
-const LATENCY_TIME: Duration = Duration::from_secs(8);
+pub const LATENCY_TIME: Duration = Duration::from_secs(8);
 const IDLE_CONNECTIONS: usize = 10_000;
 
 pub struct Bench {
@@ -38,10 +38,11 @@ pub struct Bench {
 /// Measures something with services of its own.
 pub type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-pub const ALL: [(&str, Part); 6] = [
+pub const ALL: [(&str, Part); 7] = [
     ("disk", disk),
     ("bulk", bulk),
     ("fleet", fleet),
+    ("gaps", super::gaps::gaps),
     ("idle", idle),
     ("checkpoint", checkpoint),
     ("restart", restart),
@@ -63,7 +64,7 @@ impl Bench {
 }
 
 /// Bodies for each client: so many messages of each of its rockets.
-fn clients(rockets: u64, messages_each: u64) -> Vec<Vec<Vec<u8>>> {
+pub fn clients(rockets: u64, messages_each: u64) -> Vec<Vec<Vec<u8>>> {
     let share = |client| rockets * client / CLIENTS..rockets * (client + 1) / CLIENTS;
     let of = |rockets: Range<u64>| bodies(rockets, 1..=messages_each, LINES);
     (0..CLIENTS).map(share).map(of).collect()

@@ -3,8 +3,12 @@
 //!
 //! * `sort`: the orders of listings, and a rocket's place in one.
 //! * `slices`: many rockets, in steps that each take little.
+//! * `filter`: conditions.
+//! * `gaps`: rockets that wait for a missing message.
 //! * `whole`: the merge of a whole listing, done as it is taken.
 
+mod filter;
+mod gaps;
 mod slices;
 mod sort;
 mod whole;
@@ -14,9 +18,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::view::{Lookup, RocketView, Status};
+use super::view::{Lookup, RocketView};
 use crate::telemetry::{Caseless, Channel};
 
+pub use self::filter::Filter;
+pub use self::gaps::{GapPage, GapPart, GapPlace, GapSelection};
 pub use self::slices::Slices;
 pub use self::sort::{Field, Position, Sort, SortKey};
 pub use self::whole::Whole;
@@ -37,6 +43,13 @@ pub enum Query {
         selection: Arc<Selection>,
         /// Where this partition's part goes.
         reply: oneshot::Sender<Part>,
+    },
+    /// Rockets that wait for a missing message; asked of every partition.
+    Gaps {
+        /// Which ones; the same for all partitions.
+        selection: Arc<GapSelection>,
+        /// Where this partition's part goes.
+        reply: oneshot::Sender<GapPart>,
     },
     /// Missions in use; asked of every partition.
     Missions {
@@ -68,27 +81,6 @@ pub struct Selection {
     pub after: Option<Position>,
     /// At most so many; `None` for all.
     pub limit: Option<usize>,
-}
-
-/// Conditions that all hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// The rocket has exactly this ID.
-    pub id: Option<Channel>,
-    /// The rocket is on all of these, so two different ones match none.
-    pub missions: Vec<Caseless>,
-    /// The rocket is of this type.
-    pub rocket_type: Option<Caseless>,
-    /// The rocket has this status.
-    pub status: Option<Status>,
-}
-
-impl Filter {
-    /// Whether every rocket passes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// One partition's part of the answer to [`Query::Rockets`].
@@ -155,17 +147,6 @@ impl Selection {
     }
 }
 
-impl Filter {
-    /// Whether a rocket meets every condition but that of its ID, by which it was
-    /// found.
-    #[must_use]
-    pub fn admits(&self, rocket_type: &str, mission: &str, status: Status) -> bool {
-        self.status.is_none_or(|wanted| wanted == status)
-            && self.rocket_type.as_ref().is_none_or(|wanted| wanted.matches(rocket_type))
-            && self.missions.iter().all(|wanted| wanted.matches(mission))
-    }
-}
-
 impl Page {
     /// Merges the parts of all partitions, at once: for pages. A whole listing that
     /// no index answers is a [`Whole`].
@@ -187,6 +168,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::view::Status;
     use crate::telemetry::Timestamp;
 
     fn view(id: &str, launched: i64, speed: i64) -> RocketView {
@@ -202,6 +184,7 @@ mod tests {
             status: Status::Launched,
             explosion_reason: None,
             buffered_messages: 0,
+            lost_messages: 0,
         }
     }
 
@@ -253,7 +236,7 @@ mod tests {
             mission: format!("M{}", n % 9).into(),
             explosion_reason: (n % 3 == 0).then(|| format!("R{}", n % 4).into()),
             status: if n % 3 == 0 { Status::Exploded } else { Status::Launched },
-            buffered_messages: usize::try_from(n % 5).unwrap(),
+            buffered_messages: u32::try_from(n % 5).unwrap(),
             last_update_time: Timestamp::from_unix(n * 17 % 40, 0).unwrap(),
             ..view(&format!("{}", n * 104_729 % 5000), n * 13 % 70, 0)
         };

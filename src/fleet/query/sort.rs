@@ -148,7 +148,7 @@ impl Sort {
             Field::ExplosionReason => {
                 rocket.explosion_reason.clone().map_or(SortKey::Nothing, SortKey::Text)
             }
-            Field::BufferedMessages => number(rocket.buffered_messages as u64),
+            Field::BufferedMessages => number(rocket.buffered_messages.into()),
         }
     }
 }

@@ -6,18 +6,21 @@
 //! in. Several batches may be between the two, so what is admitted and not yet
 //! applied is counted, and the bounds hold for both together.
 //!
-//! * [`slot`]: where a rocket stands; `chunked`: the list that slots are in.
-//! * `tracked`: one rocket as it is kept here.
+//! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
 //! * [`census`]: how many rockets are in which state.
 //! * `launch_order`: which rocket was launched before which.
+//! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
 //! * `snapshot`: what a checkpoint stores, and back.
 
 pub mod census;
 mod chunked;
+mod gaps;
 mod launch_order;
+mod skips;
 pub mod slot;
 mod snapshot;
 mod tracked;
+mod waits;
 
 use std::sync::Arc;
 
@@ -26,6 +29,8 @@ use hashbrown::HashTable;
 
 use self::census::{Census, Standing};
 use self::chunked::Chunked;
+pub use self::gaps::GapKey;
+use self::gaps::Gaps;
 use self::launch_order::{LaunchOrder, Place as LaunchPlace};
 use self::slot::Slot;
 pub use self::snapshot::Slice;
@@ -35,6 +40,7 @@ use super::observer::{Folded, Observer};
 use super::outcome::{Outcome, Refusal};
 use super::query::{Filter, Part, Position, Selection, SortKey};
 use super::view::{Lookup, RocketView, Status};
+use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Place;
 use crate::telemetry::rocket::{Effect, Vocabulary};
 use crate::telemetry::{Caseless, Channel, Message, Report};
@@ -54,6 +60,8 @@ pub enum Admission {
     Accepted(Ticket),
     /// Applied or buffered before.
     Known,
+    /// Declared lost before: as good as applied.
+    Late,
     /// A bound is reached; nothing was changed.
     Refused(Refusal),
 }
@@ -65,6 +73,8 @@ pub struct Roster {
     by_channel: Vec<HashTable<Slot>>,
     /// Slots of launched rockets.
     launch_order: LaunchOrder,
+    /// Those that wait for a missing message.
+    gaps: Gaps,
     vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
     admitted: AHashMap<Slot, Admitted>,
@@ -96,6 +106,7 @@ impl Roster {
             rockets: Chunked::default(),
             by_channel: (0..INDEX_PIECES).map(|_| HashTable::new()).collect(),
             launch_order: LaunchOrder::default(),
+            gaps: Gaps::default(),
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
             vacant: Vec::new(),
@@ -142,7 +153,8 @@ impl Roster {
             None => (Place::Early, 1),
         };
         if place == Place::Known {
-            return Admission::Known;
+            let late = slot.is_some_and(|slot| self.rockets.get(slot).reorder.is_lost(number));
+            return if late { Admission::Late } else { Admission::Known };
         }
         let early = place == Place::Early;
         if early && let Err(refusal) = self.reserve_buffer(slot) {
@@ -195,6 +207,7 @@ impl Roster {
         let before = Standing::of(tracked);
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
+        let (number, waited) = (report.number, reorder.waiting_since());
         let place = reorder.offer(report, |report| {
             passed += 1;
             let Report { number, time, .. } = report;
@@ -204,9 +217,15 @@ impl Roster {
             observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
         });
         *changed |= place != Place::Known;
+        if place == Place::Known && reorder.is_lost(number) {
+            observer.late(channel, number);
+        }
         self.census.moved(before, Standing::of(tracked));
         if launched {
             self.put_in_launch_order(slot);
+        }
+        if waited.is_some() || place == Place::Early {
+            self.follow_gap(slot, waited, place);
         }
         // Room in the buffers that is free now: that of the messages which
         // waited until now, and that of this one if it need not wait.
@@ -324,7 +343,9 @@ impl Roster {
             // Admitted, but nothing of it is durable yet.
             (None, tracked) if tracked.is_blank() => Lookup::Unknown,
             (None, tracked) => {
-                Lookup::NotLaunched { buffered_messages: tracked.reorder.buffered() }
+                let reorder = &tracked.reorder;
+                let lost_messages = reorder.lost().map_or(0, Lost::count);
+                Lookup::NotLaunched { buffered_messages: reorder.buffered(), lost_messages }
             }
         }
     }

@@ -74,6 +74,8 @@ impl Roster {
             last_update_time: rocket.last_update_time,
             flight: flight.map(|flight| flight.snapshot(&self.vocabulary)),
             buffered: reorder.waiting().collect(),
+            waiting_since: reorder.waiting_since(),
+            lost: reorder.lost().cloned().unwrap_or_default(),
         }
     }
 
@@ -81,7 +83,7 @@ impl Roster {
     /// its row ID must be reserved.
     pub fn restore(&mut self, snapshot: RocketSnapshot) {
         self.quotas.rockets.take(1);
-        let mut reorder = Reorder::resume(snapshot.last_message_number + 1);
+        let mut reorder = Reorder::resume(snapshot.last_message_number + 1, snapshot.lost);
         self.quotas.buffered.take(snapshot.buffered.len());
         for report in snapshot.buffered {
             let place = reorder.offer(report, |_| unreachable!("it was stored while it waited"));
@@ -99,6 +101,7 @@ impl Roster {
         if launched {
             self.put_in_launch_order(slot);
         }
+        self.restore_gap(slot, snapshot.waiting_since);
     }
 
     /// Applies a message that the journal kept, unless it is part of a stored

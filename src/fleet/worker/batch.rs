@@ -3,8 +3,10 @@
 
 use tokio::sync::oneshot;
 
-use crate::fleet::outcome::Verdict;
+use crate::fleet::outcome::{SkipVerdict, Verdict};
 use crate::fleet::roster::Ticket;
+use crate::fleet::roster::slot::Slot;
+use crate::journal::{Record, Skip};
 use crate::telemetry::Message;
 
 /// What one commit is about.
@@ -12,6 +14,8 @@ use crate::telemetry::Message;
 pub(super) struct Batch {
     /// Messages that were let in, in order.
     pub pending: Vec<Pending>,
+    /// What is declared lost, behind those messages.
+    pub skips: Vec<PendingSkip>,
     groups: Vec<Group>,
 }
 
@@ -20,6 +24,14 @@ pub(super) struct Pending {
     pub ticket: Ticket,
     pub message: Message,
     pub reply: ReplyTo,
+}
+
+/// Numbers to be declared lost, waiting for their commit.
+pub(super) struct PendingSkip {
+    pub slot: Slot,
+    pub skip: Skip,
+    /// Of nobody who waits for it, if it is for a wait that took too long.
+    pub reply: Option<oneshot::Sender<SkipVerdict>>,
 }
 
 /// Where a verdict goes.
@@ -39,6 +51,27 @@ struct Group {
 }
 
 impl Batch {
+    /// How much there is to commit.
+    pub fn len(&self) -> usize {
+        self.pending.len() + self.skips.len()
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is to be committed, in order.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        let messages = self.pending.iter().map(|pending| Record::Message(&pending.message));
+        messages.chain(self.skips.iter().map(|pending| Record::Skip(&pending.skip)))
+    }
+
+    /// Takes out what is not messages.
+    pub fn take_skips(&mut self) -> Vec<PendingSkip> {
+        std::mem::take(&mut self.skips)
+    }
+
     /// Begins a group of so many messages. All of them must be answered.
     pub fn open_group(&mut self, messages: usize, reply: oneshot::Sender<Vec<Verdict>>) -> usize {
         self.groups.push(Group { verdicts: vec![None; messages], reply });

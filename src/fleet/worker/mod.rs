@@ -14,16 +14,23 @@
 //! * `batch`: messages that are committed together, and whom to answer.
 //! * `in_flight`: batches on their way to the disk.
 //! * `spin`: busy-polling for the end of a commit.
-//! * `scan`: a walk over the roster for a query that no index answers.
+//! * `skips`: numbers that are declared lost.
+//! * `answers`: what is made of queries.
+//! * `walk`: queries that no index answers, a slice at a time: `scan` over all
+//!   rockets, `gap_walk` over those that wait.
 //! * `snapshot`: a walk over the roster that stores what changed.
 //! * `anomalies`: the log of anomalies, an observer.
 
 mod anomalies;
+mod answers;
 mod batch;
+mod gap_walk;
 mod in_flight;
 mod scan;
+mod skips;
 mod snapshot;
 mod spin;
+mod walk;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,21 +43,20 @@ use tokio::task::yield_now;
 use self::anomalies::AnomalyLog;
 use self::batch::{Batch, Pending, ReplyTo};
 use self::in_flight::{InFlight, committed, oldest};
-use self::scan::Scan;
 use self::snapshot::SnapshotWalk;
 use self::spin::Spin;
+use self::walk::Walk;
 use super::health::{Health, Phase};
 use super::mailbox::{Inbox, Submission};
 use super::observer::Observer;
 use super::order::Order;
-use super::outcome::{Outcome, Refusal};
-use super::query::Query;
+use super::outcome::{Outcome, Refusal, SkipRefusal};
 use super::roster::{Admission, Roster};
 use super::tally::Teller;
 use super::threading::Threading;
 use super::version::Changes;
 use super::vitals::{STALLED, Wait};
-use crate::journal::{AppendError, Commit, CommitResult, Journal, PendingCommit, Record};
+use crate::journal::{AppendError, Commit, CommitResult, Journal, PendingCommit};
 use crate::telemetry::Message;
 
 /// A batch takes no more submissions from so many messages on, so that queries
@@ -131,7 +137,7 @@ impl Worker {
             spin: Spin::from(Instant::now()),
             commits,
             slices,
-            scans: VecDeque::new(),
+            walks: VecDeque::new(),
             snapshot: None,
             failed: None,
             observers: (observers, AnomalyLog::new(index)),
@@ -179,7 +185,7 @@ impl Worker {
             // being made.
             partition.answer_waiting(&inbox);
             partition.obey_waiting(&inbox);
-            let walked = partition.step_scan();
+            let walked = partition.step_walk();
             partition.step_snapshot();
             if walked {
                 // The connections on this thread too, which bring the messages.
@@ -206,7 +212,7 @@ struct Partition {
     commits: Arc<Wait>,
     /// For the slice of a checkpoint that is being stored.
     slices: Arc<Wait>,
-    scans: VecDeque<Scan>,
+    walks: VecDeque<Walk>,
     snapshot: Option<SnapshotWalk>,
     /// Why nothing can be kept any more.
     failed: Option<AppendError>,
@@ -222,7 +228,7 @@ impl Partition {
 
     /// Whether there is work that waits for nothing but its turn.
     fn has_more_to_do(&self) -> bool {
-        !self.scans.is_empty() || self.snapshot.as_ref().is_some_and(SnapshotWalk::can_go_on)
+        !self.walks.is_empty() || self.snapshot.as_ref().is_some_and(SnapshotWalk::can_go_on)
     }
 
     /// Whether to ask for the end of the commit again, and not to sleep.
@@ -246,17 +252,23 @@ impl Partition {
                         self.admit(message, ReplyTo::Group { group, at }, &mut batch);
                     }
                 }
+                Submission::Skip { channel, awaited, reply } => {
+                    self.admit_skip(channel, awaited, reply, &mut batch);
+                }
+                Submission::Expire { before, reply } => {
+                    self.admit_overdue(before, reply, &mut batch);
+                }
             }
             if messages >= MAX_BATCH {
                 break;
             }
         }
-        if batch.pending.is_empty() {
+        if batch.is_empty() {
             batch.answer_groups();
             return;
         }
-        let records = &mut batch.pending.iter().map(|pending| Record::Message(&pending.message));
-        match self.shared.journal.append(records) {
+        let commit = self.shared.journal.append(&mut batch.records());
+        match commit {
             Commit::Durable => self.apply(batch),
             Commit::Pending(commit) => {
                 if self.in_flight.is_empty() {
@@ -264,7 +276,7 @@ impl Partition {
                     self.spin = Spin::from(now);
                     self.commits.begin(now);
                 }
-                self.messages_in_flight += batch.pending.len();
+                self.messages_in_flight += batch.len();
                 self.in_flight.push_back(InFlight { commit, batch });
             }
         }
@@ -285,6 +297,11 @@ impl Partition {
                     self.observers.repeated(message.report.event.kind());
                     Ok(Outcome::Duplicate)
                 }
+                Admission::Late => {
+                    self.observers.late(&message.channel, message.report.number);
+                    self.observers.repeated(message.report.event.kind());
+                    Ok(Outcome::Duplicate)
+                }
                 Admission::Refused(refusal) => Err(refusal),
                 Admission::Accepted(ticket) => {
                     batch.pending.push(Pending { ticket, message, reply });
@@ -297,9 +314,9 @@ impl Partition {
 
     /// Deals with the oldest batch in flight, whose commit ended with `result`.
     fn finish(&mut self, result: CommitResult) {
-        let InFlight { batch, .. } =
+        let InFlight { mut batch, .. } =
             self.in_flight.pop_front().expect("a commit that ended was in flight");
-        self.messages_in_flight -= batch.pending.len();
+        self.messages_in_flight -= batch.len();
         let now = Instant::now();
         self.spin = Spin::from(now);
         if self.in_flight.is_empty() {
@@ -311,6 +328,7 @@ impl Partition {
             Ok(()) => self.apply(batch),
             Err(AppendError::Refused(reason)) => self.withdraw(batch, &reason),
             Err(failure) => {
+                Self::refuse_skips(batch.take_skips(), &SkipRefusal::NotKept(failure.to_string()));
                 let refusal = Refusal::NotKept(failure.to_string());
                 self.fail(failure);
                 batch.decide_all(|_, _| Err(refusal.clone()));
@@ -321,13 +339,16 @@ impl Partition {
         }
     }
 
-    fn apply(&mut self, batch: Batch) {
+    fn apply(&mut self, mut batch: Batch) {
+        let lost = batch.take_skips();
         let Self { roster, observers, .. } = self;
         batch.decide_all(|ticket, message| Ok(roster.apply(ticket, message.report, observers)));
+        self.skip(lost);
     }
 
     /// Nothing of this batch was kept; later ones may be.
-    fn withdraw(&mut self, batch: Batch, reason: &str) {
+    fn withdraw(&mut self, mut batch: Batch, reason: &str) {
+        Self::refuse_skips(batch.take_skips(), &SkipRefusal::NotNow(reason.to_owned()));
         batch.decide_all(|ticket, message| {
             self.roster.withdraw(ticket, message.report.number);
             Err(Refusal::NotNow(reason.to_owned()))
@@ -341,23 +362,6 @@ impl Partition {
         // once, to whoever writes the log (`workers`).
         self.shared.health.set(Phase::ReadOnly(failure.to_string()));
         self.failed = Some(failure);
-    }
-
-    fn answer(&mut self, query: Query) {
-        // Whoever asked may have given up waiting, and needs no answer then.
-        match query {
-            Query::Rocket { channel, reply } => drop(reply.send(self.roster.lookup(&channel))),
-            Query::Missions { after, limit, reply } => {
-                drop(reply.send(self.roster.missions(after.as_deref(), limit)));
-            }
-            Query::Mission { wanted, reply } => drop(reply.send(self.roster.mission(&wanted))),
-            Query::Rockets { selection, reply } if selection.is_indexed() => {
-                drop(reply.send(self.roster.by_index(&selection)));
-            }
-            Query::Rockets { selection, reply } => {
-                self.scans.push_back(Scan::new(selection, reply));
-            }
-        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -379,20 +383,6 @@ impl Partition {
         for order in inbox.waiting_orders() {
             self.obey(order);
         }
-    }
-
-    /// Answers some of the queries that wait, and puts walks in line.
-    fn answer_waiting(&mut self, inbox: &Inbox) {
-        for query in inbox.waiting_queries().take(MAX_QUERIES) {
-            self.answer(query);
-        }
-    }
-
-    /// Takes the walk that waited longest one slice further. Whether there was one.
-    fn step_scan(&mut self) -> bool {
-        let Some(scan) = self.scans.pop_front() else { return false };
-        self.scans.extend(scan.step(&self.roster));
-        true
     }
 
     /// Stores the next slice of a checkpoint, if it is its turn.
@@ -437,8 +427,8 @@ impl Partition {
                 self.finish(result);
             }
             inbox.waiting_queries().for_each(|query| self.answer(query));
-            while !self.scans.is_empty() {
-                self.step_scan();
+            while !self.walks.is_empty() {
+                self.step_walk();
                 yield_now().await;
             }
             let Some(submission) = inbox.waiting_messages().next() else { break };

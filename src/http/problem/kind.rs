@@ -40,6 +40,7 @@ pub enum Kind {
     PlainHttp,
     ClientTooFast,
     ClientConnections,
+    NotAwaited,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -47,7 +48,7 @@ pub enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 36] = [
+    const URIS: [(Self, &'static str); 37] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadHost, "/problems/bad-host"),
@@ -84,6 +85,7 @@ impl Kind {
         (Self::PlainHttp, "/problems/plain-http"),
         (Self::ClientTooFast, "/problems/client-too-fast"),
         (Self::ClientConnections, "/problems/client-connections"),
+        (Self::NotAwaited, "/problems/not-awaited"),
     ];
 
     /// Its URI reference.

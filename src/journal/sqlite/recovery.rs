@@ -85,9 +85,9 @@ fn read_journal(
         }
         let block = row.get_ref(1)?.as_blob().map_err(|error| broken(error.to_string()))?;
         let mut flow = ControlFlow::Continue(());
-        record::read_records(expected, block, |message| {
+        record::read_records(expected, block, |record| {
             if flow.is_continue() {
-                flow = sink(Recovered::Message(message));
+                flow = sink(record);
             }
         })
         .map_err(|error| broken(error.to_string()))?;

@@ -11,7 +11,7 @@ use ahash::AHashMap;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
-use crate::journal::{RocketSnapshot, record};
+use crate::journal::{Buffer, RocketSnapshot, record};
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Report, Timestamp};
 
@@ -105,8 +105,9 @@ fn write_row(
     let last_update_time = rocket.last_update_time.map(|time| time.to_string());
     let flight = rocket.flight.as_ref();
     let launch_time = flight.map(|flight| flight.launch_time.to_string());
-    let buffered =
-        (!rocket.buffered.is_empty()).then(|| record::buffer_block(id, &rocket.buffered));
+    let RocketSnapshot { buffered, waiting_since, lost, .. } = rocket;
+    let buffered = (!buffered.is_empty() || !lost.is_empty())
+        .then(|| record::buffer_block(id, buffered, *waiting_since, lost));
     let row = Columns {
         channel: &channel,
         last_message_number: i64::try_from(rocket.last_message_number)
@@ -175,10 +176,10 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         (None, None, None, None) => None,
         _ => return Err("it is launched in part".to_owned()),
     };
-    let buffered = match stored.buffered {
+    let Buffer { reports: buffered, waiting_since, lost } = match stored.buffered {
         Some(block) => record::read_buffer(u64::from(row_id), block)
             .map_err(|error| format!("its buffered messages: {error}"))?,
-        None => Vec::new(),
+        None => Buffer::default(),
     };
     let rocket = RocketSnapshot {
         row_id,
@@ -188,6 +189,8 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         last_update_time: time(stored.last_update_time)?,
         flight,
         buffered,
+        waiting_since,
+        lost,
     };
     check(&rocket)?;
     check_waits_once(&rocket.buffered)?;
@@ -209,6 +212,7 @@ fn check_waits_once(buffered: &[Report]) -> Result<(), String> {
 fn check(rocket: &RocketSnapshot) -> Result<(), String> {
     let RocketSnapshot { row_id, last_message_number, last_update_time, flight, buffered, .. } =
         rocket;
+    let lost = &rocket.lost;
     let problem = if *row_id == 0 {
         "its id is 0"
     } else if *row_id > MAX_ROW_ID {
@@ -219,6 +223,12 @@ fn check(rocket: &RocketSnapshot) -> Result<(), String> {
         "it is launched without a message"
     } else if buffered.iter().any(|report| report.number <= last_message_number + 1) {
         "a message waits though none before it is missing"
+    } else if rocket.waiting_since.is_some() && buffered.is_empty() {
+        "it waits for a message, and none waits for that"
+    } else if !lost.is_empty()
+        && lost.ranges().last().is_none_or(|last| last.1 >= *last_message_number)
+    {
+        "a message is lost, and none after it has counted"
     } else {
         return Ok(());
     };
@@ -247,6 +257,7 @@ impl SharedTexts {
 mod tests {
     use super::*;
     use crate::telemetry::Event;
+    use crate::telemetry::lost::Lost;
 
     fn time() -> Timestamp {
         Timestamp::parse("2022-02-02T19:39:05.86337+01:00").unwrap()
@@ -264,6 +275,8 @@ mod tests {
                 time: time(),
                 event: Event::SpeedIncreased { by: 3 },
             }],
+            waiting_since: Some(time()),
+            lost: Lost::default(),
         }
     }
 
@@ -281,6 +294,8 @@ mod tests {
                 explosion_reason: Some("O-RING".into()),
             }),
             buffered: vec![],
+            waiting_since: None,
+            lost: Lost::restore(5, vec![(7, 11)]).unwrap(),
         }
     }
 
@@ -307,6 +322,7 @@ mod tests {
         let mut moved = exploded();
         moved.row_id = 7;
         moved.last_message_number = 1;
+        moved.lost = Lost::default();
         write(&table, &[moved.clone(), silent(), exploded()]).unwrap();
         moved.last_message_number = 2;
         moved.flight = None;
@@ -360,6 +376,8 @@ mod tests {
         let without_time = RocketSnapshot { last_update_time: None, ..exploded() };
         let without_message =
             RocketSnapshot { last_message_number: 0, last_update_time: None, ..exploded() };
+        let without_waiting = RocketSnapshot { waiting_since: Some(time()), ..exploded() };
+        let lost_last = RocketSnapshot { last_message_number: 11, ..exploded() };
         let not_missing = RocketSnapshot { last_message_number: 1, ..silent() };
         let not_missing = RocketSnapshot { last_update_time: Some(time()), ..not_missing };
         let without_id = RocketSnapshot { row_id: 0, ..silent() };
@@ -368,6 +386,8 @@ mod tests {
             (without_time, "without its time"),
             (without_message, "without a message"),
             (not_missing, "none before it is missing"),
+            (without_waiting, "none waits for that"),
+            (lost_last, "none after it has counted"),
             (without_id, "its id is 0"),
             (beyond, "its id is out of range"),
         ] {

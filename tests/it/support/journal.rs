@@ -81,6 +81,7 @@ impl Journal for HeldJournal {
         let keys = records
             .map(|record| match record {
                 Record::Message(message) => (message.channel.to_string(), message.report.number),
+                Record::Skip(skip) => (skip.channel.to_string(), skip.awaited),
             })
             .collect();
         let (reply, pending) = oneshot::channel();

@@ -27,8 +27,8 @@ impl Disk {
             let _ = sink(Recovered::Rocket(rocket.clone()));
         }
         for (position, block) in &self.journal {
-            record::read_records(*position, block, |message| {
-                let _ = sink(Recovered::Message(message));
+            record::read_records(*position, block, |record| {
+                let _ = sink(record);
             })
             .map_err(|error| error.to_string())?;
         }

@@ -1,31 +1,53 @@
 //! What the service must show for the messages it accepted, worked out the
 //! slow and plain way from their JSON. Uses none of the service's code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+/// Numbers that were declared lost, with their channels.
+pub type Lost = BTreeSet<(String, u64)>;
+
 /// The answer to `GET /rockets` after `messages` arrived in this order.
 pub fn rockets<'a>(messages: impl IntoIterator<Item = &'a Value>) -> Vec<Value> {
+    rockets_without(messages, &Lost::new())
+}
+
+/// The same when these numbers were declared lost before their messages arrived.
+pub fn rockets_without<'a>(
+    messages: impl IntoIterator<Item = &'a Value>,
+    lost: &Lost,
+) -> Vec<Value> {
     let mut channels: BTreeMap<&str, BTreeMap<u64, &Value>> = BTreeMap::new();
     for message in messages {
         let metadata = &message["metadata"];
-        let numbers = channels.entry(metadata["channel"].as_str().unwrap()).or_default();
-        // The first one of a number wins.
-        numbers.entry(metadata["messageNumber"].as_u64().unwrap()).or_insert(message);
+        let (channel, number) =
+            (metadata["channel"].as_str().unwrap(), metadata["messageNumber"].as_u64().unwrap());
+        if !lost.contains(&(channel.to_owned(), number)) {
+            // The first one of a number wins.
+            channels.entry(channel).or_default().entry(number).or_insert(message);
+        }
     }
-    let mut rockets: Vec<_> =
-        channels.into_iter().filter_map(|(channel, numbers)| rocket(channel, &numbers)).collect();
+    let mut rockets: Vec<_> = channels
+        .into_iter()
+        .filter_map(|(channel, numbers)| rocket(channel, &numbers, lost))
+        .collect();
     // Stable, and the channels came sorted.
     rockets.sort_by_key(|rocket| instant(rocket["launch_time"].as_str().unwrap()));
     rockets
 }
 
-fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>) -> Option<Value> {
+fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>, lost: &Lost) -> Option<Value> {
     let mut flight: Option<Value> = None;
-    let mut applied = 0;
-    while let Some(message) = numbers.get(&(applied + 1)) {
-        applied += 1;
+    let (mut last, mut counted, mut gone) = (0, 0, 0);
+    for number in 1.. {
+        if lost.contains(&(channel.to_owned(), number)) {
+            gone += 1;
+            continue;
+        }
+        let Some(message) = numbers.get(&number) else { break };
+        last = number;
+        counted += 1;
         let metadata = &message["metadata"];
         let time = in_utc(metadata["messageTime"].as_str().unwrap());
         step(&mut flight, metadata["messageType"].as_str().unwrap(), &message["message"], &time);
@@ -35,8 +57,9 @@ fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>) -> Option<Value> {
     }
     let mut flight = flight?;
     flight["id"] = channel.into();
-    flight["last_message_number"] = applied.into();
-    flight["buffered_messages"] = (numbers.len() as u64 - applied).into();
+    flight["last_message_number"] = last.into();
+    flight["buffered_messages"] = (numbers.len() as u64 - counted).into();
+    flight["lost_messages"] = gone.into();
     Some(flight)
 }
 
