@@ -1,5 +1,3 @@
-//! * [`manager`]: what a service manager is told of it.
-//!
 //! The service from its start to its stop: opens the journal, serves, and stops
 //! in order. Knows what there is and when; not how any of it works.
 //!
@@ -7,6 +5,9 @@
 //! the journal is opened and read, and the workers start. Stop, in order: no
 //! more connections, requests in flight, a last checkpoint, workers, journal. The
 //! end of any task that the service cannot do without is a reason to stop, too.
+//!
+//! * [`manager`]: what a service manager is told of it.
+//! * [`reload`]: what SIGHUP has read again.
 
 mod hurry;
 pub mod manager;
@@ -314,14 +315,14 @@ impl Server {
             };
             let routes = dispatch::admin(context.clone());
             let access = Access { tokens: Tokens::default(), ..config.access.clone() };
-            let gate = Gate::new(&access, &listeners);
+            let gate = Gate::new(&access, &listeners).on(Side::Admin);
             Self::spawn("the accept loop for operators", supervisor, |told| {
                 server::serve(listeners, routes, limits, gate, deadline(told))
             })
         });
         let side = if admin.is_some() { Side::Main } else { Side::Only };
         let routes = dispatch::filter(context, side);
-        let gate = Gate::new(&config.access, &main);
+        let gate = Gate::new(&config.access, &main).on(side);
         gate.warn_of_what_is_open();
         let server = Self::spawn("the accept loop", supervisor, |told| {
             server::serve(main, routes, limits, gate, deadline(told))

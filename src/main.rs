@@ -82,7 +82,7 @@ async fn run(
     }
     if !config.access.tokens.are_none() {
         let tokens = config.access.tokens.clone();
-        reloader.add("tokens", move || tokens.reload().map(drop));
+        reloader.add("tokens", move || tokens.reload().map(|_| tokens.warn_of_exposed_files()));
     }
     tokio::spawn(reloader.run(async move || hangup.recv().await));
     let reached = listen(&config, inherited?, tls.as_ref()).await?;
@@ -131,6 +131,7 @@ async fn listen(
 /// The first lines of the log: what this is, and where.
 fn say_what_starts(config: &Config, Reached { main, admin }: &Reached) {
     let addresses = main.addresses();
+    // Those of Unix sockets stay plain.
     let url = |address: &String| match address.strip_prefix("unix:") {
         Some(_) => address.clone(),
         None if config.tls.is_some() => format!("https://{address}"),
@@ -149,13 +150,15 @@ fn say_what_starts(config: &Config, Reached { main, admin }: &Reached) {
         "downlink"
     );
     for address in addresses {
-        tracing::info!(%address, inherited = main.stay(), "listening");
+        let url = url(&address);
+        tracing::info!(%address, url, inherited = main.stay(), "listening");
     }
     let Some(admin) = admin else { return };
     for address in admin.addresses() {
-        tracing::info!(%address, inherited = admin.stay(), "listening for operators");
+        let url = url(&address);
+        tracing::info!(%address, url, inherited = admin.stay(), "listening for operators");
     }
-    if !admin.are_local() {
+    if !admin.know_all() {
         tracing::warn!(
             "--admin-listen can be reached from other machines, and asks nobody who they are"
         );

@@ -40,13 +40,15 @@ pub struct AccessArguments {
     )]
     cors_origin: Vec<CorsOrigin>,
 
-    /// File with the tokens that POST /messages needs, one a line
+    /// File with the tokens that POST /messages needs, one a line; read again at
+    /// SIGHUP
     ///
     /// [default: none: anybody may send]
     #[arg(long, env = "DOWNLINK_INGEST_TOKEN_FILE", value_name = "FILE")]
     ingest_token_file: Option<PathBuf>,
 
-    /// File with the tokens that reads of rockets and missions need, one a line
+    /// File with the tokens that reads of rockets and missions need, one a line;
+    /// read again at SIGHUP
     ///
     /// [default: none: anybody may read]
     #[arg(long, env = "DOWNLINK_READ_TOKEN_FILE", value_name = "FILE")]

@@ -215,6 +215,13 @@ impl Listeners {
         })
     }
 
+    /// Whether whoever reaches them from beyond this machine has to show a
+    /// certificate first, if anybody can.
+    #[must_use]
+    pub fn know_all(&self) -> bool {
+        self.are_local() || self.tls.as_ref().is_some_and(|tls| tls.knows_clients())
+    }
+
     /// The next connection, and where it comes from, if that is not this machine's
     /// file system.
     ///

@@ -223,7 +223,6 @@ impl Problem {
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::TooManyConnections)
     }
 
-    /// Plain HTTP came where TLS is spoken.
     /// 429: a client sends more than it may; what it may send next, after so long.
     #[must_use]
     pub fn too_fast(wait: Duration) -> Self {
@@ -248,7 +247,7 @@ impl Problem {
         self.status
     }
 
-    /// The body of the answer.
+    /// 400: plain HTTP came where TLS is spoken.
     #[must_use]
     pub fn plain_http() -> Self {
         let detail = "this port speaks HTTPS, and plain HTTP came: use https://";

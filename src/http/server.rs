@@ -300,7 +300,8 @@ where
         if let Some(fairness) = &fairness
             && let Err(problem) = fairness.admit(&client, request.headers())
         {
-            return refuse(request, problem.into_response());
+            let answer = gate.mark(&request, problem.into_response());
+            return refuse(request, answer);
         }
         let grant = match gate.ask(&request) {
             Decision::Admitted => None,

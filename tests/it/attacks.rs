@@ -15,6 +15,8 @@ mod floods;
 mod framing;
 /// The rows of `framing`.
 mod framing_rows;
+/// What is no handshake where TLS is spoken, or has no end.
+mod handshakes;
 /// Requests as large as they may be, and larger.
 mod heads;
 /// What nobody has listed.

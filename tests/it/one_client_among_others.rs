@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use downlink::http::access::cors::CorsOrigin;
 use serde_json::Value;
 
 use crate::support::messages::{launch, speed_up};
@@ -62,6 +63,25 @@ fn who_is_too_fast_is_told_when_to_come_back_and_others_are_served() {
     let mut honest = service.connect_from([127, 0, 0, 4]);
     assert_eq!(honest.request(&Request::get("/rockets")).json(), Value::Array(Vec::new()));
     assert_eq!(honest.request(&message).outcome(), "applied");
+}
+
+#[test]
+fn a_page_that_may_read_gets_to_see_that_it_is_too_fast() {
+    let page = "https://status.example";
+    let service = Service::start_with(|config| {
+        config.http.of_one_client.rate = NonZeroUsize::new(2);
+        config.access.cors_origins = vec![CorsOrigin::parse(page).unwrap()];
+    });
+    exhaust(service.connect_from(OTHER), &[]);
+    let mut fast = service.connect_from(OTHER);
+    let answer = get(&mut fast, &[("origin", page)]);
+    assert_too_fast(&answer);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(page));
+    assert_eq!(answer.header("cross-origin-resource-policy"), Some("cross-origin"));
+    let answer = get(&mut fast, &[("origin", "https://other.example")]);
+    assert_too_fast(&answer);
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+    assert_eq!(answer.header("vary"), Some("Origin"));
 }
 
 #[test]
@@ -146,6 +166,7 @@ fn one_client_has_no_more_connections_than_it_may() {
     let detail = passing_problem(&answer, 429);
     assert!(detail.contains("--max-connections-per-client"), "{detail}");
     assert_eq!(kind(&answer), "/problems/client-connections");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert!(third.is_closed());
     let _others: Vec<_> = (0..2).map(|_| serve(service.connect_from([127, 0, 0, 4]))).collect();
     let _proxies: Vec<_> = (0..5).map(|_| serve(service.connect_from(PROXY))).collect();

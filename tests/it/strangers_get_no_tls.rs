@@ -70,6 +70,20 @@ fn only_clients_with_the_right_certificate_are_served() {
     assert_eq!(ready(&trust, &service).unwrap(), 200);
 }
 
+#[test]
+fn who_speaks_another_protocol_is_told_so_by_an_alert() {
+    let authority = Authority::new("authority");
+    let service = Service::over_tls(Files::new(&authority.issue()).names(), |_| {});
+    for version in rustls::ALL_VERSIONS {
+        let trust = Trust::with(&authority, None, &[version]);
+        eventually("the service is ready", || {
+            ready(&trust.speaking("http/1.1"), &service).unwrap() == 200
+        });
+        let refused = ready(&trust.speaking("h2"), &service).unwrap_err().to_string();
+        assert!(refused.contains("NoApplicationProtocol"), "{version:?}: {refused}");
+    }
+}
+
 /// Connections whose handshake does not end: nothing sent, half of a hello, and a
 /// hello that is answered and not gone on with.
 fn half_way(service: &Service, trust: &Trust) -> Vec<Connection> {

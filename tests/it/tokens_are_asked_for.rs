@@ -16,7 +16,7 @@ use crate::support::http::send;
 use crate::support::logged::Logged;
 use crate::support::messages::launch;
 use crate::support::process::{downlink, run};
-use crate::support::{Request, Service, kind, problem};
+use crate::support::{Connection, Request, Service, eventually, kind, problem};
 
 const INGEST: &str = "ingest-token-0123456789";
 const READ: &str = "read-token-0123456789";
@@ -147,6 +147,60 @@ fn tokens_are_rotated_under_an_open_connection() {
     write(directory.path(), "read", next);
     tokens.reload().unwrap();
     assert_eq!((status(READ), status(next)), (401, 200));
+}
+
+#[test]
+fn sighup_has_files_read_again_and_a_bad_one_keeps_what_there_is_loudly() {
+    const RELOADED: &str = "SIGHUP: tokens reloaded";
+    const NOT_RELOADED: &str = "SIGHUP: tokens not reloaded; the old stay";
+    let directory = tempfile::tempdir().unwrap();
+    let ingest = write(directory.path(), "ingest", INGEST);
+    let read = write(directory.path(), "read", READ);
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen", "127.0.0.1:0"]);
+    command.arg("--ingest-token-file").arg(&ingest).arg("--read-token-file").arg(&read);
+    let service = Logged::start(command);
+    let mut old = Connection::open(service.addresses()[0].parse().unwrap());
+    let mut statuses = |ingest: &str, read: &str| {
+        let post = bearing(Request::message(&launch("a")), ingest);
+        let get = bearing(Request::get("/rockets"), read);
+        (old.request(&post).status, old.request(&get).status)
+    };
+    assert_eq!(statuses(INGEST, READ), (200, 200));
+    let (next, secret) = ("the-next-token-0123456789", "secret token with much behind");
+    // Of two files, one is bad, and then the other; or one is gone.
+    for (count, (of_ingest, of_read, told)) in [
+        (next, secret, "--read-token-file"),
+        (secret, next, "--ingest-token-file"),
+        ("", next, "--ingest-token-file"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        write(directory.path(), "ingest", of_ingest);
+        write(directory.path(), "read", of_read);
+        service.child.signal("HUP");
+        eventually("it is told", || service.said(NOT_RELOADED).len() == count + 1);
+        let error = service.said(NOT_RELOADED)[count]["error"].to_string();
+        assert!(error.contains(told) && !error.contains("secret"), "{error}");
+        assert_eq!(statuses(INGEST, READ), (200, 200), "{error}");
+        assert_eq!(statuses(next, next), (401, 401), "{error}");
+    }
+    let is_loud = |line: &&serde_json::Value| line["level"] == "ERROR";
+    assert_eq!(service.lines().iter().filter(is_loud).count(), 3);
+    write(directory.path(), "ingest", &format!("old {INGEST}\nnew {next}\n"));
+    write(directory.path(), "read", next);
+    std::fs::set_permissions(&read, std::fs::Permissions::from_mode(0o644)).unwrap();
+    service.child.signal("HUP");
+    eventually("the tokens are reloaded", || service.said(RELOADED).len() == 1);
+    assert_eq!(statuses(next, next), (200, 200));
+    assert_eq!(statuses(INGEST, READ), (200, 401));
+    // A file that was good at the start may have become too open.
+    let exposed = service.said("others on this machine can read or write the tokens");
+    let files: Vec<_> = exposed.iter().map(|fields| fields["file"].as_str().unwrap()).collect();
+    assert_eq!(files, [read.to_str().unwrap()]);
+    drop(old);
+    service.stop();
 }
 
 #[test]

@@ -131,6 +131,41 @@ fn all_flags_and_variables_exist() {
     }
 }
 
+/// Also those that comments advise to give.
+#[test]
+fn whatever_flag_is_named_exists() {
+    let help = help();
+    for name in ["downlink.service", "nginx.conf", "Caddyfile", "kubernetes.yaml"] {
+        let text = file(name);
+        let is_flag = |byte: char| byte.is_ascii_lowercase() || byte == '-';
+        let flags = text.split("--").skip(1).filter_map(|rest| {
+            let end = rest.find(|byte| !is_flag(byte)).unwrap_or(rest.len());
+            (end > 0).then(|| rest[..end].trim_end_matches('-'))
+        });
+        let flags: Vec<_> = flags.filter(|flag| !flag.is_empty()).collect();
+        assert!(flags.len() >= 3, "{name}: {flags:?}");
+        for flag in flags {
+            assert!(help.contains(&format!("--{flag} <")), "{name}: --{flag}");
+        }
+    }
+}
+
+/// A host without its port would make other sites' pages of a proxy's own, and
+/// what clients say of themselves must not come through in the other header.
+#[test]
+fn proxies_pass_on_the_host_and_nothing_that_clients_make_up() {
+    let nginx = file("nginx.conf");
+    for line in [
+        "proxy_set_header Host $http_host;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "proxy_set_header Forwarded \"\";",
+    ] {
+        assert!(nginx.lines().any(|given| given.trim() == line), "{line}");
+    }
+    // It does the rest by itself.
+    assert!(file("Caddyfile").lines().any(|given| given.trim() == "header_up -Forwarded"));
+}
+
 #[test]
 fn the_manifest_asks_the_operators_address_and_leaves_the_service_its_time() {
     let manifest = file("kubernetes.yaml");

@@ -8,7 +8,7 @@ use warp::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
     VARY,
 };
-use warp::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use warp::http::{HeaderValue, Method, Request, StatusCode};
 use warp::reply::Response;
 
 use super::authority::{Authority, undotted};
@@ -90,13 +90,14 @@ impl Cors {
     /// The answer to the question whether a page may read at a path, if it is
     /// that, and may.
     #[must_use]
-    pub fn preflight(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Response> {
-        if self.0.is_empty() || *method != Method::OPTIONS {
+    pub fn preflight<B>(&self, side: Side, request: &Request<B>) -> Option<Response> {
+        if self.0.is_empty() || *request.method() != Method::OPTIONS {
             return None;
         }
+        let headers = request.headers();
         let origin = headers.get(ORIGIN).filter(|origin| self.allow(origin))?;
         headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-        routes::find(Side::Only, &Method::GET, path).ok()?;
+        routes::find(side, &Method::GET, request.uri().path()).ok()?;
         let mut answer = Response::default();
         *answer.status_mut() = StatusCode::NO_CONTENT;
         let headers = answer.headers_mut();

@@ -48,7 +48,9 @@ pub struct Access {
 /// What decides about each request that comes in on one set of listeners.
 #[derive(Debug)]
 pub struct Gate {
-    is_local: bool,
+    /// Who is beyond this machine can ask nothing, or shows a certificate.
+    knows_all: bool,
+    side: Side,
     hosts: Hosts,
     cors: Cors,
     tokens: Tokens,
@@ -71,19 +73,24 @@ impl Gate {
     pub fn new(access: &Access, listeners: &Listeners) -> Self {
         let is_local = listeners.are_local();
         Self {
-            is_local,
+            knows_all: listeners.know_all(),
+            side: Side::Only,
             hosts: Hosts::new(&access.allowed_hosts, is_local, &listeners.addresses()),
             cors: Cors::new(&access.cors_origins),
             tokens: access.tokens.clone(),
         }
     }
 
+    /// The same, where there is this and another.
+    #[must_use]
+    pub fn on(self, side: Side) -> Self {
+        Self { side, ..self }
+    }
+
     /// Warns of what anybody who reaches the listeners may do, if that is not
     /// only this machine, and of files with tokens that others can read.
     pub fn warn_of_what_is_open(&self) {
-        for file in self.tokens.exposed_files() {
-            warn!(file = %file.display(), "others on this machine can read or write the tokens");
-        }
+        self.tokens.warn_of_exposed_files();
         let open = match (self.tokens.guard(Scope::Ingest), self.tokens.guard(Scope::Read)) {
             (true, true) => return,
             (false, true) => "anybody may send messages: there is no --ingest-token-file",
@@ -93,24 +100,38 @@ impl Gate {
                  --ingest-token-file nor --read-token-file"
             }
         };
-        if !self.is_local {
+        if !self.knows_all {
             warn!("listening beyond this machine, and {open}");
         }
+    }
+
+    /// An answer that was found before this was asked, for the page that wants to
+    /// read it, if that may.
+    #[must_use]
+    pub fn mark<B>(&self, request: &Request<B>, answer: Response) -> Response {
+        match self.grant(request.method(), request.headers().get(ORIGIN)) {
+            None => answer,
+            Some(grant) => grant.mark(answer),
+        }
+    }
+
+    fn grant(&self, method: &Method, origin: Option<&HeaderValue>) -> Option<Grant> {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        is_read.then(|| self.cors.grant(origin)).flatten()
     }
 
     /// Decides by a request's head.
     pub fn ask<B>(&self, request: &Request<B>) -> Decision {
         let head = Head::of(request.headers());
         let (method, uri) = (request.method(), request.uri());
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
-        let grant = is_read.then(|| self.cors.grant(head.origin)).flatten();
+        let grant = self.grant(method, head.origin);
         let refused = match self.hosts.named(request.version(), uri.authority(), &head.host) {
             Err(error) => Some(error.into()),
             Ok(host) if head.sender.is_foreign(method, head.origin, host) => {
                 Some(Problem::cross_origin())
             }
             Ok(_) => {
-                if let Some(answer) = self.cors.preflight(method, uri.path(), request.headers()) {
+                if let Some(answer) = self.cors.preflight(self.side, request) {
                     return Decision::Answered(Box::new(answer));
                 }
                 self.unauthorized(method, uri.path(), &head)
@@ -135,7 +156,7 @@ impl Gate {
             return None;
         }
         // What leads nowhere tells nothing of the fleet, and is 404 or 405.
-        let found = routes::find(Side::Only, method, path).ok()?;
+        let found = routes::find(self.side, method, path).ok()?;
         match self.tokens.judge(found.scope, &head.authorization) {
             Verdict::Granted => None,
             Verdict::Missing => Some(Problem::token_missing()),

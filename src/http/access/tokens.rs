@@ -23,6 +23,7 @@ use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
+use tracing::warn;
 use warp::http::HeaderValue;
 
 use super::single::Single;
@@ -122,9 +123,14 @@ impl Tokens {
         Ok(count)
     }
 
-    /// The files that others on the machine can read or write.
-    #[must_use]
-    pub fn exposed_files(&self) -> Vec<&Path> {
+    /// Warns of files that others on the machine can read or write.
+    pub fn warn_of_exposed_files(&self) {
+        for file in self.exposed_files() {
+            warn!(file = %file.display(), "others on this machine can read or write the tokens");
+        }
+    }
+
+    fn exposed_files(&self) -> Vec<&Path> {
         let is_exposed = |path: &&PathBuf| {
             path.metadata().is_ok_and(|file| file.permissions().mode() & OF_OTHERS != 0)
         };

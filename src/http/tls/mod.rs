@@ -75,6 +75,12 @@ impl Tls {
         }
     }
 
+    /// Whether clients have to show certificates.
+    #[must_use]
+    pub fn knows_clients(&self) -> bool {
+        self.files.client_ca.is_some()
+    }
+
     /// For one connection.
     fn config(&self) -> Arc<ServerConfig> {
         self.current.load().config.clone()

@@ -1,13 +1,12 @@
 //! The service under attack, as a process, and what it holds: memory and open
 //! files, as the system counts them.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::raw::{self, Exchange, Then};
 use crate::support::eventually;
-use crate::support::process::Process;
+use crate::support::process::{Process, memory_and_files};
 
 /// Within so long of the end of an attack its connections are gone, and within
 /// so long of that the memory that they took.
@@ -15,7 +14,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 
 /// What the allocator may keep of it, in KiB: what is spread over pages that
 /// are in use.
-const MARGIN: usize = 12 * 1024;
+pub const MARGIN: usize = 12 * 1024;
 
 pub struct Victim {
     process: Process,
@@ -95,14 +94,12 @@ impl Victim {
 
     /// Resident memory, in KiB.
     pub fn memory_now(&self) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        memory_and_files(self.process.id()).0
     }
 
     /// Open files.
     pub fn descriptors_now(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+        memory_and_files(self.process.id()).1
     }
 
     /// Waits until it holds no more than before the attack; that must not take
@@ -132,7 +129,7 @@ impl Victim {
 
 /// Waits until there is no more than `most` of something. Returns for how long.
 #[track_caller]
-fn back(what: &str, most: usize, now: impl Fn() -> usize) -> Duration {
+pub fn back(what: &str, most: usize, now: impl Fn() -> usize) -> Duration {
     let start = Instant::now();
     loop {
         let is = now();

@@ -102,9 +102,7 @@ impl Process {
 
     /// The memory that it has in use, in bytes.
     pub fn resident(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+        memory_and_files(self.child.id()).0 * 1024
     }
 
     /// How often the log has `text` by now.
@@ -154,6 +152,14 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a process has of memory, in KiB, and of open files.
+pub fn memory_and_files(id: u32) -> (usize, usize) {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let memory = line.trim().trim_end_matches(" kB").parse().unwrap();
+    (memory, std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count())
 }
 
 /// Waits for a process to end.

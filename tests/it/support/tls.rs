@@ -144,6 +144,13 @@ impl Trust {
         }))
     }
 
+    /// The same, and nothing but this protocol.
+    pub fn speaking(&self, protocol: &str) -> Self {
+        let mut config = ClientConfig::clone(&self.0);
+        config.alpn_protocols = vec![protocol.into()];
+        Self(Arc::new(config))
+    }
+
     /// Connects and shakes hands.
     #[track_caller]
     pub fn connect(&self, address: SocketAddr) -> TlsConnection {
