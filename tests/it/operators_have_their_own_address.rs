@@ -73,7 +73,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 10);
+    assert_eq!(listed(service.address).len(), 12);
 }
 
 #[test]
