@@ -3,8 +3,9 @@
 //! side a route is on (`routes`), nor the answers (`problem`).
 //!
 //! A file has one token a line, with a name before it if one likes, so that one
-//! knows which to take out: `NAME TOKEN`. Blank lines and those that begin with
-//! `#` do not count. Nothing of a line is ever shown: what is wrong with it is
+//! knows which to take out: `NAME TOKEN`. A name is shorter than any token, so that
+//! neither can be taken for the other where somebody writes them the other way
+//! round. Blank lines and those that begin with `#` do not count. Nothing of a line is ever shown: what is wrong with it is
 //! told by its number.
 //!
 //! Only digests are kept. A token that is sent is hashed, and its digest compared
@@ -222,8 +223,13 @@ fn digests(text: &[u8]) -> Result<Box<[Digest]>, Fault> {
         let wrong = |what| Fault::Line(at + 1, what);
         let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let words = (words.next(), words.next(), words.next());
-        let ((Some(token), None, _) | (_, Some(token), None)) = words else {
-            return Err(wrong("expected a token, or a name, a blank and a token"));
+        let token = match words {
+            (Some(token), None, _) => token,
+            (Some(name), Some(_), None) if name.len() >= SHORTEST => {
+                return Err(wrong("a name comes first, and has fewer than 16 characters"));
+            }
+            (_, Some(token), None) => token,
+            _ => return Err(wrong("expected a token, or a name, a blank and a token")),
         };
         if !is_token(token) {
             return Err(wrong(
@@ -282,6 +288,7 @@ mod tests {
         for (text, count) in [
             (ONE.to_owned(), 1),
             (format!("\u{feff}{ONE}\r\n\r\nsensor-7 \t{OTHER}\r\n"), 2),
+            (format!("15-characters-- {ONE}"), 1),
             (format!("# a comment\n\n  #another {ONE} x y\n {ONE} \n"), 1),
             (format!("{ONE}\n").repeat(MOST_TOKENS), MOST_TOKENS),
         ] {
@@ -300,7 +307,11 @@ mod tests {
             ("=================".to_owned(), "line 1: a token has letters"),
             (format!("{ONE}=x"), "line 1: a token has letters"),
             ("short-secret".to_owned(), "line 1: a token has 16 characters at least"),
-            (format!("{ONE} sensor-7"), "line 1: a token has 16 characters at least"),
+            (format!("{ONE} sensor-7"), "line 1: a name comes first"),
+            // Nor is the name taken for the token if it could be one.
+            (format!("\n{ONE} production-sensors-1"), "line 2: a name comes first"),
+            (format!("{ONE}\r{OTHER}"), "line 1: a name comes first"),
+            ("15-characters-- short-secret".to_owned(), "line 1: a token has 16"),
             (format!("{ONE}\n").repeat(MOST_TOKENS + 1), "more than 1000 tokens"),
         ] {
             let error = read(&text).unwrap_err();
