@@ -66,6 +66,8 @@ mod early_answers;
 mod every_bound_is_reached;
 /// Where places or open files run short, some are served of every address.
 mod few_places;
+/// Files that do not answer end no start, and hold up nothing at SIGHUP.
+mod files_that_do_not_answer;
 /// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
 mod layers;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.

@@ -110,17 +110,30 @@ impl Tokens {
         Ok(Self(Some(Arc::new(files))))
     }
 
-    /// Reads the files again, and takes what both hold from now on: all of it, or
-    /// nothing. Waits for the disk. How many tokens there are then.
+    /// Reads the files again. Waits for the disk. What is returned has that taken
+    /// which both hold: all of it, from then on.
+    ///
+    /// # Errors
+    /// As [`Tokens::open`].
+    pub fn read_again(&self) -> Result<impl FnOnce() + Send + 'static + use<>, TokenError> {
+        let found = match &self.0 {
+            None => None,
+            Some(files) => Some((files.clone(), Arc::new(files.load()?))),
+        };
+        Ok(move || {
+            if let Some((files, held)) = found {
+                files.held.store(held);
+            }
+        })
+    }
+
+    /// Reads the files again and takes what they hold.
     ///
     /// # Errors
     /// As [`Tokens::open`]; then the tokens stay as they were.
-    pub fn reload(&self) -> Result<usize, TokenError> {
-        let Some(files) = &self.0 else { return Ok(0) };
-        let held = files.load()?;
-        let count = held.ingest.len() + held.read.len();
-        files.held.store(Arc::new(held));
-        Ok(count)
+    pub fn reload(&self) -> Result<(), TokenError> {
+        self.read_again()?();
+        Ok(())
     }
 
     /// The files that others on the machine can read or write.
@@ -380,7 +393,7 @@ mod tests {
         assert_eq!(judge(Scope::Ingest, new), Verdict::Invalid);
         assert_eq!(judge(Scope::Ingest, &format!("Bearer {ONE}")), Verdict::Granted);
         std::fs::write(&read, OTHER).unwrap();
-        assert_eq!(tokens.reload().unwrap(), 2);
+        tokens.reload().unwrap();
         assert_eq!(judge(Scope::Ingest, new), Verdict::Granted);
         assert_eq!(judge(Scope::Ingest, &format!("Bearer {ONE}")), Verdict::Invalid);
         // Neither a token nor its digest.
