@@ -292,12 +292,14 @@ impl Server {
         let context = Context::new(fleet, config.http.clone());
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
+            max_connections_flag: Some("--max-connections"),
             idle_timeout: config.http.idle_timeout,
             fairness: Fairness::new(&config.http.of_one_client),
         };
         let admin = admin.map(|listeners| {
             let limits = ServerLimits {
                 max_connections: MAX_ADMIN_CONNECTIONS,
+                max_connections_flag: None,
                 fairness: None,
                 ..limits.clone()
             };

@@ -119,7 +119,12 @@ async fn the_accept_loop() {
     let dies = Arc::new(AtomicBool::new(false));
     let routes = Routes(dies.clone());
     let routes = warp::path::end().map(move || routes.answer());
-    let limits = ServerLimits { max_connections: 10, idle_timeout: PATIENCE, fairness: None };
+    let limits = ServerLimits {
+        max_connections: 10,
+        max_connections_flag: None,
+        idle_timeout: PATIENCE,
+        fairness: None,
+    };
     let listeners = Listeners::from(listener);
     let gate = Gate::new(&Access::default(), &listeners);
     let never = std::future::pending();
