@@ -49,6 +49,7 @@ pub struct Access {
 #[derive(Debug)]
 pub struct Gate {
     is_local: bool,
+    is_clear: bool,
     hosts: Hosts,
     cors: Cors,
     tokens: Tokens,
@@ -72,6 +73,7 @@ impl Gate {
         let is_local = listeners.are_local();
         Self {
             is_local,
+            is_clear: !listeners.speak_tls(),
             hosts: Hosts::new(&access.allowed_hosts, is_local, &listeners.addresses()),
             cors: Cors::new(&access.cors_origins),
             tokens: access.tokens.clone(),
@@ -79,10 +81,17 @@ impl Gate {
     }
 
     /// Warns of what anybody who reaches the listeners may do, if that is not
-    /// only this machine, and of files with tokens that others can read.
+    /// only this machine, of tokens that come to them in the clear, and of files
+    /// with tokens that others can read.
     pub fn warn_of_what_is_open(&self) {
         for file in self.tokens.exposed_files() {
             warn!(file = %file.display(), "others on this machine can read or write the tokens");
+        }
+        if !self.is_local && self.is_clear && !self.tokens.are_none() {
+            warn!(
+                "listening beyond this machine, and tokens come in the clear: there is no \
+                 --tls-cert"
+            );
         }
         let open = match (self.tokens.guard(Scope::Ingest), self.tokens.guard(Scope::Read)) {
             (true, true) => return,
