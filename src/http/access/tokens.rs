@@ -236,14 +236,12 @@ fn digests(text: &[u8]) -> Result<Box<[Digest]>, Fault> {
         let wrong = |what| Fault::Line(at + 1, what);
         let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let words = (words.next(), words.next(), words.next());
-        let token = match words {
-            (Some(token), None, _) => token,
-            (Some(name), Some(_), None) if name.len() >= SHORTEST => {
-                return Err(wrong("a name comes first, and has fewer than 16 characters"));
-            }
-            (_, Some(token), None) => token,
-            _ => return Err(wrong("expected a token, or a name, a blank and a token")),
+        let ((name, Some(token), None) | (Some(token), name @ None, _)) = words else {
+            return Err(wrong("expected a token, or a name, a blank and a token"));
         };
+        if name.is_some_and(|name| name.len() >= SHORTEST) {
+            return Err(wrong("a name comes first, and has fewer than 16 characters"));
+        }
         if !is_token(token) {
             return Err(wrong(
                 "a token has letters, digits and -._~+/ only, and perhaps = at its end",

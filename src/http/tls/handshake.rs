@@ -66,7 +66,7 @@ pub async fn accept(
         Failed::Refused(error, mut socket) => {
             debug!(%error, "a TLS handshake failed");
             // Other errors are the network's.
-            if error.get_ref().is_some_and(|error| error.is::<rustls::Error>()) {
+            if matches!(error.get_ref(), Some(error) if error.is::<rustls::Error>()) {
                 REFUSED.tell_why(&error);
             }
             // The reason is on its way, and must not be overtaken by a reset.
