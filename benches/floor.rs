@@ -50,6 +50,7 @@ async fn run(listen: SocketAddr) -> std::io::Result<()> {
     eprintln!("listening address={}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
     let limits = ServerLimits {
+        max_connections_flag: None,
         max_connections: 16_384,
         idle_timeout: Duration::from_secs(60),
         fairness: None,

@@ -302,6 +302,7 @@ impl Server {
         context.metrics.follow_log(logging::lost_lines);
         let limits = ServerLimits {
             max_connections: config.http.max_connections,
+            max_connections_flag: Some("--max-connections"),
             idle_timeout: config.http.idle_timeout,
             fairness: Fairness::new(&config.http.of_one_client),
             figures: context.figures.main.clone(),
@@ -309,6 +310,7 @@ impl Server {
         let admin = admin.map(|listeners| {
             let limits = ServerLimits {
                 max_connections: MAX_ADMIN_CONNECTIONS,
+                max_connections_flag: None,
                 fairness: None,
                 figures: context.figures.admin.clone(),
                 ..limits.clone()

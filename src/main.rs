@@ -1,17 +1,19 @@
 //! `downlink`: arguments, then configuration, then [`downlink::app::run`].
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
 use downlink::config::{Config, Durability};
+use downlink::http::access::tokens::TokenError;
 use downlink::http::descriptors;
 use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
 use downlink::http::tls::Tls;
 use downlink::{app, logging};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes the least memory for buffers and rockets: see decision 17.
 #[global_allocator]
@@ -22,6 +24,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const SIGXFSZ: i32 = 25;
 
 fn main() -> ExitCode {
+    // Files may take their time, and that is no reason to end.
+    let hangup = listen_for_hangups();
     let config = match Config::parse(std::env::args_os()) {
         Ok(config) => config,
         Err(error) if error.use_stderr() => {
@@ -43,7 +47,7 @@ fn main() -> ExitCode {
     let mut runtime = config.threading().runtime();
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
-        let result = runtime.block_on(run(config, tls, inherited));
+        let result = runtime.block_on(run(config, tls, inherited, hangup));
         // Everything was joined, or else the deadline was not kept.
         runtime.shutdown_background();
         result
@@ -55,6 +59,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Has SIGHUP wait for its turn, in place of ending the process, from then on: one
+/// that comes before there is anything to read again is obeyed once there is.
+fn listen_for_hangups() -> io::Result<Signal> {
+    // What is listened with outlives it, and is any runtime's.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    signal(SignalKind::hangup())
 }
 
 /// What is wrong with an argument and what is allowed, without the usage.
@@ -69,20 +82,27 @@ async fn run(
     mut config: Config,
     tls: Option<Arc<Tls>>,
     inherited: Result<Inherited, InheritError>,
+    hangup: io::Result<Signal>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     // A file that may not grow any further is an error of the write, then, as a
     // full disk is, and not the end of the process.
     let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut hangup = hangup?;
     let mut reloader = Reloader::default();
     if let Some(tls) = tls.clone() {
-        reloader.add("certificates", move || tls.reload());
+        reloader.add("certificates", move || tls.read_again());
     }
     if !config.access.tokens.are_none() {
         let tokens = config.access.tokens.clone();
-        reloader.add("tokens", move || tokens.reload().map(|_| tokens.warn_of_exposed_files()));
+        reloader.add("tokens", move || {
+            let (take, tokens) = (tokens.read_again()?, tokens.clone());
+            Ok::<_, TokenError>(move || {
+                take();
+                tokens.warn_of_exposed_files();
+            })
+        });
     }
     tokio::spawn(reloader.run(async move || hangup.recv().await));
     let reached = listen(&config, inherited?, tls.as_ref()).await?;

@@ -3,6 +3,7 @@
 //! since whoever is refused comes back.
 //! Does not own the limits, nor what is refused.
 
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,13 @@ impl Reached {
     pub fn tell(&self) {
         if let Some(count) = self.count(Instant::now()) {
             warn!(count, flag = self.flag, "{}", self.what);
+        }
+    }
+
+    /// It was reached once more, for a reason of its own: the last one is told.
+    pub fn tell_why(&self, error: &dyn Display) {
+        if let Some(count) = self.count(Instant::now()) {
+            warn!(count, %error, flag = self.flag, "{}", self.what);
         }
     }
 

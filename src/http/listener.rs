@@ -144,6 +144,12 @@ impl Listeners {
         Self { tls, ..self }
     }
 
+    /// Whether TLS is spoken on the TCP addresses.
+    #[must_use]
+    pub fn speak_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// What is spoken on a connection; plain HTTP without.
     #[must_use]
     pub fn tls_on(&self, stream: &Stream) -> Option<Arc<Tls>> {

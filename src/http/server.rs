@@ -61,6 +61,8 @@ pub const MAX_ADMIN_CONNECTIONS: usize = 32;
 pub struct ServerLimits {
     /// Connections served at once; further ones wait (`places`).
     pub max_connections: usize,
+    /// What raises that, if anything does.
+    pub max_connections_flag: Option<&'static str>,
     /// For a head to arrive, for a kept-alive connection to be used again, and
     /// for a stalled reader to take more.
     pub idle_timeout: Duration,
@@ -98,7 +100,10 @@ where
     let service = warp::service(routes);
     let gate = Arc::new(gate);
     let graceful = GracefulShutdown::new();
-    let all_taken = Reached::new("--max-connections", "connections have to wait: all are taken");
+    let all_taken = match limits.max_connections_flag {
+        Some(flag) => Reached::new(flag, "connections have to wait: all are taken"),
+        None => Reached::fixed("connections of operators have to wait: all are taken"),
+    };
     let mut connections = Connections::counted(limits.figures.clone());
     let fairness = limits.fairness.as_ref();
     let counts = &limits.figures.connections;

@@ -169,16 +169,48 @@ fn a_stop_during_recovery_ends_it() {
     assert_eq!(service.stop(), Ok(()));
 }
 
+/// What a second process says that is to serve `directory`.
+fn refused(directory: &Path) -> String {
+    let mut command = downlink();
+    command.args(["--listen", "127.0.0.1:0", "--log", "off", "--data-dir"]).arg(directory);
+    let (code, _, error) = run(command);
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    error
+}
+
 #[test]
 fn a_second_process_is_told_who_has_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let _service = start(directory.path(), 1);
-    let mut command = downlink();
-    command.args(["--listen", "127.0.0.1:0", "--log", "off", "--data-dir"]).arg(directory.path());
-    let (code, _, error) = run(command);
-    assert_eq!(code, Some(1), "{error}");
+    let error = refused(directory.path());
     let holder = format!("in use by process {}", std::process::id());
-    assert!(error.contains(&holder) && error.lines().count() == 1, "{error}");
+    assert!(error.contains(&holder), "{error}");
+}
+
+#[test]
+fn a_lock_that_is_deleted_lets_nobody_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = start(directory.path(), 1);
+    service.post(&[messages::launch("a")]);
+    let lock = directory.path().join("lock");
+    std::fs::remove_file(&lock).unwrap();
+    let error = refused(directory.path());
+    assert!(error.contains("in use by another process") && !lock.exists(), "{error}");
+    // Nor does the stop of the one depend on it, nor the start of the next.
+    service.stop().unwrap();
+    support::wait_until_free(directory.path());
+    let service = start(directory.path(), 1);
+    assert_eq!(service.get("/rockets/a").status, 200);
+}
+
+#[test]
+fn whoever_holds_the_file_alone_has_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(directory.path().join("lock")).unwrap();
+    file.lock().unwrap();
+    std::fs::write(directory.path().join("lock"), "process 7").unwrap();
+    let error = refused(directory.path());
+    assert!(error.contains("in use by process 7"), "{error}");
 }
 
 #[test]

@@ -66,6 +66,8 @@ mod early_answers;
 mod every_bound_is_reached;
 /// Where places or open files run short, some are served of every address.
 mod few_places;
+/// Files that do not answer end no start, and hold up nothing at SIGHUP.
+mod files_that_do_not_answer;
 /// Rockets that wait for a missing message are listed, and what for, and since when.
 mod gaps_are_listed;
 /// What a rocket waits for can be declared lost, for good.

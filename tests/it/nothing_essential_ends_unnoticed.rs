@@ -124,6 +124,7 @@ async fn the_accept_loop() {
         idle_timeout: PATIENCE,
         fairness: None,
         figures: Arc::default(),
+        max_connections_flag: None,
     };
     let listeners = Listeners::from(listener);
     let gate = Gate::new(&Access::default(), &listeners);

@@ -95,6 +95,19 @@ fn it_answers_when_all_places_of_the_main_one_are_taken() {
 }
 
 #[test]
+fn no_flag_is_blamed_for_the_places_of_operators() {
+    let (service, main, admin) = with_admin(&[]);
+    let crowd: Vec<_> = (0..40).map(|_| Connection::open(admin)).collect();
+    let told = || service.said("connections of operators have to wait: all are taken");
+    eventually("all places are taken", || !told().is_empty());
+    assert!(told().iter().all(|line| line["flag"].is_null()), "{:?}", told());
+    assert!(service.said("connections have to wait: all are taken").is_empty());
+    assert_eq!(send(main, &Request::get("/rockets")).status, 200);
+    drop(crowd);
+    service.stop();
+}
+
+#[test]
 fn it_tells_of_the_stop_until_that_is_done() {
     let (service, main, admin) = with_admin(&["--request-timeout", "100s"]);
     let mut probe = Connection::open(admin);

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use crate::support::logged::Logged;
+use crate::support::process::downlink;
 use crate::support::tls::{Authority, Files, Pair, TlsConnection, Trust};
 use crate::support::{Connection, Request, Service, eventually};
 
@@ -82,6 +84,39 @@ fn who_speaks_another_protocol_is_told_so_by_an_alert() {
         let refused = ready(&trust.speaking("h2"), &service).unwrap_err().to_string();
         assert!(refused.contains("NoApplicationProtocol"), "{version:?}: {refused}");
     }
+}
+
+#[test]
+fn why_a_handshake_failed_is_told() {
+    let authority = Authority::new("authority");
+    let clients = Authority::new("clients");
+    let files = Files::new(&authority.issue());
+    let client_ca = files.for_clients_of(&clients).client_ca.unwrap();
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen=127.0.0.1:0"]).args(files.flags());
+    command.arg("--tls-client-ca").arg(client_ca);
+    let service = Logged::start(command);
+    let address = service.addresses()[0].parse().unwrap();
+    let told = || service.said("TLS handshakes failed");
+    // Who leaves in the middle has not failed.
+    drop(TcpStream::connect(address).unwrap());
+    for (trust, reason) in [
+        (Trust::in_authority(&authority), "peer sent no certificates"),
+        (Trust::showing(&authority, &authority.issue()), "UnknownIssuer"),
+        // The client's own reason.
+        (Trust::in_authority(&clients), "UnknownCA"),
+    ] {
+        eventually(reason, || {
+            let refused = trust
+                .try_connect(address)
+                .and_then(|mut it| it.try_request(&Request::get("/missions")));
+            assert!(refused.is_err());
+            told().last().is_some_and(|line| line["error"].to_string().contains(reason))
+        });
+    }
+    let lines = service.stop();
+    let told = lines.iter().filter(|it| it["fields"]["message"] == "TLS handshakes failed");
+    assert!(told.clone().all(|it| it["level"] == "WARN" && it["fields"]["count"].is_u64()));
 }
 
 /// Connections whose handshake does not end: nothing sent, half of a hello, and a

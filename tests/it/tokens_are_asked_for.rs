@@ -16,6 +16,7 @@ use crate::support::http::send;
 use crate::support::logged::Logged;
 use crate::support::messages::launch;
 use crate::support::process::{downlink, run};
+use crate::support::tls::{Authority, Files};
 use crate::support::{Connection, Request, Service, eventually, kind, problem};
 
 const INGEST: &str = "ingest-token-0123456789";
@@ -250,6 +251,35 @@ fn a_bad_file_ends_the_program_before_it_binds_and_shows_no_token() {
 }
 
 #[test]
+fn tokens_that_come_over_the_network_in_the_clear_are_warned_about() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "tokens", INGEST);
+    let authority = Authority::new("authority");
+    let files = Files::new(&authority.issue());
+    let tls = files.flags();
+    let socket = format!("--listen=unix:{}", directory.path().join("socket").display());
+    for (flags, is_warned) in [
+        (vec!["--listen=0.0.0.0:0"], true),
+        (vec!["--listen=0.0.0.0:0", &tls[0], &tls[1]], false),
+        (vec!["--listen=127.0.0.1:0", &*socket], false),
+    ] {
+        for both in [false, true] {
+            let mut command = downlink();
+            command.args(["--durability", "memory", "--ingest-token-file"]).arg(&file);
+            if both {
+                command.arg("--read-token-file").arg(&file);
+            }
+            let lines = Logged::start({
+                command.args(&flags);
+                command
+            });
+            let said = format!("{:?}", lines.stop());
+            assert_eq!(said.contains("tokens come in the clear"), is_warned, "{flags:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn no_token_is_in_the_log_or_in_what_is_shown() {
     let directory = tempfile::tempdir().unwrap();
     let ingest = write(directory.path(), "ingest", &format!("sensor-1 {INGEST}"));
@@ -309,7 +339,11 @@ fn what_is_open_is_warned_about() {
         (":0", flags(true, false), &["--read-token-file"]),
         ("127.0.0.1:0,0.0.0.0:0", flags(false, true), &["--ingest-token-file"]),
     ] {
-        let warnings = warnings(address, &flags);
+        let mut warnings = warnings(address, &flags);
+        let all = warnings.len();
+        warnings.retain(|warning| !warning.contains("tokens come in the clear"));
+        let is_clear = !address.ends_with("[::1]:0") && !flags.is_empty();
+        assert_eq!(all - warnings.len(), usize::from(is_clear), "{address} {flags:?}");
         assert_eq!(warnings.len(), usize::from(!told.is_empty()), "{address} {warnings:?}");
         let named = ["--ingest-token-file", "--read-token-file"];
         let named: Vec<_> =

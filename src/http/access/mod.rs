@@ -50,6 +50,7 @@ pub struct Access {
 pub struct Gate {
     /// Who is beyond this machine can ask nothing, or shows a certificate.
     knows_all: bool,
+    is_clear: bool,
     side: Side,
     hosts: Hosts,
     cors: Cors,
@@ -74,6 +75,7 @@ impl Gate {
         let is_local = listeners.are_local();
         Self {
             knows_all: listeners.know_all(),
+            is_clear: !listeners.speak_tls(),
             side: Side::Only,
             hosts: Hosts::new(&access.allowed_hosts, is_local, &listeners.addresses()),
             cors: Cors::new(&access.cors_origins),
@@ -88,9 +90,16 @@ impl Gate {
     }
 
     /// Warns of what anybody who reaches the listeners may do, if that is not
-    /// only this machine, and of files with tokens that others can read.
+    /// only this machine, of tokens that come to them in the clear, and of files
+    /// with tokens that others can read.
     pub fn warn_of_what_is_open(&self) {
         self.tokens.warn_of_exposed_files();
+        if self.is_clear && !self.knows_all && !self.tokens.are_none() {
+            warn!(
+                "listening beyond this machine, and tokens come in the clear: there is no \
+                 --tls-cert"
+            );
+        }
         let open = match (self.tokens.guard(Scope::Ingest), self.tokens.guard(Scope::Read)) {
             (true, true) => return,
             (false, true) => "anybody may send messages: there is no --ingest-token-file",

@@ -3,8 +3,9 @@
 //! side a route is on (`routes`), nor the answers (`problem`).
 //!
 //! A file has one token a line, with a name before it if one likes, so that one
-//! knows which to take out: `NAME TOKEN`. Blank lines and those that begin with
-//! `#` do not count. Nothing of a line is ever shown: what is wrong with it is
+//! knows which to take out: `NAME TOKEN`. A name is shorter than any token, so that
+//! neither can be taken for the other where somebody writes them the other way
+//! round. Blank lines and those that begin with `#` do not count. Nothing of a line is ever shown: what is wrong with it is
 //! told by its number.
 //!
 //! Only digests are kept. A token that is sent is hashed, and its digest compared
@@ -110,17 +111,30 @@ impl Tokens {
         Ok(Self(Some(Arc::new(files))))
     }
 
-    /// Reads the files again, and takes what both hold from now on: all of it, or
-    /// nothing. Waits for the disk. How many tokens there are then.
+    /// Reads the files again. Waits for the disk. What is returned has that taken
+    /// which both hold: all of it, from then on.
+    ///
+    /// # Errors
+    /// As [`Tokens::open`].
+    pub fn read_again(&self) -> Result<impl FnOnce() + Send + 'static + use<>, TokenError> {
+        let found = match &self.0 {
+            None => None,
+            Some(files) => Some((files.clone(), Arc::new(files.load()?))),
+        };
+        Ok(move || {
+            if let Some((files, held)) = found {
+                files.held.store(held);
+            }
+        })
+    }
+
+    /// Reads the files again and takes what they hold.
     ///
     /// # Errors
     /// As [`Tokens::open`]; then the tokens stay as they were.
-    pub fn reload(&self) -> Result<usize, TokenError> {
-        let Some(files) = &self.0 else { return Ok(0) };
-        let held = files.load()?;
-        let count = held.ingest.len() + held.read.len();
-        files.held.store(Arc::new(held));
-        Ok(count)
+    pub fn reload(&self) -> Result<(), TokenError> {
+        self.read_again()?();
+        Ok(())
     }
 
     /// Warns of files that others on the machine can read or write.
@@ -228,9 +242,12 @@ fn digests(text: &[u8]) -> Result<Box<[Digest]>, Fault> {
         let wrong = |what| Fault::Line(at + 1, what);
         let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let words = (words.next(), words.next(), words.next());
-        let ((Some(token), None, _) | (_, Some(token), None)) = words else {
+        let ((name, Some(token), None) | (Some(token), name @ None, _)) = words else {
             return Err(wrong("expected a token, or a name, a blank and a token"));
         };
+        if name.is_some_and(|name| name.len() >= SHORTEST) {
+            return Err(wrong("a name comes first, and has fewer than 16 characters"));
+        }
         if !is_token(token) {
             return Err(wrong(
                 "a token has letters, digits and -._~+/ only, and perhaps = at its end",
@@ -288,6 +305,7 @@ mod tests {
         for (text, count) in [
             (ONE.to_owned(), 1),
             (format!("\u{feff}{ONE}\r\n\r\nsensor-7 \t{OTHER}\r\n"), 2),
+            (format!("15-characters-- {ONE}"), 1),
             (format!("# a comment\n\n  #another {ONE} x y\n {ONE} \n"), 1),
             (format!("{ONE}\n").repeat(MOST_TOKENS), MOST_TOKENS),
         ] {
@@ -306,7 +324,11 @@ mod tests {
             ("=================".to_owned(), "line 1: a token has letters"),
             (format!("{ONE}=x"), "line 1: a token has letters"),
             ("short-secret".to_owned(), "line 1: a token has 16 characters at least"),
-            (format!("{ONE} sensor-7"), "line 1: a token has 16 characters at least"),
+            (format!("{ONE} sensor-7"), "line 1: a name comes first"),
+            // Nor is the name taken for the token if it could be one.
+            (format!("\n{ONE} production-sensors-1"), "line 2: a name comes first"),
+            (format!("{ONE}\r{OTHER}"), "line 1: a name comes first"),
+            ("15-characters-- short-secret".to_owned(), "line 1: a token has 16"),
             (format!("{ONE}\n").repeat(MOST_TOKENS + 1), "more than 1000 tokens"),
         ] {
             let error = read(&text).unwrap_err();
@@ -375,7 +397,7 @@ mod tests {
         assert_eq!(judge(Scope::Ingest, new), Verdict::Invalid);
         assert_eq!(judge(Scope::Ingest, &format!("Bearer {ONE}")), Verdict::Granted);
         std::fs::write(&read, OTHER).unwrap();
-        assert_eq!(tokens.reload().unwrap(), 2);
+        tokens.reload().unwrap();
         assert_eq!(judge(Scope::Ingest, new), Verdict::Granted);
         assert_eq!(judge(Scope::Ingest, &format!("Bearer {ONE}")), Verdict::Invalid);
         // Neither a token nor its digest.

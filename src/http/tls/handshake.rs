@@ -17,6 +17,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use super::Tls;
+use crate::fleet::refusals::Reached;
 use crate::http::client::Client;
 use crate::http::problem::Problem;
 use crate::http::socket::Socket;
@@ -32,6 +33,11 @@ const MAX_UNSENT: usize = 32 * 1024;
 
 /// The first byte of every handshake.
 const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// Those that one side broke off for what the other is or wants. Told without
+/// being asked: of a wrong authority for clients there is no other sign than that
+/// nobody comes.
+static REFUSED: Reached = Reached::fixed("TLS handshakes failed");
 
 /// What there is above a client's socket from then on.
 pub type Encrypted = TlsStream<Socket<Stream>>;
@@ -59,6 +65,10 @@ pub async fn accept(
         Failed::NoTls => debug!("a TLS handshake failed: what came is no TLS, and no HTTP"),
         Failed::Refused(error, mut socket) => {
             debug!(%error, "a TLS handshake failed");
+            // Other errors are the network's.
+            if matches!(error.get_ref(), Some(error) if error.is::<rustls::Error>()) {
+                REFUSED.tell_why(&error);
+            }
             // The reason is on its way, and must not be overtaken by a reset.
             client.leave_unread();
             let _ = socket.shutdown().await;

@@ -39,15 +39,20 @@ impl Tls {
         Ok(Arc::new(Self { files, current }))
     }
 
-    /// Reads them anew, for connections from now on. Those that there are live on
-    /// as they are.
+    /// Reads them anew. What is returned has them taken, for connections from then
+    /// on; those that there are live on as they are.
     ///
     /// # Errors
-    /// When a file cannot be used; then nothing has changed.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        self.current.store(Arc::new(self.files.load()?));
-        self.tell("certificates were read again");
-        Ok(())
+    /// When a file cannot be used.
+    pub fn read_again(
+        self: &Arc<Self>,
+    ) -> Result<impl FnOnce() + Send + 'static + use<>, TlsError> {
+        let found = Arc::new(self.files.load()?);
+        let tls = self.clone();
+        Ok(move || {
+            tls.current.store(found);
+            tls.tell("certificates were read again");
+        })
     }
 
     /// Logs `what` there is by now, and what may be wrong with it.

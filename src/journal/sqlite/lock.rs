@@ -1,16 +1,25 @@
 //! One process for each data directory.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::journal::OpenError;
 
+/// The file in it that is locked, too, and says who has it.
+const FILE: &str = "lock";
+
 /// Holds a data directory until it is dropped, or the process ends in whatever
-/// way: the operating system keeps the lock, not the file's content.
+/// way: the operating system keeps the locks, and no file's content does.
+///
+/// Both the directory and a file in it are locked. The file may be deleted, by
+/// somebody who takes it for left over, and another be made in its place; the
+/// directory cannot be without its database. But not every file system can lock
+/// a directory, and what only looks at the file must be kept out as well.
 #[derive(Debug)]
 pub struct DirectoryLock {
+    _directory: Option<File>,
     _file: File,
 }
 
@@ -22,33 +31,39 @@ impl DirectoryLock {
     pub fn take(directory: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Directory { path: directory.to_owned(), error };
         make(directory, |parent| File::open(parent)?.sync_all()).map_err(failed)?;
+        let path = directory.join(FILE);
+        let in_use = || OpenError::InUse { path: directory.to_owned(), holder: holder(&path) };
+        let locked = match File::open(directory).map(|file| (file.try_lock(), file)) {
+            Ok((Ok(()), file)) => Some(file),
+            Ok((Err(TryLockError::WouldBlock), _)) => return Err(in_use()),
+            // It is not to be read, or its file system cannot do that: NFS. The
+            // file has to do, then.
+            Ok((Err(TryLockError::Error(_)), _)) | Err(_) => None,
+        };
         let mut file = OpenOptions::new()
-            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(directory.join("lock"))
+            .open(&path)
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let read = file.read_to_string(&mut holder).is_ok() && !holder.is_empty();
-                let holder = if read { holder } else { "another process".to_owned() };
-                return Err(OpenError::InUse { path: directory.to_owned(), holder });
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use()),
         }
         // Only said to help whoever is refused; the lock does not depend on it,
         // and a disk may have no room for it.
         let note = format!("process {}", std::process::id());
-        let _ = file
-            .rewind()
-            .and_then(|()| file.set_len(0))
-            .and_then(|()| file.write_all(note.as_bytes()));
-        Ok(Self { _file: file })
+        let _ = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
+        Ok(Self { _directory: locked, _file: file })
     }
+}
+
+/// Who has the directory, as far as its file says.
+fn holder(file: &Path) -> String {
+    let read = std::fs::read_to_string(file).ok().filter(|holder| !holder.is_empty());
+    read.unwrap_or_else(|| "another process".to_owned())
 }
 
 /// Makes the directory, and what it is in, level by level, if it is not there; a

@@ -44,7 +44,12 @@ pub struct Logged {
 
 impl Logged {
     /// Starts it and waits until it says that it is ready.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::start_when(command, |_| {})
+    }
+
+    /// As [`Logged::start`], once `prepare` was done beside it.
+    pub fn start_when(mut command: Command, prepare: impl FnOnce(&Guarded)) -> Self {
         command.args(["--log-format", "json"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let pipe = child.stderr.take().unwrap();
@@ -57,6 +62,7 @@ impl Logged {
             }
         });
         let mut logged = Self { child: Guarded(child), lines, reader: Some(reader) };
+        prepare(&logged.child);
         eventually("the service is ready", || {
             let ended = logged.child.0.try_wait().unwrap();
             assert!(ended.is_none(), "it ended: {:?}", logged.lines());

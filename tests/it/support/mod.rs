@@ -44,12 +44,14 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// fork and its exec.
 pub fn wait_until_free(directory: &Path) {
     eventually("the data directory is free", || {
-        // One that was never used is.
-        let Ok(file) = File::open(directory.join("lock")) else { return true };
-        let free = file.try_lock().is_ok();
-        // Closing it would not do: such a child may have this one as well.
-        file.unlock().unwrap();
-        free
+        [directory.to_owned(), directory.join("lock")].iter().all(|path| {
+            // One that was never used is.
+            let Ok(file) = File::open(path) else { return true };
+            let free = file.try_lock().is_ok();
+            // Closing it would not do: such a child may have this one as well.
+            file.unlock().unwrap();
+            free
+        })
     });
 }
 

@@ -85,6 +85,7 @@ impl Service {
             let shape = Shape { workers, inbox_capacity, limits, threading };
             let fleet = TestFleet::start_but(last, shape, journal);
             let limits = ServerLimits {
+                max_connections_flag: None,
                 max_connections: config.http.max_connections,
                 idle_timeout: config.http.idle_timeout,
                 fairness: Fairness::new(&config.http.of_one_client),
