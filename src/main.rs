@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let tls = match config.tls.clone().map(Tls::load).transpose() {
         Ok(tls) => tls,
         Err(error) => {
-            logging::say(&format!("error: {error}"));
+            logging::say(&format!("error: {error}; see --help"));
             return ExitCode::from(2);
         }
     };
@@ -102,6 +102,11 @@ async fn run(
     say_what_starts(&config, &reached);
     if let Some(tls) = tls {
         tls.tell("TLS");
+        if !reached.over_tls() {
+            tracing::warn!(
+                "no address speaks TLS: Unix sockets stay plain, and there are no others"
+            );
+        }
     }
     config.http.max_connections =
         descriptors::raise_for(config.http.max_connections, reached.admin.is_some());

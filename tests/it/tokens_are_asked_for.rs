@@ -17,7 +17,7 @@ use crate::support::logged::Logged;
 use crate::support::messages::launch;
 use crate::support::process::{downlink, run};
 use crate::support::tls::{Authority, Files};
-use crate::support::{Request, Service, kind, problem};
+use crate::support::{Request, Service, eventually, kind, problem};
 
 const INGEST: &str = "ingest-token-0123456789";
 const READ: &str = "read-token-0123456789";
@@ -255,6 +255,23 @@ fn no_token_is_in_the_log_or_in_what_is_shown() {
     let file = ingest.to_string_lossy();
     let config = Config::parse(["downlink", "--ingest-token-file", &file]).unwrap();
     assert!(!format!("{config:?}").contains(INGEST), "{config:?}");
+}
+
+#[test]
+fn a_file_that_was_opened_to_others_is_warned_about_when_it_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "tokens", INGEST);
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen=127.0.0.1:0", "--ingest-token-file"]);
+    command.arg(&file);
+    let service = Logged::start(command);
+    let warned = || service.said("others on this machine can read or write the tokens").len();
+    assert_eq!(warned(), 0);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o604)).unwrap();
+    service.child.signal("HUP");
+    eventually("it is read again", || service.said("SIGHUP: tokens reloaded").len() == 1);
+    assert_eq!(warned(), 1);
+    service.stop();
 }
 
 #[test]

@@ -84,9 +84,7 @@ impl Gate {
     /// only this machine, of tokens that come to them in the clear, and of files
     /// with tokens that others can read.
     pub fn warn_of_what_is_open(&self) {
-        for file in self.tokens.exposed_files() {
-            warn!(file = %file.display(), "others on this machine can read or write the tokens");
-        }
+        self.tokens.warn_of_exposed_files();
         if !self.is_local && self.is_clear && !self.tokens.are_none() {
             warn!(
                 "listening beyond this machine, and tokens come in the clear: there is no \
