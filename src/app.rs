@@ -83,6 +83,14 @@ pub struct Reached {
     pub admin: Option<Listeners>,
 }
 
+impl Reached {
+    /// Whether TLS is spoken anywhere.
+    #[must_use]
+    pub fn over_tls(&self) -> bool {
+        self.main.speak_tls() || self.admin.as_ref().is_some_and(Listeners::speak_tls)
+    }
+}
+
 impl From<Listeners> for Reached {
     /// By everybody.
     fn from(main: Listeners) -> Self {
@@ -141,7 +149,9 @@ pub async fn run_with(
     };
     let manager = Arc::new(Notifier::to(&config.manager));
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
-    let (server, admin) = Server::start(&config, reached.into(), fleet, &supervisor);
+    let reached = reached.into();
+    let tls = reached.over_tls();
+    let (server, admin) = Server::start(&config, reached, fleet, &supervisor);
     let mut end = pin!(async {
         tokio::select! {
             hurry = shutdown => hurry.into(),
@@ -171,7 +181,6 @@ pub async fn run_with(
         health.set(Phase::Ready);
         match health.phase() {
             Phase::Ready => {
-                let tls = config.tls.is_some();
                 info!(workers = config.workers, durability = %config.durability, tls, "ready");
             }
             Phase::Paused(reason) => warn!(reason, "started, for reads only at first"),

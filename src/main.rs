@@ -7,7 +7,6 @@ use std::sync::Arc;
 use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
 use downlink::config::{Config, Durability};
-use downlink::http::access::tokens::TokenError;
 use downlink::http::descriptors;
 use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
     let tls = match config.tls.clone().map(Tls::load).transpose() {
         Ok(tls) => tls,
         Err(error) => {
-            logging::say(&format!("error: {error}"));
+            logging::say(&format!("error: {error}; see --help"));
             return ExitCode::from(2);
         }
     };
@@ -96,19 +95,18 @@ async fn run(
     }
     if !config.access.tokens.are_none() {
         let tokens = config.access.tokens.clone();
-        reloader.add("tokens", move || {
-            let (take, tokens) = (tokens.read_again()?, tokens.clone());
-            Ok::<_, TokenError>(move || {
-                take();
-                tokens.warn_of_exposed_files();
-            })
-        });
+        reloader.add("tokens", move || tokens.read_again());
     }
     tokio::spawn(reloader.run(async move || hangup.recv().await));
     let reached = listen(&config, inherited?, tls.as_ref()).await?;
     say_what_starts(&config, &reached);
     if let Some(tls) = tls {
         tls.tell("TLS");
+        if !reached.over_tls() {
+            tracing::warn!(
+                "no address speaks TLS: Unix sockets stay plain, and there are no others"
+            );
+        }
     }
     config.http.max_connections =
         descriptors::raise_for(config.http.max_connections, reached.admin.is_some());

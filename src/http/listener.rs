@@ -144,10 +144,11 @@ impl Listeners {
         Self { tls, ..self }
     }
 
-    /// Whether TLS is spoken on the TCP addresses.
+    /// Whether there are TCP addresses, and TLS is spoken on them.
     #[must_use]
     pub fn speak_tls(&self) -> bool {
-        self.tls.is_some()
+        let is_tcp = |listener: &Listener| matches!(listener, Listener::Tcp(_));
+        self.tls.is_some() && self.all.iter().any(is_tcp)
     }
 
     /// What is spoken on a connection; plain HTTP without.

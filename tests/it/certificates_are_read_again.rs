@@ -163,7 +163,10 @@ fn what_is_wrong_with_files_ends_the_program_with_one_line_and_exit_code_2() {
     files.write("locked.pem", &locked.replace("END PRIVATE KEY", "END ENCRYPTED PRIVATE KEY"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("--listen={}", taken.local_addr().unwrap());
-    let cases: [Case; 14] = [
+    let half = pair.cert.replace("-----END CERTIFICATE-----", "");
+    files.write("half.pem", &half);
+    let cases: [Case; 15] = [
+        (&[("cert", "half.pem"), ("key", "key.pem")], ["-----END CERTIFICATE-----", "see --help"]),
         (&[("cert", "cert.pem")], ["--tls-key", "--tls-cert"]),
         (&[("key", "key.pem")], ["--tls-cert", "--tls-key"]),
         (&[("client-ca", "cert.pem")], ["--tls-cert", "--tls-client-ca"]),
@@ -196,6 +199,33 @@ fn what_is_wrong_with_files_ends_the_program_with_one_line_and_exit_code_2() {
     command.env("DOWNLINK_TLS_CERT", files.path("cert.pem"));
     let (code, _, err) = run(command);
     assert_eq!((code, err.lines().count()), (Some(2), 1), "{err}");
+}
+
+#[test]
+fn a_mark_of_byte_order_does_no_harm() {
+    let authority = Authority::new("authority");
+    let pair = authority.issue();
+    let files = Files::new(&pair);
+    files.write("cert.pem", &format!("\u{feff}{}", pair.cert));
+    files.write("key.pem", &format!("\u{feff}{}", pair.key));
+    let service = Logged::start(in_memory(files.flags()));
+    assert_eq!(shown(&Trust::in_authority(&authority).connect(address(&service))), pair.der());
+    service.stop();
+}
+
+#[test]
+fn where_no_address_speaks_tls_that_is_warned_about() {
+    let files = Files::new(&Authority::new("authority").issue());
+    let said = |listen: &str| {
+        let mut command = downlink();
+        command.args(["--durability", "memory", "--listen", listen]).args(files.flags());
+        let lines = Logged::start(command).stop();
+        let tls = lines.iter().find(|line| line["fields"]["message"] == "ready").unwrap();
+        (format!("{lines:?}").contains("no address speaks TLS"), tls["fields"]["tls"] == true)
+    };
+    let socket = format!("unix:{}", files.path("socket").display());
+    assert_eq!(said(&socket), (true, false));
+    assert_eq!(said(&format!("{socket},127.0.0.1:0")), (false, true));
 }
 
 #[test]

@@ -312,6 +312,23 @@ fn no_token_is_in_the_log_or_in_what_is_shown() {
 }
 
 #[test]
+fn a_file_that_was_opened_to_others_is_warned_about_when_it_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "tokens", INGEST);
+    let mut command = downlink();
+    command.args(["--durability", "memory", "--listen=127.0.0.1:0", "--ingest-token-file"]);
+    command.arg(&file);
+    let service = Logged::start(command);
+    let warned = || service.said("others on this machine can read or write the tokens").len();
+    assert_eq!(warned(), 0);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o604)).unwrap();
+    service.child.signal("HUP");
+    eventually("it is read again", || service.said("SIGHUP: tokens reloaded").len() == 1);
+    assert_eq!(warned(), 1);
+    service.stop();
+}
+
+#[test]
 fn what_is_open_is_warned_about() {
     let directory = tempfile::tempdir().unwrap();
     let ingest = write(directory.path(), "ingest", INGEST);

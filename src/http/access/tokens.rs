@@ -111,8 +111,15 @@ impl Tokens {
         Ok(Self(Some(Arc::new(files))))
     }
 
-    /// Reads the files again. Waits for the disk. What is returned has that taken
-    /// which both hold: all of it, from then on.
+    /// Warns of files that others on the machine can read or write.
+    pub fn warn_of_exposed_files(&self) {
+        for file in self.exposed_files() {
+            warn!(file = %file.display(), "others on this machine can read or write the tokens");
+        }
+    }
+
+    /// Reads the files again, as at the start. Waits for the disk. What is returned
+    /// has that taken which both hold: all of it, from then on.
     ///
     /// # Errors
     /// As [`Tokens::open`].
@@ -121,6 +128,7 @@ impl Tokens {
             None => None,
             Some(files) => Some((files.clone(), Arc::new(files.load()?))),
         };
+        self.warn_of_exposed_files();
         Ok(move || {
             if let Some((files, held)) = found {
                 files.held.store(held);
@@ -137,13 +145,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Warns of files that others on the machine can read or write.
-    pub fn warn_of_exposed_files(&self) {
-        for file in self.exposed_files() {
-            warn!(file = %file.display(), "others on this machine can read or write the tokens");
-        }
-    }
-
+    /// The files that others on the machine can read or write.
     fn exposed_files(&self) -> Vec<&Path> {
         let is_exposed = |path: &&PathBuf| {
             path.metadata().is_ok_and(|file| file.permissions().mode() & OF_OTHERS != 0)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -68,6 +68,9 @@ impl fmt::Debug for Loaded {
         to.debug_struct("Loaded").field("validity", &self.validity).finish_non_exhaustive()
     }
 }
+
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl TlsFiles {
     /// Reads and checks all of them.
@@ -135,7 +138,7 @@ fn certificates(flag: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     let (text, _) = read(flag, path)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
-        .map_err(|error| failed(flag, path, error))?;
+        .map_err(|error| in_pem(flag, path, error))?;
     if found.is_empty() {
         let what = if holds(&text, "PRIVATE KEY-----") { "a private key and " } else { "" };
         return Err(failed(flag, path, format!("the file holds {what}no certificate in PEM")));
@@ -147,7 +150,7 @@ fn certificates(flag: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
 fn private_key(path: &Path) -> Result<(PrivateKeyDer<'static>, bool), TlsError> {
     let (text, mode) = read(KEY, path)?;
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound => {
+        pem::Error::NoItemsFound => {
             let problem = if holds(&text, "BEGIN ENCRYPTED PRIVATE KEY") {
                 "the key is encrypted; openssl pkey writes it without a passphrase"
             } else if holds(&text, "BEGIN CERTIFICATE") {
@@ -157,9 +160,20 @@ fn private_key(path: &Path) -> Result<(PrivateKeyDer<'static>, bool), TlsError> 
             };
             failed(KEY, path, problem)
         }
-        error => failed(KEY, path, error),
+        error => in_pem(KEY, path, error),
     })?;
     Ok((key, mode & 0o004 != 0))
+}
+
+/// What is wrong with a file's form, in letters.
+fn in_pem(flag: &'static str, path: &Path, error: pem::Error) -> TlsError {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let label = String::from_utf8_lossy(&end_marker);
+            failed(flag, path, format!("the file breaks off: -----END {label}----- is missing"))
+        }
+        error => failed(flag, path, error),
+    }
 }
 
 fn holds(text: &[u8], what: &str) -> bool {
@@ -173,6 +187,9 @@ fn read(flag: &'static str, path: &Path) -> Result<(Vec<u8>, u32), TlsError> {
         let mode = file.metadata()?.permissions().mode();
         let mut text = Vec::new();
         file.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
+        }
         Ok((text, mode))
     };
     let (text, mode) = read()
