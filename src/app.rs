@@ -9,6 +9,7 @@
 //! * [`manager`]: what a service manager is told of it.
 //! * [`reload`]: what SIGHUP has read again.
 
+mod drain;
 mod hurry;
 pub mod manager;
 pub mod reload;
@@ -27,6 +28,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
+use self::drain::drain;
 pub use self::hurry::Hurry;
 use self::manager::Notifier;
 use crate::config::{Config, Durability};
@@ -261,28 +263,6 @@ async fn recovered(
     let recovered =
         joined.map_err(AppError::Recovery).and_then(|recovered| recovered.map_err(AppError::Open));
     (recovered, told)
-}
-
-/// Goes on serving for `delay`, unready, so that whoever asks for that sends no more;
-/// not if something failed, or once it does, and not when it is to be hastened.
-async fn drain(
-    mut hurry: Hurry,
-    delay: Duration,
-    supervisor: &Supervisor,
-    health: &Health,
-    manager: &Notifier,
-) -> Hurry {
-    if delay.is_zero() || supervisor.failure().is_some() {
-        return hurry;
-    }
-    manager.stopping();
-    health.set(Phase::Stopping);
-    info!(?delay, "told to stop; serving goes on for a while, and /readyz says so");
-    tokio::select! {
-        () = tokio::time::sleep(delay) => hurry,
-        () = supervisor.failed() => hurry,
-        () = &mut hurry.0 => Hurry::when(std::future::ready(())),
-    }
 }
 
 /// How a run ended, as far as what failed in it says.
