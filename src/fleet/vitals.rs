@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_look_at_files_that_does_not_end_is_told_until_it_does() {
-        let (answer, answers) = mpsc::channel::<Result<(), String>>();
+        let (answer, answers) = mpsc::sync_channel::<Result<(), String>>(1);
         let answers = Mutex::new(answers);
         let kept = Kept::new(Arc::new(move || answers.lock().unwrap().recv().unwrap()));
         let begun = Instant::now() + BETWEEN_LOOKS;
@@ -248,7 +248,7 @@ mod tests {
         // What it found then counts, and another look begins.
         let eventually = |trouble: Option<&str>| {
             while kept.trouble(late).as_deref() != trouble {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         };
         answer.send(Err("gone".to_owned())).unwrap();
