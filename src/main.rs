@@ -8,6 +8,7 @@ use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
 use downlink::config::{Config, Durability};
 use downlink::http::descriptors;
+use downlink::http::forwarded::Proxy;
 use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
 use downlink::http::tls::Tls;
@@ -170,6 +171,12 @@ fn say_what_starts(config: &Config, Reached { main, admin }: &Reached) {
     for address in addresses {
         let url = url(&address);
         tracing::info!(%address, url, inherited = main.stay(), "listening");
+    }
+    if config.http.of_one_client.trusted_proxies.iter().any(Proxy::is_everybody) {
+        tracing::warn!(
+            "--trusted-proxy takes everybody for a proxy: whoever connects says who he is, and no \
+             limit of one client holds"
+        );
     }
     let Some(admin) = admin else { return };
     for address in admin.addresses() {

@@ -7,11 +7,11 @@
 
 use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
+use std::thread;
 use std::time::{Duration, Instant};
-
-use tokio::runtime::Handle;
 
 use crate::journal::StillThere;
 
@@ -172,9 +172,8 @@ impl Vital for Pulse {
 /// at begins the next look, elsewhere, since that may block; what it finds is
 /// told from then on.
 pub struct Kept {
-    still_there: StillThere,
-    /// Where looks are made.
-    runtime: Handle,
+    /// To the thread that looks, which nothing else needs: it may hang.
+    look: SyncSender<()>,
     found: Arc<Mutex<Found>>,
 }
 
@@ -190,11 +189,23 @@ struct Found {
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 impl Kept {
-    /// Nothing is known to be wrong. To be called on a runtime.
+    /// Nothing is known to be wrong.
     #[must_use]
     pub fn new(still_there: StillThere) -> Self {
         let found = Found { trouble: None, looked_at: Instant::now(), looking: false };
-        Self { still_there, runtime: Handle::current(), found: Arc::new(Mutex::new(found)) }
+        let found = Arc::new(Mutex::new(found));
+        let told = found.clone();
+        let (look, asked) = mpsc::sync_channel(1);
+        let looks = move || {
+            for () in asked {
+                let trouble = still_there().err();
+                let mut found = told.lock().unwrap_or_else(PoisonError::into_inner);
+                (found.trouble, found.looking) = (trouble, false);
+            }
+        };
+        // Without it a look does not end, and that is told.
+        let _ = thread::Builder::new().name("look".to_owned()).spawn(looks);
+        Self { look, found }
     }
 }
 
@@ -214,12 +225,13 @@ impl Vital for Kept {
         let due = now.saturating_duration_since(found.looked_at) >= BETWEEN_LOOKS;
         if due && !found.looking {
             (found.looked_at, found.looking) = (now, true);
-            let (still_there, told) = (self.still_there.clone(), self.found.clone());
-            self.runtime.spawn_blocking(move || {
-                let trouble = still_there().err();
-                let mut found = told.lock().unwrap_or_else(PoisonError::into_inner);
-                (found.trouble, found.looking) = (trouble, false);
-            });
+            // There is room for the only one.
+            let _ = self.look.try_send(());
+        }
+        let since = now.saturating_duration_since(found.looked_at);
+        if found.looking && since >= STALLED {
+            let since = since.as_secs_f64();
+            return Some(format!("the data directory does not answer: a look takes {since:.1} s"));
         }
         found.trouble.clone()
     }
@@ -227,7 +239,6 @@ impl Vital for Kept {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]
@@ -245,6 +256,28 @@ mod tests {
         assert_eq!(wait.trouble(late), None, "another one is waited for");
         wait.end();
         assert_eq!(wait.trouble(late + STALLED), None);
+    }
+
+    #[test]
+    fn a_look_at_files_that_does_not_end_is_told_until_it_does() {
+        let (answer, answers) = mpsc::sync_channel::<Result<(), String>>(1);
+        let answers = Mutex::new(answers);
+        let kept = Kept::new(Arc::new(move || answers.lock().unwrap().recv().unwrap()));
+        let begun = Instant::now() + BETWEEN_LOOKS;
+        assert_eq!(kept.trouble(begun), None);
+        assert_eq!(kept.trouble(begun + STALLED / 2), None);
+        let late = begun + STALLED;
+        assert!(kept.trouble(late).unwrap().contains("does not answer"));
+        // What it found then counts, and another look begins.
+        let eventually = |trouble: Option<&str>| {
+            while kept.trouble(late).as_deref() != trouble {
+                thread::yield_now();
+            }
+        };
+        answer.send(Err("gone".to_owned())).unwrap();
+        eventually(Some("gone"));
+        answer.send(Ok(())).unwrap();
+        eventually(None);
     }
 
     struct Counted(AtomicU64);

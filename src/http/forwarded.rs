@@ -50,6 +50,14 @@ impl FromStr for Proxy {
     }
 }
 
+impl Proxy {
+    /// Whether it is everybody, of one kind of addresses.
+    #[must_use]
+    pub fn is_everybody(&self) -> bool {
+        matches!(self, Self::Network(network) if network.prefix_len() == 0)
+    }
+}
+
 impl fmt::Display for Proxy {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use downlink::http::access::cors::CorsOrigin;
 use serde_json::Value;
 
+use crate::support::logged::Logged;
 use crate::support::messages::{launch, speed_up};
 use crate::support::process::{Process, downlink};
 use crate::support::{Connection, Request, Response, Service, eventually, kind, passing_problem};
@@ -204,5 +205,18 @@ fn the_flags_take_effect_and_the_log_names_the_one_that_is_reached() {
     assert!(status.success(), "{log}");
     for flag in ["--max-rate-per-client", "--max-connections-per-client"] {
         assert!(log.contains(&format!("\"flag\":\"{flag}\"")), "{flag}: {log}");
+    }
+}
+
+#[test]
+fn to_trust_everybody_as_a_proxy_is_warned_about() {
+    for (proxies, is_warned) in
+        [("10.0.0.0/8,0.0.0.0/0", true), ("::/0", true), ("10.0.0.0/8,fd00::/8,unix", false)]
+    {
+        let mut command = downlink();
+        command.args(["--durability", "memory", "--listen=127.0.0.1:0", "--trusted-proxy"]);
+        command.arg(proxies);
+        let said = format!("{:?}", Logged::start(command).stop());
+        assert_eq!(said.contains("--trusted-proxy takes everybody"), is_warned, "{said}");
     }
 }
