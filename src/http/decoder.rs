@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes};
 use flate2::{Decompress, FlushDecompress};
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_frame_content_size};
 
 use super::codings::{Coding, DecodeError};
 
@@ -53,7 +53,32 @@ enum Codec {
     /// Which kind of `deflate` it is shows in its first byte.
     Unknown,
     Inflate(Decompress),
-    Zstd(DCtx<'static>),
+    Zstd(DCtx<'static>, Frame),
+}
+
+/// What was read and made of a frame of zstd so far. In a frame that comes bit by
+/// bit, the library overlooks that less is in it than its head says.
+#[derive(Default)]
+struct Frame {
+    head: Vec<u8>,
+    written: u64,
+}
+
+impl Frame {
+    /// The most that a frame's head has.
+    const HEAD: usize = 18;
+
+    fn take(&mut self, bytes: &[u8], written: usize) {
+        let missing = (Self::HEAD - self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..missing]);
+        self.written += written as u64;
+    }
+
+    /// Whether all is there that the head says, if it says how much.
+    fn is_whole(&self) -> bool {
+        get_frame_content_size(&self.head)
+            .is_ok_and(|length| length.is_none_or(|length| length == self.written))
+    }
 }
 
 impl fmt::Debug for Stage {
@@ -146,7 +171,7 @@ impl Stage {
                 decoder
                     .set_parameter(DParameter::WindowLogMax(MAX_ZSTD_WINDOW_LOG))
                     .expect("it is within the bounds of zstd");
-                Codec::Zstd(decoder)
+                Codec::Zstd(decoder, Frame::default())
             }
         };
         Self { coding, codec, input: Vec::new(), taken: 0, ended: false }
@@ -156,7 +181,7 @@ impl Stage {
         let codec = match &self.codec {
             Codec::Unknown => 0,
             Codec::Inflate(_) => INFLATE_BYTES,
-            Codec::Zstd(codec) => codec.sizeof(),
+            Codec::Zstd(codec, _) => codec.sizeof(),
         };
         codec + self.input.capacity()
     }
@@ -198,10 +223,15 @@ impl Stage {
                 };
                 Ok((done(codec.total_in(), before.0), done(codec.total_out(), before.1)))
             }
-            Codec::Zstd(codec) => {
+            Codec::Zstd(codec, frame) => {
+                let bytes = input;
                 let (mut input, mut out) = (InBuffer::around(input), OutBuffer::around(out));
                 let left = codec.decompress_stream(&mut out, &mut input).map_err(|_| damaged)?;
+                frame.take(&bytes[..input.pos()], out.pos());
                 self.ended = left == 0;
+                if self.ended && !std::mem::take(frame).is_whole() {
+                    return Err(DecodeError::Damaged(self.coding.name()));
+                }
                 Ok((input.pos(), out.pos()))
             }
         }
