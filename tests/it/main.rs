@@ -112,6 +112,8 @@ mod readiness_is_observed;
 mod reconnecting;
 /// What cannot be written for now is refused for now: locks and full disks pass.
 mod refusals_pass;
+/// Each request is logged for those who ask for it, and for nobody else.
+mod requests_are_logged;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
 mod shutdown;
 /// Large answers that are not read hold little, and a steady reader gets all of its.

@@ -200,6 +200,15 @@ fn a_rocket_that_a_refused_checkpoint_did_not_store_is_stored_by_the_next() {
     assert_eq!(service.stop(), Ok(()));
 }
 
+/// Sends a message, and waits until the journal holds it.
+fn hand_over(service: &Service, journal: &HeldJournal, message: &serde_json::Value) -> Connection {
+    let mut connection = service.connect();
+    let before = journal.waiting();
+    connection.send(&Request::message(message).to_bytes());
+    eventually("it is handed over", || journal.waiting() == before + 1);
+    connection
+}
+
 #[test]
 fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
     let journal = HeldJournal::new();
@@ -209,13 +218,7 @@ fn a_refused_message_is_taken_back_and_its_successors_wait_for_it() {
         config.limits.buffered_per_rocket = 1;
         config.limits.buffered = 1;
     });
-    let post = |message: &serde_json::Value| {
-        let mut connection = service.connect();
-        let before = journal.waiting();
-        connection.send(&Request::message(message).to_bytes());
-        eventually("it is handed over", || journal.waiting() == before + 1);
-        connection
-    };
+    let post = |message: &serde_json::Value| hand_over(&service, &journal, message);
     let mut launch = post(&messages::launch(A));
     journal.commit_oldest();
     assert_eq!(launch.receive().outcome(), "applied");
@@ -263,13 +266,7 @@ fn a_new_rocket_that_was_refused_takes_no_place_in_the_fleet() {
         config.workers = 1;
         config.limits.rockets = 1;
     });
-    let post = |message: &serde_json::Value| {
-        let mut connection = service.connect();
-        let before = journal.waiting();
-        connection.send(&Request::message(message).to_bytes());
-        eventually("it is handed over", || journal.waiting() == before + 1);
-        connection
-    };
+    let post = |message: &serde_json::Value| hand_over(&service, &journal, message);
     // In order and early, one by one and many at once.
     for number in [1, 7] {
         for name in ["a", "b", "c"] {
