@@ -33,7 +33,9 @@
 //! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
-//! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
+//! * [`listing`]: query parameters and streams, shared by rockets and missions.
+//! * [`page`]: one page of a listing; [`joint`]: made for all who ask at the same time;
+//!   [`kept`]: kept for who takes it a little old.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
 //! * [`connections`]: the live connections, and which of them a stop cuts.
@@ -65,6 +67,8 @@ pub mod gaps;
 pub mod held;
 pub mod index;
 pub mod inherited;
+pub mod joint;
+pub mod kept;
 pub mod listener;
 pub mod listing;
 pub mod media;
@@ -73,6 +77,7 @@ pub mod metrics;
 pub mod missions;
 pub mod origin;
 pub mod pace;
+pub mod page;
 pub mod peek;
 pub mod pieces;
 pub mod places;
