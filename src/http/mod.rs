@@ -27,6 +27,7 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
+//! * [`reading`]: which file is being read at the start.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
@@ -86,6 +87,7 @@ pub mod problem;
 pub mod process;
 pub mod rate;
 pub mod readiness;
+pub mod reading;
 pub mod requests;
 pub mod respond;
 pub mod rockets;

@@ -80,6 +80,8 @@ mod layers;
 mod listings;
 /// A walk over all rockets leaves its thread to others, and its reader may leave.
 mod listings_hold_nobody_up;
+/// The manual says what each warning and error in the log means.
+mod log_lines_are_explained;
 /// Many messages, one a line, have the effect and the answer of each alone.
 mod many_messages_in_one_request;
 /// The fleet is the ordered fold of what was accepted, each message once.

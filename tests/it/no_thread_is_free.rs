@@ -23,7 +23,8 @@ use downlink::http::problem::Problem;
 use downlink::http::{messages, metrics, rockets};
 use downlink::journal::memory::MemoryJournal;
 
-const ROCKETS: usize = 300;
+/// Enough that a thread writes them, and few enough that they are not streamed.
+const ROCKETS: usize = 200;
 
 fn status(result: Result<Response, Problem>) -> u16 {
     result.unwrap_or_else(Problem::into_response).status().as_u16()
