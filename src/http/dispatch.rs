@@ -121,7 +121,10 @@ async fn dispatch(
         Endpoint::SkipGap => gaps::skip(context, segment, &query).await,
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
-        Endpoint::GetMetrics => metrics::get(context.metrics.clone(), headers, &query).await,
+        Endpoint::GetMetrics => {
+            let deadline = begun + context.config.request_timeout;
+            metrics::get(context.metrics.clone(), headers, &query, deadline).await
+        }
         Endpoint::GetIndex => index::get(side, &query),
     }?;
     // What is compressed as it is read is there in plain until then.

@@ -75,7 +75,7 @@ impl Tag {
 
     /// Whether `If-None-Match` names this tag, weak or strong, or is `*`. No tag
     /// of ours has a comma, so the list can be split at each.
-    fn is_known(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn is_known(&self, headers: &HeaderMap) -> bool {
         headers.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).any(|value| {
             let names_it = |tag: &[u8]| {
                 let tag = tag.trim_ascii();

@@ -27,13 +27,16 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
+//! * [`reading`]: which file is being read at the start.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
 //! * [`index`]: `GET /`.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
-//! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
+//! * [`listing`]: query parameters and streams, shared by rockets and missions.
+//! * [`page`]: one page of a listing; [`joint`]: made for all who ask at the same time;
+//!   [`kept`]: kept for who takes it a little old.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
 //! * [`connections`]: the live connections, and which of them a stop cuts.
@@ -65,6 +68,8 @@ pub mod gaps;
 pub mod held;
 pub mod index;
 pub mod inherited;
+pub mod joint;
+pub mod kept;
 pub mod listener;
 pub mod listing;
 pub mod media;
@@ -73,6 +78,7 @@ pub mod metrics;
 pub mod missions;
 pub mod origin;
 pub mod pace;
+pub mod page;
 pub mod peek;
 pub mod pieces;
 pub mod places;
@@ -81,6 +87,7 @@ pub mod problem;
 pub mod process;
 pub mod rate;
 pub mod readiness;
+pub mod reading;
 pub mod requests;
 pub mod respond;
 pub mod rockets;

@@ -24,6 +24,7 @@ impl Roster {
         if reorder.buffered() > 0 {
             reorder.wait_since(self.gaps.begin(slot));
         }
+        self.census.waits_since(self.gaps.oldest());
     }
 
     /// Has the rocket at `slot`, if it waits, wait since when it was stored to, or
@@ -32,6 +33,13 @@ impl Roster {
         let Some(since) = since else { return self.follow_gap(slot, None, Place::Early) };
         let reorder = &mut self.rockets.get_mut(slot).reorder;
         reorder.wait_since(self.gaps.resume(slot, since));
+        self.census.waits_since(self.gaps.oldest());
+    }
+
+    /// Slots of all that wait, if they are no more than `most`.
+    #[must_use]
+    pub fn few_waiting(&self, most: usize) -> Option<Vec<Slot>> {
+        (self.gaps.len() <= most).then(|| self.gaps.after(None).map(|key| key.slot).collect())
     }
 
     /// How many rockets wait.
@@ -65,13 +73,16 @@ impl Roster {
             return None;
         }
         let filter = &selection.filter;
+        if !filter.admits_id(channel) || !filter.admits_wait(true) {
+            return None;
+        }
         let admitted = match &rocket.flight {
             Some(flight) => filter.admits(
                 self.vocabulary.types.get(&flight.rocket_type),
                 self.vocabulary.missions.get(&flight.mission),
                 Status::of(flight),
             ),
-            None => filter.asks_for_id_at_most(),
+            None => filter.admits_unlaunched(),
         };
         admitted.then_some(gap)
     }
