@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{gaps, index, messages, metrics, missions, readiness, rockets, unsent};
+use super::{gaps, messages, metrics, missions, readiness, rockets, ui, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -122,7 +122,8 @@ async fn dispatch(
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetMetrics => metrics::get(context.metrics.clone(), headers, &query).await,
-        Endpoint::GetIndex => index::get(side, &query),
+        Endpoint::GetIndex => ui::root(side, &headers, &query),
+        Endpoint::GetPageFile => ui::file(segment, &headers, &query),
     }?;
     // What is compressed as it is read is there in plain until then.
     let response = unsent::bounded(&kept, response).await?;
@@ -137,7 +138,8 @@ async fn dispatch(
         | Endpoint::SkipGap
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
-        | Endpoint::GetIndex => response,
+        | Endpoint::GetIndex
+        | Endpoint::GetPageFile => response,
     })
 }
 

@@ -57,7 +57,7 @@ impl Tag {
         headers: &HeaderMap,
         make: impl Future<Output = Result<Response, Problem>>,
     ) -> Result<Response, Problem> {
-        let mut response = if self.is_known(headers) {
+        let mut response = if is_named(headers, &self.0) {
             let mut response = Response::default();
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
@@ -72,18 +72,19 @@ impl Tag {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Ok(response)
     }
+}
 
-    /// Whether `If-None-Match` names this tag, weak or strong, or is `*`. No tag
-    /// of ours has a comma, so the list can be split at each.
-    fn is_known(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).any(|value| {
-            let names_it = |tag: &[u8]| {
-                let tag = tag.trim_ascii();
-                let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
-                let text = opaque.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
-                text == Some(self.0.as_bytes())
-            };
-            value.trim_ascii() == b"*" || value.split(|&byte| byte == b',').any(names_it)
-        })
-    }
+/// Whether `If-None-Match` names this tag, weak or strong, or is `*`. No tag of
+/// ours has a comma, so the list can be split at each.
+#[must_use]
+pub fn is_named(headers: &HeaderMap, opaque: &str) -> bool {
+    headers.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).any(|value| {
+        let names_it = |tag: &[u8]| {
+            let tag = tag.trim_ascii();
+            let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+            let text = tag.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+            text == Some(opaque.as_bytes())
+        };
+        value.trim_ascii() == b"*" || value.split(|&byte| byte == b',').any(names_it)
+    })
 }

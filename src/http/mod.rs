@@ -30,7 +30,7 @@
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
-//! * [`index`]: `GET /`.
+//! * [`index`]: `GET /`; [`ui`]: the page there for browsers, and its files.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
 //! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
@@ -91,5 +91,6 @@ pub mod stream;
 pub mod tls;
 pub mod transport;
 pub mod turns;
+pub mod ui;
 pub mod unread;
 pub mod unsent;

@@ -28,8 +28,10 @@ pub enum Endpoint {
     GetLiveness,
     /// The service's figures.
     GetMetrics,
-    /// What there is to ask for.
+    /// What there is to ask for; for browsers the page.
     GetIndex,
+    /// A file of the page.
+    GetPageFile,
 }
 
 /// What a token is good for (`access`).
@@ -133,6 +135,8 @@ pub const ROUTES: &[Route] = &[
     // What probes asked for before the two above were told apart.
     Route::new("/healthz", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
     Route::new("/metrics", READ, Endpoint::GetMetrics, For::Operators, Scope::Open),
+    // The page is the same for everybody; what it shows is asked for with a token.
+    Route::new("/ui/{file}", READ, Endpoint::GetPageFile, For::Clients, Scope::Open),
     Route::new("/", READ, Endpoint::GetIndex, For::All, Scope::Open),
 ];
 

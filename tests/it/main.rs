@@ -130,6 +130,8 @@ mod strangers_get_no_tls;
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.
 mod the_directory_is_taken_away;
+/// Browsers get the page and its files, and what these may load; all others a list.
+mod the_page_is_served;
 /// TLS, tokens, hosts, origins and the operators' address hold at the same time.
 mod the_walls_stand_together;
 /// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.

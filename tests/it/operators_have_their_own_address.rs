@@ -60,7 +60,7 @@ fn each_side_has_its_own_and_not_the_others() {
         ["/gaps", "/gaps/{id}/skip", "/readyz", "/livez", "/healthz", "/metrics", "/"]
     );
     let main = listed(main);
-    assert_eq!(main.len(), 7, "{main:?}");
+    assert_eq!(main.len(), 8, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
     service.stop();
 }

@@ -241,6 +241,7 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
         ("/rockets/unknown", "GET, HEAD"),
         ("/rockets?limit=1", "GET, HEAD"),
         ("/", "GET, HEAD"),
+        ("/ui/main.js", "GET, HEAD"),
         ("/missions", "GET, HEAD"),
         ("/missions/ARTEMIS", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
