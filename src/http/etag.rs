@@ -30,6 +30,12 @@ impl Epoch {
         Self(RandomState::new().hash_one(()))
     }
 
+    /// As it stands in what is told of it.
+    #[must_use]
+    pub fn text(self) -> String {
+        format!("{:x}", self.0)
+    }
+
     /// Of what depends on the whole fleet. `version` must be read before
     /// anything else is: then the answer is never older than its tag.
     #[must_use]

@@ -27,6 +27,7 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
+//! * [`events`]: `GET /events`; [`event_id`]: how far a subscriber has read.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
@@ -57,6 +58,8 @@ pub mod dispatch;
 pub mod elements;
 pub mod encoding;
 pub mod etag;
+pub mod event_id;
+pub mod events;
 pub mod fairness;
 pub mod figures;
 pub mod forwarded;

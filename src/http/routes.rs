@@ -22,6 +22,8 @@ pub enum Endpoint {
     ListGaps,
     /// Declares lost what a rocket waits for.
     SkipGap,
+    /// What changes, as it changes.
+    GetEvents,
     /// Whether the service can serve.
     GetReadiness,
     /// Whether the process moves.
@@ -130,6 +132,7 @@ pub const ROUTES: &[Route] = &[
         For::Operators,
         Scope::Ingest,
     ),
+    Route::new("/events", READ, Endpoint::GetEvents, For::Clients, Scope::Read),
     Route::new("/readyz", READ, Endpoint::GetReadiness, For::Operators, Scope::Open),
     Route::new("/livez", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
     // What probes asked for before the two above were told apart.

@@ -136,6 +136,8 @@ mod the_page_is_served;
 mod the_walls_stand_together;
 /// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.
 mod tokens_are_asked_for;
+/// What changes is told to those who listen, and they end with the service.
+mod what_changes_is_told;
 /// What libraries, shells and shippers send is taken, or told what is wrong with it.
 mod what_clients_send;
 /// What others copy to deploy the service has flags that exist and times that fit.

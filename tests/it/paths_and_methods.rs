@@ -247,6 +247,7 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
         ("/readyz", "GET, HEAD"),
         ("/livez", "GET, HEAD"),
         ("/gaps", "GET, HEAD"),
+        ("/events", "GET, HEAD"),
         ("/gaps/a/skip", "POST"),
         ("/healthz", "GET, HEAD"),
         ("/messages/", "POST"),
