@@ -113,7 +113,7 @@ impl GapView {
 }
 
 /// Whether a rocket still flies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Status {
     /// An explosion was applied.
     Exploded,

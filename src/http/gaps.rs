@@ -22,7 +22,8 @@ use crate::telemetry::message::MAX_INTEGER;
 use crate::telemetry::shown::{Plain, Quoted};
 use crate::telemetry::{Caseless, Channel, Timestamp};
 
-const PARAMETERS: &str = "id, mission, status, rocket_type, launch_missing, limit and cursor";
+const PARAMETERS: &str =
+    "id, id_prefix, mission, status, rocket_type, launch_missing, limit and cursor";
 
 /// Where the next page begins, in what can be written.
 #[derive(Serialize, Deserialize)]
@@ -71,13 +72,13 @@ fn parse(parameters: &[(String, String)]) -> Result<GapSelection, Problem> {
             return Err(Problem::bad_parameter(format!("{}: is given twice", Plain(name))));
         }
         match name.as_str() {
-            "id" => filter.id = Some(listing::id(value)?),
+            "id" => filter.id = Some(listing::id(name, value)?),
+            "id_prefix" => filter.id_prefix = Some(listing::id(name, value)?),
             "mission" => filter.missions.push(Caseless::new(value)),
             "rocket_type" => filter.rocket_type = Some(Caseless::new(value)),
             "status" => filter.status = Some(listing::one_of(name, value, &Status::NAMES)?),
             "launch_missing" => {
-                let values = [("true", true), ("false", false)];
-                selection.launch_missing = Some(listing::one_of(name, value, &values)?);
+                selection.launch_missing = Some(listing::one_of(name, value, &listing::BOOLEANS)?);
             }
             "limit" => selection.limit = listing::limit(value)?,
             "cursor" => {

@@ -46,9 +46,13 @@ const WORTH_A_THREAD: usize = 64;
 /// of the few large ones.
 const SMALL: usize = 10_000;
 
+/// What is true or false, as parameters say it.
+pub(super) const BOOLEANS: [(&str, bool); 2] = [("true", true), ("false", false)];
+
 pub(super) const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
-const PARAMETERS: &str = "sort, order, id, mission, status, rocket_type, limit and cursor";
+const PARAMETERS: &str =
+    "sort, order, id, id_prefix, mission, status, rocket_type, waiting, limit and cursor";
 
 /// What a client asked for.
 pub struct Listing {
@@ -129,10 +133,12 @@ impl Listing {
                     let orders = [("asc", false), ("desc", true)];
                     selection.sort.descending = one_of(name, value, &orders)?;
                 }
-                "id" => selection.filter.id = Some(id(value)?),
+                "id" => selection.filter.id = Some(id(name, value)?),
+                "id_prefix" => selection.filter.id_prefix = Some(id(name, value)?),
                 "mission" => selection.filter.missions.push(Caseless::new(value)),
                 "rocket_type" => selection.filter.rocket_type = Some(Caseless::new(value)),
                 "status" => selection.filter.status = Some(one_of(name, value, &Status::NAMES)?),
+                "waiting" => selection.filter.waiting = Some(one_of(name, value, &BOOLEANS)?),
                 "limit" => selection.limit = Some(limit(value)?),
                 "cursor" => cursor = Some(value),
                 _ => {
@@ -166,8 +172,9 @@ impl Listing {
     }
 }
 
-pub(super) fn id(value: &str) -> Result<Channel, Problem> {
-    Channel::parse(value).map_err(|error| Problem::bad_parameter(format!("id: {error}")))
+/// An ID, or how one begins.
+pub(super) fn id(parameter: &str, value: &str) -> Result<Channel, Problem> {
+    Channel::parse(value).map_err(|error| Problem::bad_parameter(format!("{parameter}: {error}")))
 }
 
 pub(super) fn limit(value: &str) -> Result<usize, Problem> {

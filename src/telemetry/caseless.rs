@@ -11,7 +11,7 @@ use ::caseless::Caseless as _;
 use unicode_normalization::UnicodeNormalization;
 
 /// A text that is looked for, made ready once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caseless(Box<str>);
 
 impl Caseless {

@@ -16,6 +16,9 @@ use uuid::Uuid;
 /// Longest channel accepted, in bytes.
 pub const MAX_BYTES: usize = 128;
 
+/// Length of a UUID in its usual spelling.
+const UUID_BYTES: usize = 36;
+
 /// A channel of 1 to [`MAX_BYTES`] bytes without control characters.
 ///
 /// Ordered as its text is.
@@ -77,10 +80,29 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// Whether its text begins with that of `prefix`, byte by byte.
+    #[must_use]
+    pub fn begins_with(&self, prefix: &Self) -> bool {
+        self.bytes(&mut [0; UUID_BYTES]).starts_with(prefix.bytes(&mut [0; UUID_BYTES]))
+    }
+
+    /// The bytes of its text, which are written to `buffer` if they are kept in
+    /// another form.
+    fn bytes<'a>(&'a self, buffer: &'a mut [u8; UUID_BYTES]) -> &'a [u8] {
+        match &self.0 {
+            Repr::Uuid(bytes) => {
+                Uuid::from_bytes(*bytes).hyphenated().encode_lower(buffer).as_bytes()
+            }
+            Repr::Text(text) => text.as_bytes(),
+        }
+    }
+}
+
 fn parse_canonical_uuid(text: &str) -> Option<[u8; 16]> {
     // Without a way out in the middle, so that all bytes are looked at together.
     let upper = |text: &str| text.bytes().fold(false, |found, b| found | b.is_ascii_uppercase());
-    let canonical = text.len() == 36 && !upper(text);
+    let canonical = text.len() == UUID_BYTES && !upper(text);
     canonical.then(|| Uuid::try_parse(text).ok()).flatten().map(Uuid::into_bytes)
 }
 
@@ -117,7 +139,7 @@ impl Ord for Channel {
             // Lower-case hexadecimal sorts as the bytes it spells.
             (Repr::Uuid(a), Repr::Uuid(b)) => a.cmp(b),
             (Repr::Text(a), Repr::Text(b)) => a.cmp(b),
-            _ => self.text().cmp(&other.text()),
+            _ => self.bytes(&mut [0; UUID_BYTES]).cmp(other.bytes(&mut [0; UUID_BYTES])),
         }
     }
 }
@@ -163,6 +185,18 @@ mod tests {
         assert!(Channel::parse("").is_err());
         assert!(Channel::parse("a\u{0}b").is_err());
         assert!(Channel::parse("a\u{85}b").is_err());
+    }
+
+    #[test]
+    fn a_channel_begins_with_what_its_text_begins_with() {
+        let texts = ["193270a9-c9cf-404a-8f83-838e71d9ae67", "193270a9", "1", "193270A9", "Ä"];
+        for text in texts {
+            for prefix in texts {
+                let begins =
+                    Channel::parse(text).unwrap().begins_with(&Channel::parse(prefix).unwrap());
+                assert_eq!(begins, text.starts_with(prefix), "{text} {prefix}");
+            }
+        }
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn a_parameter_that_is_not_allowed_is_named_with_what_is() {
     let service = Service::start();
     service.post(&messages(5));
     let all = FIELDS.join("|");
-    let known = "sort|order|id|mission|status|rocket_type|limit|cursor";
+    let known = "sort|order|id|id_prefix|mission|status|rocket_type|waiting|limit|cursor";
     for (query, name, allowed) in [
         ("colour=red", "colour", known),
         ("Sort=speed", "Sort", known),

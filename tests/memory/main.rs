@@ -44,8 +44,8 @@ fn each(numbers: impl Iterator<Item = u64>, report: fn(u64) -> Report) -> u64 {
     taken(before) as u64 / MESSAGES
 }
 
-/// Bytes of each of many launched rockets in a partition.
-fn each_rocket(messages: impl Fn(u64) -> Vec<Message>) -> u64 {
+/// Bytes of each of many launched rockets in a partition, and with the order of IDs.
+fn each_rocket(messages: impl Fn(u64) -> Vec<Message>) -> (u64, u64) {
     let limits = Limits { buffered_per_rocket: 1, buffered: 1, rockets: usize::MAX };
     let before = ALLOCATOR.current_usage();
     let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
@@ -55,12 +55,16 @@ fn each_rocket(messages: impl Fn(u64) -> Vec<Message>) -> u64 {
             other => panic!("{other:?}"),
         }
     }
-    taken(before) as u64 / ROCKETS
+    let without = taken(before) as u64 / ROCKETS;
+    assert!(roster.wants_order_of_ids());
+    while roster.order_ids() {}
+    (without, taken(before) as u64 / ROCKETS)
 }
 
 fn usual_rocket(n: u64) -> Vec<Message> {
     let mut id = [0; 16];
-    id[8..].copy_from_slice(&n.to_be_bytes());
+    // Spread as random ones are, so that they come in no order.
+    id[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     let texts = ["Falcon-9", "ARTEMIS"].map(Into::into);
     let [rocket_type, mission] = texts;
     let event = Event::Launched { rocket_type, speed: 1, mission };
@@ -102,9 +106,12 @@ fn a_rocket_takes_the_memory_of_what_waits_now() {
     let falling = each((2..MESSAGES + 2).rev(), report);
     let largest = each(2..MESSAGES + 2, largest);
     println!("{rising} bytes each, rising; {falling}, falling; {largest} at most");
-    let usual = each_rocket(usual_rocket);
-    let largest_rocket = each_rocket(largest_rocket);
-    println!("{usual} bytes a rocket; {largest_rocket} at most");
+    let (usual, with_ids) = each_rocket(usual_rocket);
+    let (largest_rocket, largest_with_ids) = each_rocket(largest_rocket);
+    println!(
+        "{usual} bytes a rocket, {with_ids} in the order of IDs too; {largest_rocket} at most"
+    );
+    assert!(with_ids - usual <= 7 && largest_with_ids - largest_rocket <= 7);
     assert!(usual <= 140 && largest_rocket <= 1400);
     assert!(rising <= 100 && falling <= 100 && largest <= 620);
 }

@@ -81,7 +81,7 @@ pub enum Query {
 }
 
 /// Which launched rockets, in which order, and how many.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selection {
     /// Which rockets.
     pub filter: Filter,
@@ -145,7 +145,13 @@ impl Selection {
     #[must_use]
     pub fn is_indexed(&self) -> bool {
         let in_launch_order = self.sort.field == Field::LaunchTime && self.filter.is_empty();
-        in_launch_order || self.filter.id.is_some()
+        in_launch_order || self.filter.id.is_some() || self.is_in_order_of_ids()
+    }
+
+    /// Whether it is all rockets with IDs from one to another, in the order of these.
+    #[must_use]
+    pub fn is_in_order_of_ids(&self) -> bool {
+        self.sort.field == Field::Id && self.filter.asks_for_prefix_at_most()
     }
 
     /// Whether a rocket comes after where the page begins.

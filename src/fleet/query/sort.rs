@@ -8,7 +8,7 @@ use crate::telemetry::{Channel, Timestamp};
 
 /// The order of rockets: by a field, then by ID, and all that from the end if
 /// `descending`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sort {
     /// What is compared first.
     pub field: Field,
@@ -17,7 +17,7 @@ pub struct Sort {
 }
 
 /// A field to sort by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Field {
     /// By the text of the ID.
     Id,
@@ -43,7 +43,7 @@ pub enum Field {
 }
 
 /// A rocket's place in an order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The value of the field that is sorted by.
     pub key: SortKey,
@@ -53,7 +53,7 @@ pub struct Position {
 
 /// The value that a rocket is sorted by. Positions in one order hold the same
 /// variant throughout.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SortKey {
     /// Sorts before any text.
     Nothing,

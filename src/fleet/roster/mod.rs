@@ -8,17 +8,18 @@
 //!
 //! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
 //! * [`census`]: how many rockets are in which state.
-//! * `launch_order`: which rocket was launched before which.
+//! * `listed`: launched rockets in the orders that listings have; `sorted`: one order.
 //! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
 //! * `snapshot`: what a checkpoint stores, and back.
 
 pub mod census;
 mod chunked;
 mod gaps;
-mod launch_order;
+mod listed;
 mod skips;
 pub mod slot;
 mod snapshot;
+mod sorted;
 mod tracked;
 mod waits;
 
@@ -31,14 +32,14 @@ use self::census::{Census, Standing};
 use self::chunked::Chunked;
 pub use self::gaps::GapKey;
 use self::gaps::Gaps;
-use self::launch_order::{LaunchOrder, Place as LaunchPlace};
+use self::listed::Listed;
 use self::slot::Slot;
 pub use self::snapshot::Slice;
-use self::tracked::{Tracked, launch_key};
+use self::tracked::Tracked;
 use super::limits::Quotas;
 use super::observer::{Folded, Observer};
 use super::outcome::{Outcome, Refusal};
-use super::query::{Filter, Part, Position, Selection, SortKey};
+use super::query::Filter;
 use super::view::{Lookup, RocketView, Status};
 use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Place;
@@ -71,8 +72,8 @@ pub struct Roster {
     rockets: Chunked<Tracked>,
     /// Slots, found by channel.
     by_channel: Vec<HashTable<Slot>>,
-    /// Slots of launched rockets.
-    launch_order: LaunchOrder,
+    /// Launched rockets.
+    listed: Listed,
     /// Those that wait for a missing message.
     gaps: Gaps,
     vocabulary: Vocabulary,
@@ -105,7 +106,7 @@ impl Roster {
         Self {
             rockets: Chunked::default(),
             by_channel: (0..INDEX_PIECES).map(|_| HashTable::new()).collect(),
-            launch_order: LaunchOrder::default(),
+            listed: Listed::default(),
             gaps: Gaps::default(),
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
@@ -222,7 +223,7 @@ impl Roster {
         }
         self.census.moved(before, Standing::of(tracked));
         if launched {
-            self.put_in_launch_order(slot);
+            self.listed.insert(&self.rockets, slot);
         }
         if waited.is_some() || place == Place::Early {
             self.follow_gap(slot, waited, place);
@@ -287,13 +288,6 @@ impl Roster {
                 self.admitted.remove(&ticket.slot);
             }
         }
-    }
-
-    /// Puts a rocket that is launched now into the order of launches.
-    fn put_in_launch_order(&mut self, slot: Slot) {
-        let rockets = &self.rockets;
-        let launched = launch_key(rockets, slot);
-        self.launch_order.insert(slot, |other| launch_key(rockets, other) < launched);
     }
 
     fn find(&self, channel: &Channel) -> Option<Slot> {
@@ -367,7 +361,7 @@ impl Roster {
     /// The number of launched rockets.
     #[must_use]
     pub fn launched(&self) -> usize {
-        self.launch_order.len()
+        self.listed.len()
     }
 
     /// The number of slots; each below it holds a rocket, launched or not, or what
@@ -388,51 +382,15 @@ impl Roster {
     pub fn view_if(&self, slot: Slot, filter: &Filter) -> Option<RocketView> {
         let Tracked { channel, reorder, rocket, .. } = self.rockets.get(slot);
         let flight = rocket.flight.as_ref()?;
+        if !filter.admits_wait(reorder.buffered() > 0) || !filter.admits_id(channel) {
+            return None;
+        }
         let rocket_type = self.vocabulary.types.get(&flight.rocket_type);
         let mission = self.vocabulary.missions.get(&flight.mission);
         filter
             .admits(rocket_type, mission, Status::of(flight))
             .then(|| RocketView::of(channel, reorder, rocket, &self.vocabulary))
             .flatten()
-    }
-
-    /// A page that takes no walk over the rockets: of the one with some ID, or in
-    /// launch order, unfiltered, in O(limit): whoever asks for all of a
-    /// large fleet at once keeps messages waiting.
-    ///
-    /// `selection` must be [indexed](Selection::is_indexed).
-    #[must_use]
-    pub fn by_index(&self, selection: &Selection) -> Part {
-        match &selection.filter.id {
-            Some(id) => self.by_id(id, selection),
-            None => self.by_launch(selection),
-        }
-    }
-
-    fn by_id(&self, id: &Channel, selection: &Selection) -> Part {
-        let found = self.find(id).and_then(|slot| self.view_if(slot, &selection.filter));
-        let total = usize::from(found.is_some());
-        let rockets = found.into_iter().filter(|rocket| selection.begins_before(rocket)).collect();
-        Part { rockets, total, more: false }
-    }
-
-    fn by_launch(&self, selection: &Selection) -> Part {
-        let limit = selection.limit.unwrap_or(usize::MAX);
-        let order = &self.launch_order;
-        let after = selection.after.as_ref().map(|Position { key, id }| match key {
-            SortKey::Time(time) => (*time, id),
-            _ => unreachable!("a position in launch order is a time: cursors are checked"),
-        });
-        let key = |slot| launch_key(&self.rockets, slot);
-        let mut slots: Box<dyn Iterator<Item = Slot>> = match (selection.sort.descending, after) {
-            (false, None) => Box::new(order.after(LaunchPlace::START)),
-            (false, Some(last)) => Box::new(order.after(order.place(|slot| key(slot) <= last))),
-            (true, None) => Box::new(order.before(order.end())),
-            (true, Some(last)) => Box::new(order.before(order.place(|slot| key(slot) < last))),
-        };
-        let view = |slot| self.view(slot).expect("only launched rockets are in the launch order");
-        let rockets = slots.by_ref().take(limit).map(view).collect();
-        Part { rockets, total: self.launched(), more: slots.next().is_some() }
     }
 }
 

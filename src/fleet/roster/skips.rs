@@ -75,7 +75,7 @@ impl Roster {
         observer.lost(slot, channel, skipped);
         self.census.moved(before, Standing::of(tracked));
         if launched {
-            self.put_in_launch_order(slot);
+            self.listed.insert(&self.rockets, slot);
         }
         self.quotas.buffered.give_back(passed);
         self.follow_gap(slot, waited, Place::Next);

@@ -99,7 +99,7 @@ impl Roster {
             changed: false,
         });
         if launched {
-            self.put_in_launch_order(slot);
+            self.listed.insert(&self.rockets, slot);
         }
         self.restore_gap(slot, snapshot.waiting_since);
     }

@@ -34,6 +34,12 @@ impl Roster {
         reorder.wait_since(self.gaps.resume(slot, since));
     }
 
+    /// Slots of all that wait, if they are no more than `most`.
+    #[must_use]
+    pub fn few_waiting(&self, most: usize) -> Option<Vec<Slot>> {
+        (self.gaps.len() <= most).then(|| self.gaps.after(None).map(|key| key.slot).collect())
+    }
+
     /// How many rockets wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -65,13 +71,16 @@ impl Roster {
             return None;
         }
         let filter = &selection.filter;
+        if !filter.admits_id(channel) || !filter.admits_wait(true) {
+            return None;
+        }
         let admitted = match &rocket.flight {
             Some(flight) => filter.admits(
                 self.vocabulary.types.get(&flight.rocket_type),
                 self.vocabulary.missions.get(&flight.mission),
                 Status::of(flight),
             ),
-            None => filter.asks_for_id_at_most(),
+            None => filter.admits_unlaunched(),
         };
         admitted.then_some(gap)
     }

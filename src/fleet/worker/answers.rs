@@ -1,9 +1,13 @@
 //! Queries: what is answered at once, and what is walked for.
 
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use super::walk::Walk;
 use super::{MAX_QUERIES, Partition};
 use crate::fleet::mailbox::Inbox;
-use crate::fleet::query::Query;
+use crate::fleet::query::{Part, Query, Selection};
 
 impl Partition {
     pub(super) fn answer(&mut self, query: Query) {
@@ -14,12 +18,7 @@ impl Partition {
                 drop(reply.send(self.roster.missions(after.as_deref(), limit)));
             }
             Query::Mission { wanted, reply } => drop(reply.send(self.roster.mission(&wanted))),
-            Query::Rockets { selection, reply } if selection.is_indexed() => {
-                drop(reply.send(self.roster.by_index(&selection)));
-            }
-            Query::Rockets { selection, reply } => {
-                self.walks.push_back(Walk::over_rockets(selection, reply));
-            }
+            Query::Rockets { selection, reply } => self.list(selection, reply),
             Query::Gaps { selection, reply } if selection.is_indexed() => {
                 drop(reply.send(self.roster.gaps_by_index(&selection)));
             }
@@ -32,6 +31,19 @@ impl Partition {
         }
     }
 
+    fn list(&mut self, selection: Arc<Selection>, reply: oneshot::Sender<Part>) {
+        let indexed = selection.is_indexed().then(|| self.roster.by_index(&selection)).flatten();
+        if let Some(part) = indexed {
+            drop(reply.send(part));
+            return;
+        }
+        let by_ids = selection.is_in_order_of_ids() || selection.filter.id_prefix.is_some();
+        if by_ids && self.roster.wants_order_of_ids() {
+            self.walks.push_back(Walk::OrderOfIds);
+        }
+        self.walks.push_back(Walk::over_rockets(selection, reply));
+    }
+
     /// Answers some of the queries that wait, and puts walks in line.
     pub(super) fn answer_waiting(&mut self, inbox: &Inbox) {
         for query in inbox.waiting_queries().take(MAX_QUERIES) {
@@ -42,7 +54,7 @@ impl Partition {
     /// Takes the walk that waited longest one slice further. Whether there was one.
     pub(super) fn step_walk(&mut self) -> bool {
         let Some(walk) = self.walks.pop_front() else { return false };
-        self.walks.extend(walk.step(&self.roster));
+        self.walks.extend(walk.step(&mut self.roster));
         true
     }
 }

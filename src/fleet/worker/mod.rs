@@ -431,6 +431,7 @@ impl Partition {
                 self.finish(result);
             }
             inbox.waiting_queries().for_each(|query| self.answer(query));
+            self.walks.retain(Walk::has_an_asker);
             while !self.walks.is_empty() {
                 self.step_walk();
                 yield_now().await;

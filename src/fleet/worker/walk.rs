@@ -1,5 +1,6 @@
 //! Queries that no index answers, so that their rockets are walked over, a slice
-//! at a time with messages in between. Does not own what a slice is.
+//! at a time with messages in between; and the making of an index, which is such a
+//! walk too. Does not own what a slice is.
 
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use crate::fleet::roster::Roster;
 pub(super) enum Walk {
     Rockets(Scan),
     Gaps(GapWalk),
+    /// For queries to come: the order of IDs is made.
+    OrderOfIds,
 }
 
 impl Walk {
@@ -25,12 +28,19 @@ impl Walk {
         Self::Gaps(GapWalk::new(selection, reply))
     }
 
+    /// Whether it ends in an answer, and not only in what later ones are made of.
+    #[must_use]
+    pub fn has_an_asker(&self) -> bool {
+        !matches!(self, Self::OrderOfIds)
+    }
+
     /// Visits the next slice. Returns the walk unless it is done.
     #[must_use]
-    pub fn step(self, roster: &Roster) -> Option<Self> {
+    pub fn step(self, roster: &mut Roster) -> Option<Self> {
         match self {
             Self::Rockets(scan) => scan.step(roster).map(Self::Rockets),
             Self::Gaps(walk) => walk.step(roster).map(Self::Gaps),
+            Self::OrderOfIds => roster.order_ids().then_some(Self::OrderOfIds),
         }
     }
 }

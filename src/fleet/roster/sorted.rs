@@ -1,8 +1,8 @@
-//! The slots of launched rockets in the order of their keys.
+//! Slots of rockets in the order of their keys, whichever those are.
 //!
 //! A list of sorted blocks. A slot's key is not kept but looked up at its
 //! rocket, so that a place takes little more than the 4 bytes of its slot; a
-//! B-tree that held keys took a hundred. Rockets are never removed.
+//! B-tree that held keys took a hundred. Slots are never removed.
 
 use super::slot::Slot;
 
@@ -12,7 +12,7 @@ const BLOCK: usize = 512;
 /// See the module. What comes before what is up to the caller, who must always
 /// say the same.
 #[derive(Debug, Default)]
-pub(super) struct LaunchOrder {
+pub(super) struct SortedSlots {
     /// None of them is empty.
     blocks: Vec<Vec<Slot>>,
     len: usize,
@@ -30,7 +30,7 @@ impl Place {
     pub const START: Self = Self { block: 0, within: 0 };
 }
 
-impl LaunchOrder {
+impl SortedSlots {
     pub fn len(&self) -> usize {
         self.len
     }
@@ -69,6 +69,11 @@ impl LaunchOrder {
         let later = self.blocks.partition_point(|slots| is_before(slots[0]));
         let Some(block) = later.checked_sub(1) else { return Place::START };
         Place { block, within: self.blocks[block].partition_point(|&slot| is_before(slot)) }
+    }
+
+    /// How many slots are before a place. Takes a look at each block.
+    pub fn rank(&self, place: Place) -> usize {
+        self.blocks[..place.block].iter().map(Vec::len).sum::<usize>() + place.within
     }
 
     /// The place behind all.
@@ -125,7 +130,7 @@ mod tests {
             from in any::<u16>(),
         ) {
             let key = |slot: Slot| (keys[slot as usize], slot);
-            let mut order = LaunchOrder::default();
+            let mut order = SortedSlots::default();
             let mut model = BTreeSet::new();
             for slot in (0..).take(keys.len()) {
                 order.insert(slot, |other| key(other) < key(slot));
@@ -136,6 +141,8 @@ mod tests {
             prop_assert!(order.blocks.len() <= 4 * keys.len() / BLOCK + 2, "{}", order.blocks.len());
             let place = order.place(|slot| key(slot) < (from, 0));
             let after: Vec<_> = order.after(place).collect();
+            prop_assert_eq!(order.rank(place), model.range(..(from, 0)).count());
+            prop_assert_eq!(order.rank(order.end()), model.len());
             prop_assert_eq!(after, model.range((from, 0)..).map(|k| k.1).collect::<Vec<_>>());
             let before: Vec<_> = order.before(place).collect();
             prop_assert_eq!(before, model.range(..(from, 0)).rev().map(|k| k.1).collect::<Vec<_>>());
@@ -146,7 +153,7 @@ mod tests {
 
     #[test]
     fn slots_that_come_in_order_fill_their_blocks() {
-        let mut order = LaunchOrder::default();
+        let mut order = SortedSlots::default();
         for slot in (0..).take(10 * BLOCK) {
             order.insert(slot, |other| other < slot);
         }
