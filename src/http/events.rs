@@ -130,7 +130,7 @@ impl Asked {
                     let detail = format!("id: expected at most {MOST_IDS} of them");
                     return Err(Problem::bad_parameter(detail));
                 }
-                "id" => ids.push(listing::id(value)?),
+                "id" => ids.push(listing::id("id", value)?),
                 "mission" => filter.missions.push(Caseless::new(value)),
                 "rocket_type" => filter.rocket_type = Some(Caseless::new(value)),
                 "status" => filter.status = Some(listing::one_of(name, value, &Status::NAMES)?),

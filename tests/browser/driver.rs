@@ -48,7 +48,7 @@ impl Browser {
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port: u16 = lines
             .find_map(|line| {
-                line.ok()?.split_once("on port ")?.1.trim_end_matches('.').parse().ok()
+                line.ok()?.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
             })
             .expect("the driver says its port");
         std::thread::spawn(move || lines.for_each(drop));

@@ -24,6 +24,7 @@ fn it_survives_a_restart_of_the_service() {
         page.lists(&["a", "b"]).await;
         page.click("#rows tr:first-child th a").await;
         page.says("#state", "500").await;
+        page.shows("#figure-rockets", "2").await;
         service.terminate();
         assert!(service.wait().0.success());
         page.until("that it is gone is said", "!document.querySelector('#banner').hidden").await;

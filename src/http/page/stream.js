@@ -65,6 +65,7 @@ export class Stream {
     clearTimeout(this.#timer);
     this.#timer = null;
     if (this.#path === null || document.hidden || this.#abort) return;
+    if (this.#attempt === 0) this.#tell("connecting", {});
     const abort = new AbortController();
     this.#abort = abort;
     let end;
