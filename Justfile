@@ -14,6 +14,14 @@ test *arguments:
 test-on threads *arguments:
     DOWNLINK_TEST_THREADS={{threads}} cargo test --test it -- {{arguments}}
 
+# Run the tests of the page in headless Chromium (needs chromium, chromedriver and npm)
+test-browser *arguments:
+    @command -v chromedriver >/dev/null || { echo "chromedriver is missing; on Debian install chromium and chromium-driver" >&2; exit 1; }
+    mkdir -p target/browser
+    cp tests/browser/package.json tests/browser/package-lock.json target/browser/
+    npm ci --prefix target/browser --ignore-scripts --no-audit --no-fund
+    cargo test --test browser -- --ignored --test-threads=2 {{arguments}}
+
 # Check the format, clippy's warnings and the documentation's links
 lint:
     cargo fmt --check

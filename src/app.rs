@@ -153,6 +153,7 @@ pub async fn run_with(
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
     let reached = reached.into();
     let tls = reached.over_tls();
+    let feed = fleet.feed().clone();
     let (server, admin) = Server::start(&config, reached, fleet, &supervisor);
     let mut end = pin!(async {
         tokio::select! {
@@ -208,6 +209,8 @@ pub async fn run_with(
         info!("stopping");
         health.set(Phase::Stopping);
     }
+    // Else these answers would never be finished.
+    feed.end("the service stops");
     let stopped = timeout_at(deadline, async {
         // Slow clients must not take the time that what was accepted needs.
         if server.stop(deadline - timeout / 2, hurry.clone()).await == Stopped::CutOff {

@@ -12,6 +12,7 @@
 //! * `memory`: what follows from `--memory-limit`.
 //! * `drain`: the flag about serving on when told to stop.
 //! * `environment`: flags that are given in the environment.
+//! * `events`: the flags of the change feed.
 //! * `fairness`: flags about what one client may take.
 //! * `gaps`: the flag about messages that do not come.
 //! * [`manager`]: what a service manager put into the environment.
@@ -22,6 +23,7 @@ mod admin;
 mod choices;
 mod drain;
 mod environment;
+mod events;
 mod fairness;
 mod gaps;
 pub mod manager;
@@ -41,6 +43,7 @@ pub use self::choices::{Durability, LogFormat};
 use self::access::AccessArguments;
 use self::admin::AdminArguments;
 use self::drain::DrainArguments;
+use self::events::EventArguments;
 use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
 use self::gaps::GapArguments;
 use self::manager::Manager;
@@ -233,6 +236,9 @@ pub struct Arguments {
     idle_timeout: Duration,
 
     #[command(flatten)]
+    events: EventArguments,
+
+    #[command(flatten)]
     drain: DrainArguments,
 
     /// Time to finish what is in flight when told to stop
@@ -357,6 +363,7 @@ impl Arguments {
                 max_answer_bytes_held: self.max_answer_bytes_held.unwrap_or(bounds.answers_held),
                 idle_timeout: self.idle_timeout,
                 of_one_client: self.of_one_client.validate(),
+                events: self.events.validate(),
             },
             drain_delay: self.drain.drain_delay,
             shutdown_timeout: self.shutdown_timeout,

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
+use super::feed::hub::Feed;
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::metrics::FleetMetrics;
@@ -31,6 +32,7 @@ pub struct Fleet {
     version: Version,
     refusals: Arc<Refusals>,
     metrics: Arc<FleetMetrics>,
+    feed: Feed,
 }
 
 /// Many messages on their way to their worker.
@@ -90,9 +92,16 @@ impl Fleet {
         health: Arc<Health>,
         version: Version,
         metrics: Arc<FleetMetrics>,
+        feed: Feed,
     ) -> Self {
         let refusals = metrics.refusals().clone();
-        Self { mailboxes, router, health, version, refusals, metrics }
+        Self { mailboxes, router, health, version, refusals, metrics, feed }
+    }
+
+    /// What tells of its changes.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// What is counted and measured of it.

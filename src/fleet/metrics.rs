@@ -20,6 +20,7 @@ use super::clock::Clock;
 use super::health::Health;
 use super::limits::Quotas;
 use super::mailbox::Mailbox;
+use super::outcome::Outcome;
 use super::refusals::{REASONS, Refusals};
 use super::roster::census::Census;
 use super::tally::{ANOMALIES, OUTCOMES, Tally};
@@ -41,6 +42,25 @@ pub struct FleetMetrics {
     /// Likewise; none of a journal that keeps nothing.
     journal: OnceLock<Arc<journal::Figures>>,
     checkpoints: OnceLock<Arc<Checkpoints>>,
+}
+
+/// The few figures that sum a fleet up.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums {
+    /// Messages that were applied when they came, since the start.
+    pub applied: u64,
+    /// Messages that had to wait for an earlier one, since the start.
+    pub buffered: u64,
+    /// Messages that came again, since the start.
+    pub duplicate: u64,
+    /// Rockets that were launched, exploded ones among them.
+    pub launched: u64,
+    /// Rockets that have exploded.
+    pub exploded: u64,
+    /// Rockets that wait for a message.
+    pub waiting: u64,
+    /// Messages that wait for an earlier one.
+    pub buffered_messages: usize,
 }
 
 impl FleetMetrics {
@@ -84,6 +104,30 @@ impl FleetMetrics {
     /// Checkpoints are made from now on.
     pub fn follow_checkpoints(&self, counts: Arc<Checkpoints>) {
         assert!(self.checkpoints.set(counts).is_ok(), "a fleet starts once");
+    }
+
+    /// What there is of it all, and what was counted.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        let of = |outcome| {
+            let of = |tally: &Tally| {
+                Kind::ALL.map(|kind| tally.messages(kind, outcome)).iter().sum::<u64>()
+            };
+            self.tallies.iter().map(of).sum::<u64>()
+        };
+        let censuses = self.censuses.get().map_or(&[][..], |censuses| censuses);
+        let sum = |count: fn(&Census) -> u64| censuses.iter().map(count).sum();
+        // From the least on, so that nothing falls below 0 that moves meanwhile.
+        let exploded = sum(Census::exploded);
+        Sums {
+            applied: of(Outcome::Applied),
+            buffered: of(Outcome::Buffered),
+            duplicate: of(Outcome::Duplicate),
+            exploded,
+            launched: sum(Census::launched),
+            waiting: sum(Census::waiting),
+            buffered_messages: self.quotas.buffered.taken(),
+        }
     }
 
     fn journal(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

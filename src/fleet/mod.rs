@@ -18,6 +18,7 @@
 //! * [`checkpoint`], [`restore`]: to the journal's store from time to time, and
 //!   back at a start.
 //! * [`version`]: how often the fleet has changed.
+//! * [`feed`]: what has changed, for those who listen.
 //! * [`clock`]: the time, for what the service says about itself.
 //! * [`gap_timeout`]: gives up what is waited for too long.
 //! * [`limits`]: how much the fleet may hold.
@@ -29,6 +30,7 @@
 
 pub mod checkpoint;
 pub mod clock;
+pub mod feed;
 pub mod gap_timeout;
 pub mod handle;
 pub mod health;

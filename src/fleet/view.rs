@@ -69,6 +69,14 @@ impl RocketView {
     }
 }
 
+impl RocketView {
+    /// Goes up with every change of the rocket, and never comes back.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.last_message_number + u64::from(self.buffered_messages)
+    }
+}
+
 /// One rocket that waits for a missing message. Serialises to the JSON object of
 /// the HTTP contract.
 #[derive(Clone, Debug, Serialize)]

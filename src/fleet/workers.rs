@@ -2,6 +2,7 @@
 //! handles on them; does not know what a worker does, nor what becomes of the
 //! service when one dies (`supervisor`).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -9,6 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::feed::hub::Feed;
+use super::feed::marks::Marks;
+use super::feed::pump::Pump;
+use super::feed::stats::Stats;
 use super::handle::Fleet;
 use super::health::{Health, Phase};
 use super::limits::{Limits, Quotas};
@@ -19,8 +24,8 @@ use super::routing::Router;
 use super::supervisor::Supervisor;
 use super::tally::Teller;
 use super::threading::Threading;
-use super::version::{self, Changes};
-use super::worker::{Exit, Shared, Worker};
+use super::version;
+use super::worker::{Exit, Reports, Shared, Worker};
 use crate::journal::{AppendError, CommitResult, Journal};
 
 /// Workers that are not there yet. Whoever asks them anything hears from
@@ -32,7 +37,8 @@ pub struct IdleWorkers {
     threading: Threading,
     mailboxes: Arc<[Mailbox]>,
     metrics: Arc<FleetMetrics>,
-    seats: Vec<(Inbox, (Changes, Teller))>,
+    seats: Vec<(Inbox, Reports)>,
+    pump: Pump,
 }
 
 /// How many workers, and what they and their fleet may hold.
@@ -64,10 +70,21 @@ impl IdleWorkers {
         let tallies = tellers.iter().map(Teller::tally).collect();
         let metrics =
             Arc::new(FleetMetrics::new(tallies, mailboxes.clone(), quotas.clone(), health.clone()));
-        let fleet =
-            Fleet::new(mailboxes.clone(), router.clone(), health.clone(), version, metrics.clone());
-        let seats = inboxes.into_iter().zip(changes.into_iter().zip(tellers)).collect();
-        (Self { router, quotas, health, threading, mailboxes, metrics, seats }, fleet)
+        let feed = Feed::new(workers);
+        let stats = Stats::new(metrics.clone(), version.clone());
+        let pump = Pump::new(feed.clone(), mailboxes.clone(), stats);
+        let marks: Vec<_> = (0..workers).map(|_| Marks::new(feed.listening().clone())).collect();
+        let fleet = Fleet::new(
+            mailboxes.clone(),
+            router.clone(),
+            health.clone(),
+            version,
+            metrics.clone(),
+            feed,
+        );
+        let reports = changes.into_iter().zip(tellers).zip(marks);
+        let seats = inboxes.into_iter().zip(reports).collect();
+        (Self { router, quotas, health, threading, mailboxes, metrics, seats, pump }, fleet)
     }
 
     /// Which worker a rocket will belong to.
@@ -112,7 +129,7 @@ impl IdleWorkers {
         journal: Arc<dyn Journal>,
         supervisor: &Supervisor,
     ) -> Workers {
-        let Self { health, threading, mailboxes, metrics, seats, .. } = self;
+        let Self { health, threading, mailboxes, metrics, seats, pump, .. } = self;
         assert_eq!(rosters.len(), seats.len(), "there is one roster for each worker");
         metrics.follow_rosters(rosters.iter().map(|roster| roster.census().clone()).collect());
         if let Some(figures) = journal.figures() {
@@ -145,7 +162,10 @@ impl IdleWorkers {
             };
             tasks.spawn(supervisor.supervise(&format!("the worker of partition {index}"), run));
         }
-        Workers { mailboxes, stops, tasks, supervisor: supervisor.clone() }
+        let mut feed = JoinSet::new();
+        let run = async move { Ok(pump.run().await) };
+        feed.spawn(supervisor.supervise("the feed", run));
+        Workers { mailboxes, stops, tasks, _feed: feed, supervisor: supervisor.clone() }
     }
 }
 
@@ -156,6 +176,8 @@ pub struct Workers {
     mailboxes: Arc<[Mailbox]>,
     stops: Vec<oneshot::Sender<()>>,
     tasks: JoinSet<Option<()>>,
+    /// Ends with this.
+    _feed: JoinSet<Option<Infallible>>,
     supervisor: Supervisor,
 }
 

@@ -54,6 +54,8 @@ pub struct Client {
     sent_trailers: AtomicBool,
     /// The head of a request is there, and its answer is not known yet.
     at_work: AtomicBool,
+    /// An answer goes on for as long as it is read.
+    streams: AtomicBool,
     /// Its answer needs more of the request's body than is there.
     short_of_bytes: AtomicBool,
 }
@@ -81,6 +83,7 @@ impl Client {
             left_unread: AtomicBool::new(false),
             sent_trailers: AtomicBool::new(false),
             at_work: AtomicBool::new(false),
+            streams: AtomicBool::new(false),
             short_of_bytes: AtomicBool::new(false),
         })
     }
@@ -167,6 +170,17 @@ impl Client {
     pub fn begin(&self) {
         self.was_served.store(true, Ordering::Relaxed);
         self.at_work.store(true, Ordering::Relaxed);
+    }
+
+    /// Its answer tells what changes, and goes on for as long as it is read.
+    pub fn begin_stream(&self) {
+        self.streams.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer goes on for as long as it is read.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed)
     }
 
     /// Nothing can be done for it before more of the request's body comes.

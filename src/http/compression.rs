@@ -107,6 +107,17 @@ pub fn answer(coding: Option<Coding>, held: &Arc<BytesHeld>, mut response: Respo
     Response::from_parts(parts, body)
 }
 
+/// All of a short text that does not change, in a coding.
+///
+/// # Errors
+/// When there is no memory for the encoder.
+pub fn whole(coding: Coding, plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = Encoder::new(coding)?;
+    let mut bytes = encoder.encode(plain)?;
+    bytes.extend(encoder.finish()?);
+    Ok(bytes)
+}
+
 type Plain = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 fn compressed(

@@ -16,6 +16,7 @@ use super::metrics::Metrics;
 use super::pace::Pace;
 use super::turns::Turns;
 use crate::fleet::Fleet;
+use crate::fleet::feed::hub::FeedLimits;
 use crate::fleet::refusals::Reached;
 
 /// Collected listings that may exist at a time; beyond it they wait.
@@ -47,6 +48,8 @@ pub struct HttpConfig {
     pub idle_timeout: Duration,
     /// What one client may take of all that.
     pub of_one_client: ClientLimits,
+    /// How many may listen to what changes, and how much they are told.
+    pub events: FeedLimits,
 }
 
 /// What handlers work with. Shared by all of them: one count to keep for each
@@ -72,6 +75,8 @@ pub struct Context {
     pub no_bulk_turn: Reached,
     /// Told when there is no permit in time.
     pub no_collected_listing: Reached,
+    /// Told when there is no place for one more subscriber.
+    pub no_seat: Reached,
     /// What unfinished bodies hold.
     pub bodies_held: Arc<BytesHeld>,
     /// What unsent answers hold.
@@ -116,6 +121,10 @@ impl Context {
             ),
             no_collected_listing: Reached::fixed(
                 "listings are refused: others that are as large are not read yet",
+            ),
+            no_seat: Reached::new(
+                "--max-subscribers",
+                "subscribers are refused: all places are taken",
             ),
             bodies_held,
             answers_held,

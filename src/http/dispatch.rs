@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{gaps, index, messages, metrics, missions, readiness, rockets, unsent};
+use super::{events, gaps, messages, metrics, missions, readiness, rockets, ui, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -86,7 +86,7 @@ fn by_table(context: Arc<Context>, side: Side) -> BoxedFilter<(Response,)> {
                 let served = async {
                     let found = found.map_err(|no_route| refused(no_route, path.as_str()))?;
                     let request = (headers, query);
-                    dispatch(context, side, found, request, begun, &mut body).await
+                    dispatch(context, side, &method, found, request, begun, &mut body).await
                 };
                 let mut answer = answer(served.await);
                 let took = begun.elapsed();
@@ -102,6 +102,7 @@ fn by_table(context: Arc<Context>, side: Side) -> BoxedFilter<(Response,)> {
 async fn dispatch(
     context: Arc<Context>,
     side: Side,
+    method: &Method,
     Found { endpoint, segment, .. }: Found<'_>,
     (headers, query): (HeaderMap, String),
     begun: Instant,
@@ -119,13 +120,16 @@ async fn dispatch(
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::ListGaps => gaps::list(context, headers, &query).await,
         Endpoint::SkipGap => gaps::skip(context, segment, &query).await,
+        // It has bounds of its own, and goes on for as long as it likes.
+        Endpoint::GetEvents => return events::get(&context, method, &headers, &query),
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetMetrics => {
             let deadline = begun + context.config.request_timeout;
             metrics::get(context.metrics.clone(), headers, &query, deadline).await
         }
-        Endpoint::GetIndex => index::get(side, &query),
+        Endpoint::GetIndex => ui::root(side, &headers, &query),
+        Endpoint::GetPageFile => ui::file(segment, &headers, &query),
     }?;
     // What is compressed as it is read is there in plain until then.
     let response = unsent::bounded(&kept, response).await?;
@@ -138,9 +142,11 @@ async fn dispatch(
         Endpoint::PostMessages
         | Endpoint::GetRocket
         | Endpoint::SkipGap
+        | Endpoint::GetEvents
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
-        | Endpoint::GetIndex => response,
+        | Endpoint::GetIndex
+        | Endpoint::GetPageFile => response,
     })
 }
 

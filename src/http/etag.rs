@@ -30,6 +30,12 @@ impl Epoch {
         Self(RandomState::new().hash_one(()))
     }
 
+    /// As it stands in what is told of it.
+    #[must_use]
+    pub fn text(self) -> String {
+        format!("{:x}", self.0)
+    }
+
     /// Of what depends on the whole fleet. `version` must be read before
     /// anything else is: then the answer is never older than its tag.
     #[must_use]
@@ -73,17 +79,23 @@ impl Tag {
         Ok(response)
     }
 
-    /// Whether `If-None-Match` names this tag, weak or strong, or is `*`. No tag
-    /// of ours has a comma, so the list can be split at each.
+    /// Whether who asks has what this tag names.
     pub(super) fn is_known(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).any(|value| {
-            let names_it = |tag: &[u8]| {
-                let tag = tag.trim_ascii();
-                let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
-                let text = opaque.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
-                text == Some(self.0.as_bytes())
-            };
-            value.trim_ascii() == b"*" || value.split(|&byte| byte == b',').any(names_it)
-        })
+        is_named(headers, &self.0)
     }
+}
+
+/// Whether `If-None-Match` names this tag, weak or strong, or is `*`. No tag of
+/// ours has a comma, so the list can be split at each.
+#[must_use]
+pub fn is_named(headers: &HeaderMap, opaque: &str) -> bool {
+    headers.get_all(IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).any(|value| {
+        let names_it = |tag: &[u8]| {
+            let tag = tag.trim_ascii();
+            let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+            let text = tag.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+            text == Some(opaque.as_bytes())
+        };
+        value.trim_ascii() == b"*" || value.split(|&byte| byte == b',').any(names_it)
+    })
 }

@@ -28,10 +28,11 @@
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
 //! * [`reading`]: which file is being read at the start.
+//! * [`events`]: `GET /events`; [`event_id`]: how far a subscriber has read.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
-//! * [`index`]: `GET /`.
+//! * [`index`]: `GET /`; [`ui`]: the page there for browsers, and its files.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
 //! * [`listing`]: query parameters and streams, shared by rockets and missions.
@@ -60,6 +61,8 @@ pub mod dispatch;
 pub mod elements;
 pub mod encoding;
 pub mod etag;
+pub mod event_id;
+pub mod events;
 pub mod fairness;
 pub mod figures;
 pub mod forwarded;
@@ -98,5 +101,6 @@ pub mod stream;
 pub mod tls;
 pub mod transport;
 pub mod turns;
+pub mod ui;
 pub mod unread;
 pub mod unsent;

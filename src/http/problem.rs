@@ -20,6 +20,7 @@ use super::access::headers;
 use super::codings::DecodeError;
 use super::held::NoRoom;
 use crate::fleet::outcome::{QueryError, Refusal, SubmitError, Unavailable};
+use crate::fleet::refusals::Reached;
 use crate::telemetry::wire::WireError;
 
 /// Seconds after which a refused client may try again: the time in which an
@@ -239,6 +240,14 @@ impl Problem {
     pub fn too_many_connections_of_client() -> Self {
         let detail = "this client has too many connections (--max-connections-per-client)";
         Self::for_now(StatusCode::TOO_MANY_REQUESTS, detail).of(Kind::ClientConnections)
+    }
+
+    /// 503: as many listen to what changes as may.
+    #[must_use]
+    pub fn too_many_subscribers(reached: &Reached) -> Self {
+        reached.tell();
+        let detail = "as many subscribers listen to what changes as may (--max-subscribers)";
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, detail).of(Kind::TooManySubscribers)
     }
 
     /// Which error it is.

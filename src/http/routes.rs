@@ -22,14 +22,18 @@ pub enum Endpoint {
     ListGaps,
     /// Declares lost what a rocket waits for.
     SkipGap,
+    /// What changes, as it changes.
+    GetEvents,
     /// Whether the service can serve.
     GetReadiness,
     /// Whether the process moves.
     GetLiveness,
     /// The service's figures.
     GetMetrics,
-    /// What there is to ask for.
+    /// What there is to ask for; for browsers the page.
     GetIndex,
+    /// A file of the page.
+    GetPageFile,
 }
 
 /// What a token is good for (`access`).
@@ -128,11 +132,14 @@ pub const ROUTES: &[Route] = &[
         For::Operators,
         Scope::Ingest,
     ),
+    Route::new("/events", READ, Endpoint::GetEvents, For::Clients, Scope::Read),
     Route::new("/readyz", READ, Endpoint::GetReadiness, For::Operators, Scope::Open),
     Route::new("/livez", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
     // What probes asked for before the two above were told apart.
     Route::new("/healthz", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
     Route::new("/metrics", READ, Endpoint::GetMetrics, For::Operators, Scope::Open),
+    // The page is the same for everybody; what it shows is asked for with a token.
+    Route::new("/ui/{file}", READ, Endpoint::GetPageFile, For::Clients, Scope::Open),
     Route::new("/", READ, Endpoint::GetIndex, For::All, Scope::Open),
 ];
 

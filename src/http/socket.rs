@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::debug;
 
 use super::client::Client;
+use super::stream::Stream;
 
 /// How much is thrown away of what comes after the last answer, for how long in
 /// all, and for how long while nothing comes.
@@ -38,6 +40,8 @@ pub struct Socket<S> {
     /// Since a write had to wait. Kept for the next one.
     waiting: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
+    /// The system was told to keep little of what is written.
+    keeps_little: bool,
     closing: Option<Closing>,
 }
 
@@ -53,7 +57,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The socket of a client; what it is sent must be taken on within
     /// `write_timeout`.
     pub fn new(stream: S, client: Arc<Client>, write_timeout: Duration) -> Self {
-        Self { stream, client, write_timeout, waiting: None, is_waiting: false, closing: None }
+        Self {
+            stream,
+            client,
+            write_timeout,
+            waiting: None,
+            is_waiting: false,
+            keeps_little: false,
+            closing: None,
+        }
     }
 
     /// What it is a socket of.
@@ -144,12 +156,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+impl Socket<Stream> {
+    /// What tells of changes is out of date when it comes late.
+    fn keep_little(&mut self) {
+        if self.client.streams() && !self.keeps_little {
+            self.keeps_little = true;
+            // Without it a slow reader gets more that is out of date.
+            if let Err(error) = self.stream.keep_little() {
+                debug!(%error, "a socket could not be told to keep little");
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket<Stream> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.keep_little();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.written(context, written)
     }
@@ -162,6 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         context: &mut Context,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.keep_little();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
         self.written(context, written)
     }

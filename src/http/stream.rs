@@ -5,9 +5,18 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// What the system takes, beyond what is on its way already, of what is soon out
+/// of date.
+const MOST_NOT_SENT: u32 = 16 * 1024;
+
+/// How long the other side of such a connection may take nothing and say nothing.
+const UNHEARD: Duration = Duration::from_secs(3);
 
 /// One connection.
 #[derive(Debug)]
@@ -29,6 +38,18 @@ impl Stream {
             Self::Tcp(stream) => stream.peek(buffer).await,
             Self::Unix(_) => Err(ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// Has the system keep little of what is written, and give up soon who does not
+    /// take it: for what is out of date when it comes late.
+    ///
+    /// # Errors
+    /// As the system has them.
+    pub fn keep_little(&self) -> io::Result<()> {
+        let Self::Tcp(stream) = self else { return Ok(()) };
+        let socket = SockRef::from(stream);
+        socket.set_tcp_notsent_lowat(MOST_NOT_SENT)?;
+        socket.set_tcp_user_timeout(Some(UNHEARD))
     }
 
     /// Writes what can be written at once.

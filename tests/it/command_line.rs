@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 38] = [
+const FLAGS: [(&str, &str, &str); 40] = [
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
@@ -45,6 +45,8 @@ const FLAGS: [(&str, &str, &str); 38] = [
     ("--checkpoint-interval", "DOWNLINK_CHECKPOINT_INTERVAL", "60s"),
     ("--request-timeout", "DOWNLINK_REQUEST_TIMEOUT", "5s"),
     ("--idle-timeout", "DOWNLINK_IDLE_TIMEOUT", "75s"),
+    ("--max-subscribers", "DOWNLINK_MAX_SUBSCRIBERS", "1000"),
+    ("--events-max-rate", "DOWNLINK_EVENTS_MAX_RATE", "1000"),
     ("--drain-delay", "DOWNLINK_DRAIN_DELAY", "0s"),
     ("--shutdown-timeout", "DOWNLINK_SHUTDOWN_TIMEOUT", "10s"),
     ("--log-format", "DOWNLINK_LOG_FORMAT", "text"),
@@ -52,7 +54,7 @@ const FLAGS: [(&str, &str, &str); 38] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 35] = [
+const BAD: [(&str, &[&str]); 37] = [
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
@@ -82,6 +84,8 @@ const BAD: [(&str, &[&str]); 35] = [
     ("--checkpoint-interval", &["", "0s", "never"]),
     ("--request-timeout", &["", "0s", "5", "-5s", "25h", "99999999m"]),
     ("--idle-timeout", &["", "0ms", "soon"]),
+    ("--max-subscribers", &["", "0", "-1", "100001"]),
+    ("--events-max-rate", &["", "0", "1/s", "1000001"]),
     ("--drain-delay", &["", "5", "-1s", "25h", "soon"]),
     ("--gap-timeout", &["", "0s", "never"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
@@ -134,7 +138,7 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
 
 /// Every flag that takes a number, with what it takes none for, its least, its
 /// most, and the end of all numbers.
-const EXTREMES: [(&str, [&str; 4]); 23] = [
+const EXTREMES: [(&str, [&str; 4]); 25] = [
     ("--workers", ["0", "1", "1024", "18446744073709551615"]),
     ("--threads", ["0", "1", "1024", "18446744073709551615"]),
     ("--inbox-capacity", ["0", "1", "16777216", "18446744073709551615"]),
@@ -145,6 +149,8 @@ const EXTREMES: [(&str, [&str; 4]); 23] = [
     ("--max-connections", ["0", "1", "1048576", "18446744073709551615"]),
     ("--max-connections-per-client", ["0", "1", "1048576", "18446744073709551615"]),
     ("--max-rate-per-client", ["0", "1", "1000000", "18446744073709551615"]),
+    ("--max-subscribers", ["0", "1", "100000", "18446744073709551615"]),
+    ("--events-max-rate", ["0", "1", "1000000", "18446744073709551615"]),
     ("--checkpoint-messages", ["0", "1", "1000000000000", "18446744073709551615"]),
     ("--max-body", ["0", "1", "1GiB", "18446744073709551615"]),
     ("--max-bulk-body", ["0", "1", "1TiB", "18446744073709551615"]),

@@ -138,10 +138,14 @@ mod strangers_get_no_tls;
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.
 mod the_directory_is_taken_away;
+/// Browsers get the page and its files, and what these may load; all others a list.
+mod the_page_is_served;
 /// TLS, tokens, hosts, origins and the operators' address hold at the same time.
 mod the_walls_stand_together;
 /// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.
 mod tokens_are_asked_for;
+/// What changes is told to those who listen, and they end with the service.
+mod what_changes_is_told;
 /// What libraries, shells and shippers send is taken, or told what is wrong with it.
 mod what_clients_send;
 /// What others copy to deploy the service has flags that exist and times that fit.

@@ -60,7 +60,7 @@ fn each_side_has_its_own_and_not_the_others() {
         ["/gaps", "/gaps/{id}/skip", "/readyz", "/livez", "/healthz", "/metrics", "/"]
     );
     let main = listed(main);
-    assert_eq!(main.len(), 7, "{main:?}");
+    assert_eq!(main.len(), 9, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
     service.stop();
 }
@@ -73,7 +73,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 12);
+    assert_eq!(listed(service.address).len(), 14);
 }
 
 #[test]

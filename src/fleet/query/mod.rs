@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::feed::changed::{Changes, Lane};
 use super::view::{Lookup, RocketView};
 use crate::telemetry::{Caseless, Channel};
 
@@ -67,6 +68,15 @@ pub enum Query {
         /// Where the spelling goes that this partition's rockets have; of several
         /// the one that sorts first.
         reply: oneshot::Sender<Option<Arc<str>>>,
+    },
+    /// What has changed since it was asked last; asked by the feed.
+    Changes {
+        /// For whom.
+        lane: Lane,
+        /// At most so many rockets.
+        limit: usize,
+        /// Where they go.
+        reply: oneshot::Sender<Changes>,
     },
 }
 

@@ -46,6 +46,7 @@ use self::in_flight::{InFlight, committed, oldest};
 use self::snapshot::SnapshotWalk;
 use self::spin::Spin;
 use self::walk::Walk;
+use super::feed::marks::Marks;
 use super::health::{Health, Phase};
 use super::mailbox::{Inbox, Submission};
 use super::observer::Observer;
@@ -81,6 +82,9 @@ pub enum Exit {
     Abandoned,
 }
 
+/// Whoever hears of what a worker does, and is read elsewhere.
+pub type Reports = ((Changes, Teller), Marks);
+
 /// What all workers share.
 #[derive(Clone)]
 pub struct Shared {
@@ -113,7 +117,7 @@ impl Worker {
         index: usize,
         inbox: Inbox,
         roster: Roster,
-        observers: (Changes, Teller),
+        observers: Reports,
         stop: oneshot::Receiver<()>,
         shared: Shared,
     ) -> Self {
@@ -217,7 +221,7 @@ struct Partition {
     /// Why nothing can be kept any more.
     failed: Option<AppendError>,
     /// Whoever hears of what is applied: the seam is [`super::observer`].
-    observers: ((Changes, Teller), AnomalyLog),
+    observers: (Reports, AnomalyLog),
     shared: Shared,
 }
 

@@ -232,6 +232,15 @@ impl<S: Read + Write> Connection<S> {
         Ok(body)
     }
 
+    /// Reads one chunk of a body that comes in chunks; none at its end.
+    pub fn receive_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let size = usize::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
+        let mut chunk = vec![0; size];
+        self.0.read_exact(&mut chunk)?;
+        self.line()?;
+        Ok((size > 0).then_some(chunk))
+    }
+
     /// Waits for the other side to close the connection. Whether it did so
     /// without another byte.
     pub fn is_closed(&mut self) -> bool {

@@ -1,0 +1,80 @@
+// Explosions, as a feed: those within the time window first, and before them the
+// latest that there were. Owns the list; does not own what is said aloud (`announce`).
+
+import { announce } from "./announce.js";
+import { query, readPage } from "./api.js";
+import { now } from "./clock.js";
+import { byId, el, keyed, setAttribute, setText } from "./dom.js";
+import { ago, moment, near, number, visible } from "./format.js";
+import { listen } from "./fleet.js";
+import { icon } from "./icons.js";
+import { paint, touch, view } from "./paint.js";
+import * as route from "./route.js";
+import { bounds } from "./timewindow.js";
+
+/** Most that are kept, and most that are shown. */
+const KEPT = 500;
+const SHOWN = 50;
+
+let known = new Map();
+
+function add(rocket, time) {
+  if (known.has(rocket.id)) return;
+  known.set(rocket.id, { id: rocket.id, reason: rocket.explosion_reason, mission: rocket.mission, time });
+  if (known.size > KEPT) {
+    const oldest = [...known.values()].reduce((one, other) => (other.time < one.time ? other : one));
+    known.delete(oldest.id);
+  }
+}
+
+const newest = () => [...known.values()].sort((one, other) => other.time - one.time);
+
+/** When there were explosions within these bounds; at most so many that can be seen. */
+export const times = (start, end) =>
+  newest().filter(({ time }) => time >= start && time <= end).slice(0, 200).map(({ time }) => time);
+
+async function load({ isAnother = false } = {}) {
+  if (isAnother) known = new Map();
+  const listed = { status: "Exploded", sort: "last_update_time", order: "desc", limit: SHOWN };
+  try {
+    const { rows } = await readPage(`rockets${query(listed)}`, { maxAge: 2 });
+    for (const rocket of rows) add(rocket, Math.min(Date.parse(rocket.last_update_time), now()));
+    paint("explosions");
+  } catch {
+    // The subscription says what is wrong, and asks again when it is there.
+  }
+}
+
+export function begin() {
+  listen("explosion", (rocket) => {
+    const isNews = !known.has(rocket.id);
+    // When it was heard of: the clocks of rockets may be any.
+    add(rocket, now());
+    if (isNews) announce(rocket.id);
+    touch("explosions");
+  });
+  listen("start", load);
+  view(["explosions", "window", "stats"], draw);
+}
+
+function draw() {
+  const { start, end } = bounds();
+  const all = newest().filter(({ time }) => time <= end);
+  const inside = all.filter(({ time }) => time >= start).length;
+  keyed(byId("explosions"), all.slice(0, SHOWN), ({ id }) => id, make, (node, { time }, index) => {
+    setText(node.when, time > now() - 3_600_000 ? ago(time, now()) : near(time, now()));
+    setAttribute(node, "class", index >= inside ? "before" : null);
+    setAttribute(node.link, "href", route.href({ rocket: node.link.rocketId }));
+  });
+  setText(byId("explosions-count"), inside === 0 ? "none in window" : `${number(inside)} in window`);
+  byId("explosions-none").hidden = all.length > 0;
+}
+
+function make({ id, reason, mission, time }) {
+  const link = el("a", { href: route.href({ rocket: id }), title: visible(id) }, el("bdi", {}, visible(id)));
+  link.rocketId = id;
+  const when = el("time", { title: moment(time) });
+  const what = el("span", { class: "what" }, el("bdi", {}, visible(reason)), " · ", el("bdi", {}, visible(mission)));
+  const node = el("li", {}, icon("exploded"), link, when, what);
+  return Object.assign(node, { link, when });
+}

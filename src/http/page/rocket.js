@@ -1,0 +1,130 @@
+// The rocket of the panel: its state, its recent past, and what it waits for. Kept up
+// to date by the subscription; its past is asked for again when it has changed.
+// Does not own how it is shown (`panel`).
+
+import { query, read, readPage } from "./api.js";
+import { paint, touch } from "./paint.js";
+import { fleet, listen as listenToFleet } from "./fleet.js";
+import * as route from "./route.js";
+import { judge, makeRow, update } from "./rows.js";
+import * as watch from "./watch.js";
+
+const SOONEST = 2000;
+/** Points of the live line that are kept beside its past. */
+const MOST_POINTS = 600;
+
+/** `null` while no panel is open. */
+export let open = null;
+
+function make(id) {
+  return {
+    id,
+    row: null,
+    gap: null,
+    history: [],
+    /** Speeds that came since the past was asked for. */
+    live: [],
+    hasHistory: true,
+    isLoading: true,
+    error: null,
+    asked: 0,
+    askedVersion: null,
+  };
+}
+
+export function begin() {
+  watch.listen("rocket", (rocket) => {
+    if (open?.id !== rocket.id) return;
+    hear(rocket);
+    touch("rocket");
+  });
+  watch.listen("forgotten", (id) => open?.id === id && load());
+  watch.listen("start", load);
+  listenToFleet("start", ({ isAnother }) => {
+    if (isAnother && open) open.row = null;
+    load();
+  });
+  route.onRoute(show);
+  setInterval(look, 500);
+  show(route.current());
+}
+
+function show({ rocket }) {
+  if (rocket === (open?.id ?? null)) return;
+  open = rocket === null ? null : make(rocket);
+  watch.follow("panel", rocket === null ? [] : [rocket]);
+  load();
+  paint("rocket", "route");
+}
+
+function hear(rocket) {
+  open.row ??= makeRow(rocket);
+  if (!update(open.row, rocket)) return;
+  open.isLoading = false;
+  const time = Date.parse(rocket.last_update_time);
+  const last = open.live.at(-1);
+  if (!last || time > last.time) open.live.push({ time, value: rocket.speed });
+  if (open.live.length > MOST_POINTS) open.live.shift();
+}
+
+async function load() {
+  const its = open;
+  if (!its) return;
+  its.asked = Date.now();
+  try {
+    // As a listing: it finds all IDs, and what is not there is no error.
+    const { rows } = await readPage(`rockets${query({ id: its.id })}`);
+    if (open !== its) return;
+    if (rows.length > 0) hear(rows[0]);
+    else its.row = null;
+    its.askedVersion = its.row?.version ?? null;
+    const [gap, history] = await Promise.all([
+      readPage(`gaps${query({ id: its.id })}`),
+      rows.length > 0 ? past(its) : null,
+    ]);
+    if (open !== its) return;
+    its.gap = gap.rows[0] ?? null;
+    if (history) {
+      its.history = history;
+      const last = Date.parse(history.at(-1)?.time ?? "");
+      if (Number.isFinite(last)) its.live = its.live.filter(({ time }) => time > last);
+    }
+    its.error = null;
+  } catch (error) {
+    if (open !== its) return;
+    its.error = error.status ? error.message : null;
+  }
+  its.isLoading = false;
+  paint("rocket");
+}
+
+async function past(its) {
+  // No path leads to these two: clients take them for directories.
+  if (!its.hasHistory || its.id === "." || its.id === "..") return [];
+  try {
+    return (await read(`rockets/${encodeURIComponent(its.id)}/history`)).entries;
+  } catch (error) {
+    // It may be switched off, which is no fault of the rocket.
+    if (error.status !== 404) throw error;
+    its.hasHistory = false;
+    return [];
+  }
+}
+
+function look() {
+  if (!open || document.hidden || fleet.state !== "live" || Date.now() - open.asked < SOONEST) return;
+  const version = open.row?.version ?? null;
+  // One that is not launched is in no event.
+  if (version !== open.askedVersion || open.row === null) load();
+}
+
+/** Its speeds over time, from its past and what has come since, oldest first. */
+export function speeds() {
+  const past = open.history.map(({ time, speed }) => ({ time: Date.parse(time), value: speed }));
+  return [...past, ...open.live].sort((one, other) => one.time - other.time);
+}
+
+export function judged() {
+  if (open.row) judge(open.row);
+  return open.row;
+}

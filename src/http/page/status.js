@@ -1,0 +1,54 @@
+// How it stands with the service, in words: there, starting, stopping, gone; since
+// when, and when it is tried again.
+
+import { byId, setAttribute, setText } from "./dom.js";
+import { duration } from "./format.js";
+import { fleet, retry } from "./fleet.js";
+import { view } from "./paint.js";
+
+const WORDS = {
+  connecting: "Connecting",
+  live: "Live",
+  starting: "Not ready",
+  full: "Without live updates",
+  stopping: "Stopping",
+  lost: "No connection",
+  token: "Token needed",
+  off: "Resting",
+};
+
+/** What the banner says of a state that is one to worry about. */
+const SENTENCES = {
+  starting: "The service does not serve yet.",
+  full: "Too many others watch; the table is asked for again every few seconds.",
+  stopping: "The service is stopping.",
+  lost: "The service does not answer.",
+  token: "The service asks for a token that may read.",
+};
+
+/** After so long without a connection it is not only slow. */
+const PATIENCE = 1500;
+
+let firstBuild = null;
+
+export function begin() {
+  byId("retry").addEventListener("click", retry);
+  view(["connection", "stats", "tick"], draw);
+}
+
+function draw() {
+  const isSlow = fleet.state === "connecting" && fleet.since !== null && Date.now() - fleet.since > PATIENCE;
+  const state = isSlow ? "lost" : fleet.state;
+  setAttribute(document.documentElement, "data-connection", state);
+  setText(byId("connection"), WORDS[state]);
+  const sentence = SENTENCES[state] ?? "";
+  byId("banner").hidden = sentence === "";
+  // Only what changes seldom is in the part that is read aloud.
+  setText(byId("banner-what"), [sentence, fleet.detail].filter(Boolean).join(" "));
+  const figures = fleet.stats && fleet.since !== null ? `Figures are from ${duration(Date.now() - fleet.since)} ago. ` : "";
+  const left = fleet.until - Date.now();
+  setText(byId("banner-when"), figures + (left > 0 ? `Next try in ${duration(left + 999)}.` : ""));
+  byId("retry").hidden = state === "token";
+  firstBuild ??= fleet.build;
+  byId("outdated").hidden = fleet.build === firstBuild;
+}

@@ -1,0 +1,154 @@
+// The fleet's table: one page of rockets, columns that sort, and what leads to other
+// pages. Does not own the rows (`rows`) nor what cells say (`columns`).
+
+import { now } from "./clock.js";
+import { COLUMNS } from "./columns.js";
+import { byId, el, keyed, setAttribute, setText } from "./dom.js";
+import { number, visible } from "./format.js";
+import { paint, view } from "./paint.js";
+import * as route from "./route.js";
+import { count, judge, PAGE, shown } from "./rows.js";
+
+/** For so long a value that has changed stands out. */
+const STANDS_OUT = 600;
+
+const cells = new WeakMap();
+let standing = [];
+let second = 0;
+
+export function begin() {
+  byId("columns").append(...COLUMNS.map(heading));
+  byId("previous").addEventListener("click", route.previousPage);
+  byId("next").addEventListener("click", () => shown.next && route.nextPage(shown.next));
+  byId("rows").addEventListener("click", (event) => {
+    // The whole row is a large target for its link, but for who marks text.
+    const row = event.target.closest("tr");
+    if (!row || event.target.closest("a") || String(getSelection()) !== "") return;
+    route.go({ rocket: row.rocketId });
+  });
+  view(["rows", "route", "settings", "connection", "stats", "tick"], draw);
+}
+
+function heading(column) {
+  const button = el("button", { type: "button", title: column.title ?? null, onclick: () => sortBy(column) });
+  button.append(column.label, el("span", { class: "direction", "aria-hidden": "true" }));
+  return el("th", { scope: "col", class: classOf(column), "data-sort": column.sort }, button);
+}
+
+const classOf = (column) => `col-${column.sort}${column.isNumeric ? " numeric" : ""}`;
+
+function sortBy({ sort, isNumeric }) {
+  const now = route.current();
+  // What is numeric is asked for from the top.
+  const first = isNumeric ? "desc" : "asc";
+  const other = now.order === "asc" ? "desc" : "asc";
+  route.list({ sort, order: now.sort === sort ? other : first });
+}
+
+function draw(topics) {
+  const time = now();
+  const isAll = topics.has("rows") || topics.has("route") || topics.has("settings");
+  const isNextSecond = Math.floor(time / 1000) !== second;
+  settle();
+  if (isAll || isNextSecond) {
+    second = Math.floor(time / 1000);
+    for (const row of shown.rows) judge(row);
+    keyed(byId("rows"), shown.rows, (row) => row.rocket.id, make, (node, row, index) => fill(node, row, index, time));
+  }
+  if (isAll || topics.has("stats") || topics.has("connection")) frame();
+}
+
+function make(row) {
+  const { id } = row.rocket;
+  const link = el("a", { href: route.href({ rocket: id }), title: visible(id) }, el("bdi", {}, visible(id)));
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    route.go({ rocket: id });
+  });
+  const parts = COLUMNS.map((column, index) =>
+    index === 0 ? el("th", { scope: "row", class: classOf(column) }, link) : el("td", { class: classOf(column) }),
+  );
+  const node = el("tr", {}, ...parts);
+  node.rocketId = id;
+  cells.set(node, { parts, link, said: [] });
+  row.isNew = true;
+  return node;
+}
+
+function fill(node, row, index, time) {
+  const { parts, link, said } = cells.get(node);
+  const isOpen = route.current().rocket === row.rocket.id;
+  setAttribute(node, "aria-rowindex", (Number(route.current().page) - 1) * PAGE + index + 2);
+  setAttribute(node, "class", [row.isStale && "stale", isOpen && "open"].filter(Boolean).join(" ") || null);
+  setAttribute(link, "aria-current", isOpen ? "true" : null);
+  setAttribute(link, "href", route.href({ rocket: row.rocket.id }));
+  COLUMNS.forEach((column, at) => {
+    if (at === 0) return;
+    const value = column.tell(row, time);
+    if (value === said[at]) return;
+    const isFirst = said[at] === undefined;
+    said[at] = value;
+    if (column.show) column.show(parts[at], value, row);
+    else setText(parts[at], value);
+    if (!isFirst && !column.isClock) standOut(parts[at]);
+  });
+}
+
+function standOut(cell) {
+  cell.classList.add("changed");
+  standing.push({ cell, until: Date.now() + STANDS_OUT });
+}
+
+function settle() {
+  const time = Date.now();
+  const over = standing.filter(({ until }) => until <= time);
+  if (over.length === 0) return;
+  standing = standing.filter(({ until }) => until > time);
+  const again = new Set(standing.map(({ cell }) => cell));
+  for (const { cell } of over) if (!again.has(cell)) cell.classList.remove("changed");
+}
+
+/** Everything about the table but its rows. */
+function frame() {
+  const { sort, order, page } = route.current();
+  for (const node of byId("columns").children) {
+    const direction = order === "asc" ? "ascending" : "descending";
+    setAttribute(node, "aria-sort", node.dataset.sort === sort ? direction : null);
+  }
+  const total = count();
+  const first = (Number(page) - 1) * PAGE + 1;
+  const last = first + shown.rows.length - 1;
+  const isEmpty = total === 0 && !route.hasConditions() && !shown.isLoading;
+  setAttribute(byId("table"), "aria-rowcount", total === null ? -1 : total + 1);
+  setAttribute(byId("table"), "aria-busy", shown.isLoading ? "true" : "false");
+  byId("listing").hidden = isEmpty;
+  byId("filters").hidden = isEmpty;
+  byId("pager").hidden = isEmpty;
+  byId("empty").hidden = !isEmpty;
+  setText(byId("range"), range(first, last, total));
+  byId("previous").disabled = Number(page) <= 1;
+  byId("next").disabled = shown.next === null;
+  const note = noteOf();
+  setText(byId("listing-note"), note);
+  byId("listing-note").hidden = note === "";
+}
+
+function range(first, last, total) {
+  if (total === null || total === 0) return "";
+  if (shown.rows.length === 0) return `none of ${number(total)}`;
+  return `${number(first)}–${number(last)} of ${number(total)}`;
+}
+
+function noteOf() {
+  if (shown.error) return `This listing cannot be shown: ${shown.error}`;
+  if (shown.isLoading) return shown.rows.length === 0 ? "Asking for the fleet…" : "";
+  return shown.rows.length === 0 ? "No rocket meets these conditions." : "";
+}
+
+/** Brings the focus to a rocket's row, if it is there. */
+export function focusRow(id) {
+  const row = [...byId("rows").children].find((node) => node.rocketId === id);
+  (row ? cells.get(row).link : byId("search")).focus();
+  paint("rows");
+}

@@ -1,0 +1,124 @@
+use downlink::journal::memory::MemoryJournal;
+
+use crate::page::{Allowed, Page, post, visit};
+use crate::support::Service;
+use crate::support::journal::Gated;
+use crate::support::messages::{launch, speed_up};
+use crate::support::process::{Process, downlink};
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn it_survives_a_restart_of_the_service() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = |listen: &str| {
+        let mut command = downlink();
+        command.args(["--listen", listen, "--data-dir"]).arg(directory.path());
+        Process::spawn(command)
+    };
+    let service = start("127.0.0.1:0");
+    let address = service.address;
+    post(address, &[launch("a"), launch("b")]);
+    visit(async {
+        let page = Page::open(address).await;
+        page.is_live().await;
+        page.lists(&["a", "b"]).await;
+        page.click("#rows tr:first-child th a").await;
+        page.says("#state", "500").await;
+        page.shows("#figure-rockets", "2").await;
+        service.terminate();
+        assert!(service.wait().0.success());
+        page.until("that it is gone is said", "!document.querySelector('#banner').hidden").await;
+        page.until(
+            "by a word too",
+            "['lost', 'stopping'].includes(document.documentElement.dataset.connection)",
+        )
+        .await;
+        page.says("#banner-when", "Figures are from").await;
+        // What was known stays in sight.
+        page.lists(&["a", "b"]).await;
+
+        let again = start(&address.to_string());
+        post(address, &[speed_up("a", 2, 1), launch("c")]);
+        page.is_live().await;
+        page.until("nothing is said any longer", "document.querySelector('#banner').hidden").await;
+        page.lists(&["a", "b", "c"]).await;
+        page.shows("#rows tr:first-child .col-speed", "501").await;
+        page.says("#state", "501").await;
+        post(address, &[speed_up("a", 3, 1)]);
+        page.shows("#rows tr:first-child .col-speed", "502").await;
+        page.finish(Allowed::FailedRequests);
+        drop(again);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn a_service_that_starts_is_said_to_and_then_there() {
+    let (go_on, wait) = std::sync::mpsc::sync_channel::<()>(1);
+    let service =
+        Service::opened(|_| {}, Box::new(Gated(wait, Box::new(MemoryJournal::default()))));
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.shows("#connection", "Not ready").await;
+        page.says("#banner-what", "The service does not serve yet").await;
+        drop(go_on);
+        page.is_live().await;
+        service.wait_until_ready();
+        service.post(&[launch("a")]);
+        page.lists(&["a"]).await;
+        page.finish(Allowed::FailedRequests);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn it_asks_for_a_token_and_keeps_it_in_the_tab() {
+    let files = tempfile::tempdir().unwrap();
+    let tokens = files.path().join("read");
+    std::fs::write(&tokens, "read-token-0123456789\n").unwrap();
+    let tokens = tokens.to_str().unwrap();
+    let service = Process::start(&["--read-token-file", tokens]);
+    post(service.address, &[launch("a")]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.until("it asks", "document.querySelector('#token').open").await;
+        page.shows("#connection", "Token needed").await;
+        page.write("#token-value", "not the right one\n").await;
+        page.says("#token-why", "letters, digits").await;
+        page.write("#token-value", "a-wrong-token-0123456789\n").await;
+        page.says("#token-why", "not accepted").await;
+        page.write("#token-value", "read-token-0123456789\n").await;
+        page.is_live().await;
+        page.lists(&["a"]).await;
+        page.until("it asks no more", "!document.querySelector('#token').open").await;
+        post(service.address, &[speed_up("a", 2, 1)]);
+        page.shows("#rows .col-speed", "501").await;
+        page.browser.client.refresh().await.unwrap();
+        page.is_live().await;
+        page.lists(&["a"]).await;
+        assert_eq!(page.eval("localStorage.length + document.cookie.length").await, 0);
+        assert_eq!(page.eval("location.href.includes('token')").await, false);
+        page.finish(Allowed::FailedRequests);
+    });
+}
+
+/// There `navigator.clipboard`, `navigator.locks` and `crypto.randomUUID` are missing.
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn it_works_under_a_host_name_that_is_no_secure_context() {
+    let service = Process::start(&["--allowed-host", "downlink.example"]);
+    post(service.address, &[launch("a")]);
+    visit(async {
+        let origin = format!("http://downlink.example:{}", service.address.port());
+        let rule = "--host-resolver-rules=MAP downlink.example 127.0.0.1";
+        let page = Page::open_at(&origin, "/", &[rule]).await;
+        assert_eq!(page.eval("isSecureContext").await, false);
+        page.is_live().await;
+        page.lists(&["a"]).await;
+        page.click("#rows th a").await;
+        page.says("#state", "500").await;
+        page.click("#copy-json").await;
+        page.shows("#copy-json", "Copied").await;
+        page.finish(Allowed::Nothing);
+    });
+}

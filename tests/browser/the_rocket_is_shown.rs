@@ -1,0 +1,167 @@
+use serde_json::{Value, json};
+
+use crate::page::{Allowed, Page, post, visit};
+use crate::support::http::{Request, send};
+use crate::support::messages::{at, change_mission, explode, launch, slow_down, speed_up};
+use crate::support::process::Process;
+
+/// The same message, now.
+fn now(message: Value) -> Value {
+    let now = time::OffsetDateTime::now_utc();
+    at(message, &now.format(&time::format_description::well_known::Rfc3339).unwrap())
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn a_rocket_opens_beside_the_table() {
+    let service = Process::start(&[]);
+    post(service.address, &[launch("other"), now(launch("a")), now(speed_up("a", 2, 1500))]);
+    post(service.address, &[now(change_mission("a", 3, "GEMINI")), now(slow_down("a", 4, 700))]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        page.lists(&["other", "a"]).await;
+        page.click("#rows tr:last-child .col-speed").await;
+        page.shows("#panel-id", "a").await;
+        assert_eq!(page.eval("location.hash").await, "#/rockets/a");
+        page.says("#state", "GEMINI").await;
+        page.says("#state", "1,300").await;
+        // What came before it was opened.
+        page.until(
+            "all that was is there",
+            "document.querySelectorAll('#timeline li').length === 4",
+        )
+        .await;
+        page.says("#timeline li:first-child", "speed 2,000 → 1,300").await;
+        page.says("#timeline li:nth-child(2)", "mission ARTEMIS → GEMINI").await;
+        page.says("#timeline li:last-child", "launched at speed 500").await;
+        page.until(
+            "a line",
+            "document.querySelector('.line.speed').getAttribute('d').includes('L')",
+        )
+        .await;
+        // And what comes after.
+        post(service.address, &[now(speed_up("a", 5, 40_000))]);
+        page.says("#state", "41,300").await;
+        page.says("#timeline li:first-child", "speed 1,300 → 41,300").await;
+        // As the service has it.
+        let raw = page.eval("document.querySelector('#raw').textContent").await;
+        let mut raw: Value = serde_json::from_str(raw.as_str().unwrap()).unwrap();
+        raw.as_object_mut().unwrap().remove("version");
+        assert_eq!(raw, send(service.address, &Request::get("/rockets/a")).json());
+        page.click("#copy-json").await;
+        page.shows("#copy-json", "Copied").await;
+        // An address leads to it, and the button away from it.
+        page.browser.client.refresh().await.unwrap();
+        page.says("#state", "41,300").await;
+        page.click("#close-panel").await;
+        page.until("it is closed", "document.querySelector('#panel').hidden").await;
+        assert_eq!(page.eval("document.activeElement.textContent").await, "a");
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn an_explosion_shows_and_is_spoken() {
+    let service = Process::start(&[]);
+    post(
+        service.address,
+        &[now(launch("a")), now(launch("b")), now(explode("b", 2, "FROZEN_O_RINGS"))],
+    );
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        // One from before.
+        page.says("#explosions li", "FROZEN_O_RINGS").await;
+        page.shows("#figure-exploded", "1").await;
+        assert_eq!(page.eval("document.querySelector('#announcements').textContent").await, "");
+        post(service.address, &[now(explode("a", 2, "PRESSURE_VESSEL_FAILURE"))]);
+        page.says("#explosions li:first-child", "PRESSURE_VESSEL_FAILURE").await;
+        page.shows("#announcements", "1 rocket exploded: a").await;
+        page.shows("#figure-exploded", "2").await;
+        page.shows("#rows tr:first-child .col-status", "Exploded").await;
+        page.until("by a shape too", "document.querySelector('#rows tr .icon.exploded')").await;
+        page.click("#explosions li:first-child a").await;
+        page.shows("#panel-id", "a").await;
+        page.says("#timeline li:first-child", "exploded: PRESSURE_VESSEL_FAILURE").await;
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn a_gap_shows_until_it_closes_and_its_limit_by_colour_and_shape() {
+    let service = Process::start(&[]);
+    post(service.address, &[now(launch("a")), now(speed_up("a", 3, 1)), now(speed_up("a", 4, 1))]);
+    // One that is not launched.
+    post(service.address, &[now(speed_up("c", 2, 1))]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        page.shows("#figure-waiting", "2").await;
+        page.says("#waits li:first-child", "needs message 2 · 2 behind it").await;
+        page.says("#waits li:last-child", "needs its launch").await;
+        page.shows("#rows .col-buffered_messages", "2").await;
+        page.click("#settings-button").await;
+        page.choose("#setting-limit", "5").await;
+        page.press("\u{e00c}").await;
+        page.until(
+            "it is over the limit",
+            "document.querySelector('#waits li').dataset.level === 'overdue'",
+        )
+        .await;
+        let shape = "getComputedStyle(document.querySelector('#waits li .icon.overdue')).display";
+        assert_ne!(page.eval(shape).await, "none");
+        page.until(
+            "the figure says so",
+            "document.querySelector('#waiting-tile').dataset.level === 'overdue'",
+        )
+        .await;
+        page.click("#waits li:first-child a").await;
+        page.says("#panel-wait-text", "Waits for message 2 since").await;
+        page.says("#panel-wait-text", "2 messages are there behind it, up to number 4").await;
+        page.click("#waits li:last-child a").await;
+        page.says("#panel-note", "not launched yet").await;
+        page.says("#panel-wait-text", "Waits for message 1").await;
+
+        post(service.address, &[now(speed_up("a", 2, 1)), now(launch("c"))]);
+        page.shows("#figure-waiting", "0").await;
+        page.until("nobody waits", "!document.querySelector('#waits-none').hidden").await;
+        page.says("#state", "501").await;
+        page.until("it waits for nothing", "document.querySelector('#panel-wait').hidden").await;
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn time_can_be_paused_for_chart_timeline_and_feed() {
+    let service = Process::start(&[]);
+    post(service.address, &[now(launch("a")), now(launch("b"))]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        page.click("#rows tr:first-child th a").await;
+        page.until("its launch", "document.querySelectorAll('#timeline li').length === 1").await;
+        page.until("a rate", "document.querySelector('.line.applied').getAttribute('d')").await;
+        page.click("#pause").await;
+        page.says("#window-end", "until ").await;
+        let line = page.eval("document.querySelector('.line.applied').getAttribute('d')").await;
+        post(service.address, &[now(speed_up("a", 2, 1)), now(explode("b", 2, "UNKNOWN"))]);
+        page.shows("#figure-exploded", "1").await;
+        page.says("#state", "501").await;
+        // The figures go on, and the window stays.
+        assert_eq!(page.eval("document.querySelectorAll('#timeline li').length").await, json!(1));
+        assert_eq!(page.eval("document.querySelectorAll('#explosions li').length").await, json!(0));
+        assert_eq!(
+            page.eval("document.querySelector('.line.applied').getAttribute('d')").await,
+            line
+        );
+        page.click("#pause").await;
+        page.shows("#window-end", "live").await;
+        page.until("both", "document.querySelectorAll('#timeline li').length === 2").await;
+        page.says("#explosions li", "UNKNOWN").await;
+        page.finish(Allowed::Nothing);
+    });
+}
