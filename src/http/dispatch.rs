@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{gaps, index, messages, metrics, missions, readiness, rockets, unsent};
+use super::{docs, gaps, index, messages, metrics, missions, openapi, readiness, rockets, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -102,7 +102,7 @@ fn by_table(context: Arc<Context>, side: Side) -> BoxedFilter<(Response,)> {
 async fn dispatch(
     context: Arc<Context>,
     side: Side,
-    Found { endpoint, segment, .. }: Found<'_>,
+    Found { endpoint, segment, has_slash, .. }: Found<'_>,
     (headers, query): (HeaderMap, String),
     begun: Instant,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
@@ -122,6 +122,9 @@ async fn dispatch(
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetMetrics => metrics::get(context.metrics.clone(), headers, &query).await,
+        Endpoint::GetOpenApi => openapi::get(context.epoch, side, headers, &query).await,
+        Endpoint::GetDocs => docs::get(context.epoch, has_slash, headers, &query).await,
+        Endpoint::GetDocsFile => docs::get_file(context.epoch, segment, headers, &query).await,
         Endpoint::GetIndex => index::get(side, &query),
     }?;
     // What is compressed as it is read is there in plain until then.
@@ -131,12 +134,15 @@ async fn dispatch(
         | Endpoint::ListMissions
         | Endpoint::GetMission
         | Endpoint::ListGaps
-        | Endpoint::GetMetrics => compression::answer(coding, &kept.answers_held, response),
+        | Endpoint::GetMetrics
+        | Endpoint::GetOpenApi => compression::answer(coding, &kept.answers_held, response),
         Endpoint::PostMessages
         | Endpoint::GetRocket
         | Endpoint::SkipGap
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
+        | Endpoint::GetDocs
+        | Endpoint::GetDocsFile
         | Endpoint::GetIndex => response,
     })
 }

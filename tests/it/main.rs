@@ -72,6 +72,8 @@ mod files_that_do_not_answer;
 mod gaps_are_listed;
 /// What a rocket waits for can be declared lost, for good.
 mod gaps_can_be_given_up;
+/// The service describes itself: routes, types and errors.
+mod it_describes_itself;
 /// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
 mod layers;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.
