@@ -43,6 +43,12 @@ impl Epoch {
         Tag(format!("{:x}-{version}", self.0))
     }
 
+    /// Of what is part of the program. Another program is another run.
+    #[must_use]
+    pub fn of_build(self) -> Tag {
+        Tag(format!("{:x}", self.0))
+    }
+
     /// Of one rocket. The two numbers name its state: what was applied follows
     /// from the first, and while that stays the same the second only goes up.
     #[must_use]

@@ -1,6 +1,7 @@
 //! `GET /`: what there is to ask for here, as the table of routes has it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use warp::http::Method;
 use warp::reply::Response;
 
@@ -8,14 +9,15 @@ use super::problem::Problem;
 use super::respond::{json, no_parameters};
 use super::routes::Side;
 
-#[derive(Serialize)]
-struct Index {
+/// What there is to ask for.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Index {
     service: &'static str,
     version: &'static str,
     endpoints: Vec<Endpoint>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Endpoint {
     path: &'static str,
     methods: Vec<&'static str>,

@@ -30,6 +30,12 @@ pub enum Endpoint {
     GetLiveness,
     /// The service's figures.
     GetMetrics,
+    /// What the service says of itself, for programs.
+    GetOpenApi,
+    /// The same as a page.
+    GetDocs,
+    /// What that page is made of.
+    GetDocsFile,
     /// What there is to ask for; for browsers the page.
     GetIndex,
     /// A file of the page.
@@ -140,6 +146,9 @@ pub const ROUTES: &[Route] = &[
     Route::new("/metrics", READ, Endpoint::GetMetrics, For::Operators, Scope::Open),
     // The page is the same for everybody; what it shows is asked for with a token.
     Route::new("/ui/{file}", READ, Endpoint::GetPageFile, For::Clients, Scope::Open),
+    Route::new("/openapi.json", READ, Endpoint::GetOpenApi, For::All, Scope::Open),
+    Route::new("/docs", READ, Endpoint::GetDocs, For::All, Scope::Open),
+    Route::new("/docs/{file}", READ, Endpoint::GetDocsFile, For::All, Scope::Open),
     Route::new("/", READ, Endpoint::GetIndex, For::All, Scope::Open),
 ];
 
@@ -153,6 +162,8 @@ pub struct Found<'a> {
     /// The segment that stands for the name in braces, as it came; empty if the
     /// route has none.
     pub segment: &'a str,
+    /// Whether the path ends in a slash, for what refers to what is beside it.
+    pub has_slash: bool,
 }
 
 /// Why a request leads nowhere.
@@ -173,7 +184,8 @@ pub fn find<'a>(side: Side, method: &Method, path: &'a str) -> Result<Found<'a>,
     for Route { path: pattern, methods, endpoint, scope, .. } in side.routes() {
         let Some(segment) = matched(pattern, path) else { continue };
         if methods.contains(method) {
-            return Ok(Found { endpoint: *endpoint, scope: *scope, segment });
+            let has_slash = path.ends_with('/');
+            return Ok(Found { endpoint: *endpoint, scope: *scope, segment, has_slash });
         }
         allowed.extend(*methods);
     }
@@ -253,7 +265,9 @@ mod tests {
             let other = if path == "/" { path.clone() } else { format!("{path}/") };
             for path in [path.clone(), other] {
                 for method in route.methods {
-                    let found = Found { endpoint: route.endpoint, scope: route.scope, segment };
+                    let Route { endpoint, scope, .. } = *route;
+                    let has_slash = path.ends_with('/');
+                    let found = Found { endpoint, scope, segment, has_slash };
                     assert_eq!(find(Side::Only, method, &path), Ok(found), "{method} {path}");
                 }
                 let at_path = ROUTES.iter().filter(|other| other.path == route.path);

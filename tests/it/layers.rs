@@ -51,6 +51,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("warp", &["src/http/"]),
     ("rustls", &["src/http/tls/", LAUNCHER]),
     ("tokio_rustls", &["src/http/tls/", LAUNCHER]),
+    ("utoipa", &["src/http/", "src/fleet/view.rs"]),
+    ("utoipa_swagger_ui", &["src/http/docs.rs"]),
     ("hyper", &["src/http/", LAUNCHER]),
     ("hyper_util", &["src/http/", LAUNCHER]),
     ("listenfd", &["src/http/inherited.rs"]),

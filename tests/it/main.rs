@@ -74,6 +74,8 @@ mod gaps_are_listed;
 mod gaps_can_be_given_up;
 /// Rockets are found by how their IDs begin, and by whether they wait.
 mod ids_can_be_searched;
+/// The service describes itself: routes, types and errors.
+mod it_describes_itself;
 /// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
 mod layers;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.

@@ -1,8 +1,10 @@
 //! What can be wrong, for programs. Owns the kinds and their URI references; does
 //! not own statuses and texts.
 
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
 /// What is wrong, for programs. What each means to a client is in docs/API.md.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     BadTarget,
     BadTransferCoding,
@@ -47,6 +49,13 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As the service describes itself.
+    pub fn schema() -> Schema {
+        let uris = Self::URIS.map(|(_, uri)| uri).into_iter().chain(["about:blank"]);
+        let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
+        text.description(Some("Which error it is, for programs.")).into()
+    }
+
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
     const URIS: [(Self, &'static str); 38] = [
