@@ -23,11 +23,11 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 /// Batches that may wait to be sent.
 const BATCHES: usize = 4;
-const BATCH_BYTES: usize = 64 * 1024;
+const BATCH_BYTES: usize = 256 * 1024;
 /// A longer line is bad, whatever is in it, and is not held.
 const LONGEST_LINE: usize = 1 << 20;
 /// Read at a time, of what may be compressed.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 256 * 1024;
 
 /// What becomes of lines that are not JSON or name no channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
