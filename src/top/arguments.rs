@@ -28,7 +28,7 @@ pub struct Arguments {
     pub json: bool,
 
     /// What the table is sorted by
-    #[arg(long, value_name = "FIELD", default_value = SORTS[0], value_parser = PossibleValuesParser::new(SORTS), hide_possible_values = true)]
+    #[arg(long, value_name = "FIELD", default_value = SORTS[0], value_parser = PossibleValuesParser::new(SORTS))]
     sort: String,
 
     /// The other way round

@@ -26,7 +26,7 @@ const HELP: [&str; 12] = [
     "g G Home End  the first, the last",
     "s S           sort by the next, the previous column",
     "r             the other way round",
-    "/             filter by mission or by the beginning of an ID (Tab)",
+    "/             filter by mission, or (Tab) by how an ID begins",
     "Esc           no filter",
     "? h           this help",
     "",
