@@ -14,6 +14,7 @@
 //! * [`journal`]: the seam to what makes accepted messages durable.
 //! * [`telemetry`]: the domain: messages, their order, a rocket's state.
 //! * [`logging`]: log lines, which never stall or end what works.
+//! * [`top`]: `downlink top`, which reads a service over HTTP and names nothing of it.
 
 pub mod app;
 pub mod config;
@@ -22,3 +23,4 @@ pub mod http;
 pub mod journal;
 pub mod logging;
 pub mod telemetry;
+pub mod top;

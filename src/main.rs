@@ -13,7 +13,7 @@ use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
 use downlink::http::reading;
 use downlink::http::tls::Tls;
-use downlink::{app, logging};
+use downlink::{app, logging, top};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes the least memory for buffers and rockets: see decision 17.
@@ -25,6 +25,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const SIGXFSZ: i32 = 25;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == "top") {
+        return top::main(std::env::args_os().skip(1));
+    }
     // Files may take their time, and that is no reason to end.
     let hangup = listen_for_hangups();
     let config = logging::say_if_slow(reading::now, || Config::parse(std::env::args_os()));

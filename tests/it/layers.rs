@@ -16,8 +16,8 @@ use reader::{Arrow, LIBRARY, Read, Source};
 /// The rooms of the service, from the top. A file may name its own room and
 /// those below it. `config` reads what was typed into the types of those who
 /// get it, so it is above them.
-const ORDER: [&str; 8] =
-    ["main", "app", "logging", "config", "http", "fleet", "journal", "telemetry"];
+const ORDER: [&str; 9] =
+    ["main", "top", "app", "logging", "config", "http", "fleet", "journal", "telemetry"];
 
 /// All that a room may name of the rooms below it, where that is not everything.
 const SEES: &[(&str, &[&str])] = &[
@@ -37,6 +37,8 @@ const SEES: &[(&str, &[&str])] = &[
     ),
     ("journal", &["telemetry"]),
     ("telemetry", &[]),
+    // A client, as any other is.
+    ("top", &[]),
 ];
 
 /// What lies behind a seam: who outside may name something of it, and how many
@@ -49,16 +51,28 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["src/fleet/metrics.rs", "src/http/metrics.rs"]),
     ("rusqlite", &["src/journal/sqlite/"]),
     ("warp", &["src/http/"]),
-    ("rustls", &["src/http/tls/", LAUNCHER]),
-    ("tokio_rustls", &["src/http/tls/", LAUNCHER]),
     ("utoipa", &["src/http/", "src/fleet/view.rs"]),
     ("utoipa_swagger_ui", &["src/http/docs.rs"]),
-    ("hyper", &["src/http/", LAUNCHER]),
-    ("hyper_util", &["src/http/", LAUNCHER]),
+    ("ratatui", &["src/top/"]),
+    ("rustls", &["src/http/tls/", "src/top/tls.rs", LAUNCHER]),
+    ("tokio_rustls", &["src/http/tls/", "src/top/tls.rs", LAUNCHER]),
+    ("hyper", &["src/http/", "src/top/", LAUNCHER]),
+    ("hyper_util", &["src/http/", "src/top/", LAUNCHER]),
     ("listenfd", &["src/http/inherited.rs"]),
     ("sd_notify", &["src/app/manager.rs", "src/config/manager.rs"]),
     // Not `telemetry`, which is synchronous, and not `config` and `logging`.
-    ("tokio", &["src/main.rs", "src/app", "src/http/", "src/fleet/", "src/journal/", LAUNCHER]),
+    (
+        "tokio",
+        &[
+            "src/main.rs",
+            "src/app",
+            "src/http/",
+            "src/fleet/",
+            "src/journal/",
+            "src/top/",
+            LAUNCHER,
+        ],
+    ),
 ];
 
 /// A house of its own, which shares nothing with the service.

@@ -42,6 +42,8 @@ mod a_restart_finds_what_was_kept;
 mod a_service_manager_is_told;
 /// A start that was cut short, or has no room, keeps no later one from its work.
 mod a_start_can_be_repeated;
+/// `downlink top` shows a fleet on a terminal, and to scripts, whatever becomes of the service.
+mod a_terminal_shows_the_fleet;
 /// `kill -9` at any moment, again and again, loses nothing acknowledged (`just crash`).
 mod acked_messages_survive_kill;
 /// A data directory may have any name.

@@ -88,7 +88,7 @@ fn an_arrow_up_is_found() {
     finds(&[("src/http/mod.rs", "pub struct Limits;"), config], &[]);
     // What a room passes on is an arrow too, if it is not its own.
     let http = ("src/http/mod.rs", "pub use crate::config::Config; pub struct Limits;");
-    finds(&[http, config], &["circle: src/config.rs, src/http/mod.rs", "up, against main → app"]);
+    finds(&[http, config], &["circle: src/config.rs, src/http/mod.rs", "up, against main → top"]);
 }
 
 #[test]
