@@ -1,4 +1,5 @@
-//! `downlink`: arguments, then configuration, then [`downlink::app::run`].
+//! `downlink`: arguments, then configuration, then [`downlink::app::run`]; or
+//! [`downlink::tool::run`], for a subcommand that is not the service.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,13 +7,14 @@ use std::sync::Arc;
 
 use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
+use downlink::config::invocation::Invocation;
 use downlink::config::{Config, Durability};
 use downlink::http::descriptors;
 use downlink::http::forwarded::Proxy;
 use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
 use downlink::http::tls::Tls;
-use downlink::{app, logging};
+use downlink::{app, logging, tool};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes the least memory for buffers and rockets: see decision 17.
@@ -26,8 +28,9 @@ const SIGXFSZ: i32 = 25;
 fn main() -> ExitCode {
     // Files may take their time, and that is no reason to end.
     let hangup = listen_for_hangups();
-    let config = match Config::parse(std::env::args_os()) {
-        Ok(config) => config,
+    let config = match Invocation::parse(std::env::args_os()) {
+        Ok(Invocation::Serve(config)) => *config,
+        Ok(Invocation::Tool(tool)) => return tool::run(tool),
         Err(error) if error.use_stderr() => {
             logging::say(&format!("{}; see --help", one_line(&error.to_string())));
             return ExitCode::from(2);
