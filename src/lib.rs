@@ -8,6 +8,7 @@
 //! part of the library: it reaches the service only over HTTP.
 //!
 //! * [`config`]: what was typed, and what is valid.
+//! * [`tool`]: the subcommands that are not the service.
 //! * [`app`]: wires everything, starts it and stops it in order.
 //! * [`http`]: the HTTP contract: routes, errors, the accept loop.
 //! * [`fleet`]: ownership: partitions, their inboxes and workers, queries.
@@ -23,4 +24,5 @@ pub mod http;
 pub mod journal;
 pub mod logging;
 pub mod telemetry;
+pub mod tool;
 pub mod top;

@@ -1,4 +1,5 @@
-//! `downlink`: arguments, then configuration, then [`downlink::app::run`].
+//! `downlink`: arguments, then configuration, then [`downlink::app::run`]; or
+//! [`downlink::tool::run`], for a subcommand that is not the service.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 
 use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
+use downlink::config::invocation::Invocation;
 use downlink::config::{Config, Durability};
 use downlink::http::descriptors;
 use downlink::http::forwarded::Proxy;
@@ -13,7 +15,7 @@ use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
 use downlink::http::reading;
 use downlink::http::tls::Tls;
-use downlink::{app, logging, top};
+use downlink::{app, logging, tool, top};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes the least memory for buffers and rockets: see decision 17.
@@ -25,14 +27,13 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const SIGXFSZ: i32 = 25;
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|first| first == "top") {
-        return top::main(std::env::args_os().skip(1));
-    }
     // Files may take their time, and that is no reason to end.
     let hangup = listen_for_hangups();
-    let config = logging::say_if_slow(reading::now, || Config::parse(std::env::args_os()));
-    let config = match config {
-        Ok(config) => config,
+    let invocation = logging::say_if_slow(reading::now, || Invocation::parse(std::env::args_os()));
+    let config = match invocation {
+        Ok(Invocation::Serve(config)) => *config,
+        Ok(Invocation::Tool(tool)) => return tool::run(tool),
+        Ok(Invocation::Top(words)) => return top::main(words),
         Err(error) if error.use_stderr() => {
             logging::say(&format!("{}; see --help", one_line(&error.to_string())));
             return ExitCode::from(2);

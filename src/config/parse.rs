@@ -153,9 +153,10 @@ pub fn address(text: &str) -> Result<Address, String> {
     })
 }
 
-/// Reads the mode of a file, in octal digits.
+/// Reads the mode of a file, in octal digits; `0o` may stand before them, as in TOML.
 pub fn mode(text: &str) -> Result<u32, String> {
     let text = text.trim();
+    let text = text.strip_prefix("0o").unwrap_or(text);
     let is_octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let mode = u32::from_str_radix(text, 8).ok().filter(|&mode| is_octal && mode <= 0o777);
     mode.ok_or_else(|| "expected a mode in octal digits from 0 to 777, such as 660".to_owned())
@@ -285,8 +286,9 @@ mod tests {
     fn modes_are_octal() {
         assert_eq!(mode("660"), Ok(0o660));
         assert_eq!(mode("0600"), Ok(0o600));
+        assert_eq!(mode("0o600"), Ok(0o600));
         assert_eq!(mode("0"), Ok(0));
-        for bad in ["", "8", "1000", "rw", "-1", "+7", "18446744073709551615"] {
+        for bad in ["", "0o", "8", "1000", "rw", "-1", "+7", "18446744073709551615"] {
             assert!(mode(bad).is_err(), "{bad}");
         }
     }

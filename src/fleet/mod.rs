@@ -17,6 +17,7 @@
 //! * [`roster`]: the rockets of one partition, their order and their bounds.
 //! * [`checkpoint`], [`restore`]: to the journal's store from time to time, and
 //!   back at a start.
+//! * [`kept`]: all that was kept, for who reads it and serves nothing.
 //! * [`version`]: how often the fleet has changed.
 //! * [`feed`]: what has changed, for those who listen.
 //! * [`clock`]: the time, for what the service says about itself.
@@ -35,6 +36,7 @@ pub mod gap_timeout;
 pub mod handle;
 pub mod health;
 pub mod intake;
+pub mod kept;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;

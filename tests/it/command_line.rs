@@ -10,7 +10,8 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 40] = [
+const FLAGS: [(&str, &str, &str); 41] = [
+    ("--config", "DOWNLINK_CONFIG", "none"),
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
@@ -54,7 +55,8 @@ const FLAGS: [(&str, &str, &str); 40] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 37] = [
+const BAD: [(&str, &[&str]); 38] = [
+    ("--config", &["", "missing", "/"]),
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
@@ -131,7 +133,7 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
         assert_eq!((code, err.lines().count()), (Some(2), 1), "{variable}: {err}");
         assert!(err.contains(flag), "{variable}: {err}");
         // What is wrong with a file does not depend on who names it.
-        let is_file = flag.ends_with("-file");
+        let is_file = flag.ends_with("-file") || flag == "--config";
         assert!(is_file || err.contains(&format!("environment variable {variable}")), "{err}");
     }
 }

@@ -28,6 +28,8 @@
 
 /// A backup of a running service restores whole; a copy that is not whole is refused.
 mod a_backup_restores_whole;
+/// What a check finds a start would find, and nothing is changed by it.
+mod a_check_changes_nothing;
 /// A crash at any point of any interleaving leaves the fleet that the messages make.
 mod a_crash_at_any_point_changes_nothing;
 /// A disk that fails, stalls or is full is told to clients, and loses nothing acknowledged.
@@ -148,12 +150,16 @@ mod the_page_is_served;
 mod the_walls_stand_together;
 /// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.
 mod tokens_are_asked_for;
+/// Values come from flags, variables and a file, in this order, and each says from where.
+mod values_come_from_a_file;
 /// What changes is told to those who listen, and they end with the service.
 mod what_changes_is_told;
 /// What libraries, shells and shippers send is taken, or told what is wrong with it.
 mod what_clients_send;
 /// What others copy to deploy the service has flags that exist and times that fit.
 mod what_is_deployed;
+/// A fleet that was exported and imported gives the same answers; half of one is refused.
+mod what_is_exported_is_imported;
 /// The dashboard and the rules name figures that there are, and Prometheus can read them.
 mod what_operators_copy;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.

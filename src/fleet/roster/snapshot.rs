@@ -64,7 +64,9 @@ impl Roster {
         }
     }
 
-    fn snapshot(&self, slot: Slot) -> RocketSnapshot {
+    /// The rocket at `slot`, as it is to be stored.
+    #[must_use]
+    pub fn snapshot(&self, slot: Slot) -> RocketSnapshot {
         let Tracked { channel, reorder, rocket, row_id, .. } = self.rockets.get(slot);
         let flight = rocket.flight.as_ref();
         RocketSnapshot {

@@ -56,7 +56,7 @@ const MAX_TEXTS: usize = 10_000;
 
 /// Above any that is ever given: no machine holds as many rockets. If one were
 /// believed, there would be none left for new rockets.
-const MAX_ROW_ID: u32 = i32::MAX as u32;
+pub(super) const MAX_ROW_ID: u32 = i32::MAX as u32;
 
 /// A row, but for its ID and the checksum that covers all of this.
 #[derive(Serialize)]
@@ -192,9 +192,14 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         waiting_since,
         lost,
     };
-    check(&rocket)?;
-    check_waits_once(&rocket.buffered)?;
+    check_all(&rocket)?;
     Ok(rocket)
+}
+
+/// What holds of every rocket that is stored, whoever made it.
+pub(super) fn check_all(rocket: &RocketSnapshot) -> Result<(), String> {
+    check(rocket)?;
+    check_waits_once(&rocket.buffered)
 }
 
 /// Apart from [`check`], since a checkpoint's rockets, which are many, come from

@@ -169,6 +169,7 @@ fn the_app_names_one_constructor_behind_the_journal_and_nobody_else_does() {
         &["names 2 of journal::sqlite, and 1 may: journal::sqlite::open, journal::sqlite::read"],
     );
     finds(&app("use crate::journal::sqlite::{Lock, open};"), &["journal::sqlite::lock::Lock"]);
+    finds(&files("src/tool/check.rs", "use crate::journal::sqlite::Lock;"), &[]);
     finds(&files("src/fleet/restore.rs", "use crate::journal::sqlite::open;"), &["and 0 may"]);
 }
 
