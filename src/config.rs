@@ -15,6 +15,7 @@
 //! * `fairness`: flags about what one client may take.
 //! * `gaps`: the flag about messages that do not come.
 //! * [`manager`]: what a service manager put into the environment.
+//! * `retention`: the flags about rockets that are not wanted any more.
 //! * `tls`: the flags of TLS.
 
 mod access;
@@ -27,6 +28,7 @@ mod gaps;
 pub mod manager;
 mod memory;
 mod parse;
+mod retention;
 mod tls;
 
 use std::ffi::OsString;
@@ -49,6 +51,7 @@ use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_
 use self::tls::TlsArguments;
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
+use crate::fleet::retention::Policy;
 use crate::fleet::threading::Threading;
 use crate::http::access::Access;
 use crate::http::context::HttpConfig;
@@ -280,6 +283,8 @@ pub struct Config {
     pub checkpoints: Interval,
     /// How long a message is waited for; `None` for as long as it takes.
     pub gap_timeout: Option<Duration>,
+    /// What becomes of rockets that are not wanted any more.
+    pub retention: Policy,
     /// Messages, for each worker.
     pub inbox_capacity: usize,
     /// What the fleet may hold.
@@ -335,6 +340,7 @@ impl Arguments {
             blocking_threads: cores().get(),
             data_dir: self.data_dir,
             gap_timeout: self.gaps.gap_timeout,
+            retention: self.gaps.retention.validate(self.durability)?,
             durability: self.durability,
             commit_delay: self.commit_delay,
             checkpoints: Interval {
@@ -410,7 +416,7 @@ mod tests {
             (limits.rockets, limits.buffered, http.max_body_bytes_held, http.max_answer_bytes_held)
         };
         let held = 2 << 20;
-        assert_eq!(limited(&[]), (10_131, 13_530, held, held));
+        assert_eq!(limited(&[]), (10_034, 13_530, held, held));
         let given = ["--max-rockets=1", "--max-body-bytes-held=7MiB", "--max-answer-bytes-held=2"];
         assert_eq!(limited(&given), (1, 13_530, 7 << 20, 2));
     }

@@ -15,10 +15,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::archive::Archive;
 use super::checkpoint::{self, Checkpoints};
 use super::health::Health;
 use super::limits::Quotas;
 use super::mailbox::Mailbox;
+use super::outcome::Cause;
 use super::refusals::{REASONS, Refusals};
 use super::roster::census::Census;
 use super::tally::{ANOMALIES, OUTCOMES, Tally};
@@ -39,6 +41,8 @@ pub struct FleetMetrics {
     /// Likewise; none of a journal that keeps nothing.
     journal: OnceLock<Arc<journal::Figures>>,
     checkpoints: OnceLock<Arc<Checkpoints>>,
+    /// None where forgotten rockets are not archived.
+    archive: OnceLock<Arc<Archive>>,
 }
 
 impl FleetMetrics {
@@ -59,6 +63,7 @@ impl FleetMetrics {
             censuses: OnceLock::new(),
             journal: OnceLock::new(),
             checkpoints: OnceLock::new(),
+            archive: OnceLock::new(),
         }
     }
 
@@ -81,6 +86,11 @@ impl FleetMetrics {
     /// Checkpoints are made from now on.
     pub fn follow_checkpoints(&self, counts: Arc<Checkpoints>) {
         assert!(self.checkpoints.set(counts).is_ok(), "a fleet starts once");
+    }
+
+    /// Rockets that are forgotten are archived there.
+    pub fn follow_archive(&self, archive: Arc<Archive>) {
+        assert!(self.archive.set(archive).is_ok(), "a fleet starts once");
     }
 
     fn journal(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -141,7 +151,11 @@ impl FleetMetrics {
             ([("kind", *name)], sum)
         });
         let help = "Messages that count and made no sense when they were applied";
-        counters(encoder, "downlink_anomalies", help, &anomalies.collect::<Vec<_>>())
+        counters(encoder, "downlink_anomalies", help, &anomalies.collect::<Vec<_>>())?;
+
+        let conflicts = self.tallies.iter().map(Tally::conflicts).sum::<u64>();
+        let help = "Duplicates whose content was not that of the first, as far as it is known";
+        counter(encoder, "downlink_messages_conflicting", help, conflicts as f64)
     }
 
     fn waiting(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -179,7 +193,16 @@ impl FleetMetrics {
         let help = "Rockets of which a message was accepted, by status";
         gauges(encoder, "downlink_rockets", help, &by_status)?;
         let help = "Rockets of which a message waits for an earlier one";
-        gauge(encoder, "downlink_waiting_rockets", help, sum(Census::waiting) as f64)
+        gauge(encoder, "downlink_waiting_rockets", help, sum(Census::waiting) as f64)?;
+        let forgotten = Cause::NAMES.map(|(cause, name)| {
+            let sum = censuses.iter().map(|census| census.forgotten_for(cause)).sum();
+            ([("reason", name)], sum)
+        });
+        let help = "Rockets that were forgotten, by reason";
+        counters(encoder, "downlink_rockets_forgotten", help, &forgotten)?;
+        let failures = self.archive.get().map_or(0, |archive| archive.failures());
+        let help = "Times that rockets to be forgotten could not be archived";
+        counter(encoder, "downlink_archive_failures", help, failures as f64)
     }
 
     fn state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

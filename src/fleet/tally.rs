@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::observer::{Folded, Observer};
 use super::outcome::Outcome;
 use super::roster::slot::Slot;
+use crate::telemetry::Channel;
 use crate::telemetry::message::Kind;
 use crate::telemetry::rocket::{Anomaly, Effect};
 use crate::telemetry::tally::Count;
@@ -32,6 +33,7 @@ pub const ANOMALIES: [(Anomaly, &str); 4] = [
 struct Counts {
     messages: [[Count; OUTCOMES.len()]; Kind::ALL.len()],
     anomalies: [Count; ANOMALIES.len()],
+    conflicts: Count,
 }
 
 /// The reading side of one partition.
@@ -68,6 +70,10 @@ impl Observer for Teller {
     fn repeated(&mut self, kind: Kind) {
         self.count(kind, Outcome::Duplicate);
     }
+
+    fn conflicting(&mut self, _: Slot, _: &Channel, _: u64) {
+        self.0.conflicts.add_alone(1);
+    }
 }
 
 impl Tally {
@@ -75,6 +81,12 @@ impl Tally {
     #[must_use]
     pub fn messages(&self, kind: Kind, outcome: Outcome) -> u64 {
         self.0.messages[kind as usize][outcome as usize].get()
+    }
+
+    /// Repeats that said something else than what they repeated, since the start.
+    #[must_use]
+    pub fn conflicts(&self) -> u64 {
+        self.0.conflicts.get()
     }
 
     /// Messages that counted and made no sense, since the start.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::tracked::Tracked;
+use crate::fleet::outcome::Cause;
 use crate::telemetry::tally::Count;
 
 /// On cache lines of its own: the others' workers must not wait for it.
@@ -14,6 +15,8 @@ struct Counts {
     launched: Count,
     exploded: Count,
     waiting: Count,
+    /// By [`Cause`].
+    forgotten: [Count; Cause::NAMES.len()],
 }
 
 /// The counts of one roster.
@@ -23,8 +26,8 @@ pub struct Census(Arc<Counts>);
 /// What is counted of one rocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
-    launched: bool,
-    exploded: bool,
+    pub launched: bool,
+    pub exploded: bool,
     waits: bool,
 }
 
@@ -39,6 +42,14 @@ impl Standing {
             exploded: flight.is_some_and(|flight| flight.explosion.is_some()),
             waits: tracked.reorder.buffered() > 0,
         }
+    }
+}
+
+fn follow(count: &Count, before: bool, after: bool) {
+    match (before, after) {
+        (false, true) => count.add_alone(1),
+        (true, false) => count.take_alone(1),
+        _ => {}
     }
 }
 
@@ -58,14 +69,20 @@ impl Census {
         if before == after {
             return;
         }
-        // Neither ends.
-        self.0.launched.add_alone(u64::from(after.launched && !before.launched));
-        self.0.exploded.add_alone(u64::from(after.exploded && !before.exploded));
-        match (before.waits, after.waits) {
-            (false, true) => self.0.waiting.add_alone(1),
-            (true, false) => self.0.waiting.take_alone(1),
-            _ => {}
-        }
+        follow(&self.0.launched, before.launched, after.launched);
+        follow(&self.0.exploded, before.exploded, after.exploded);
+        follow(&self.0.waiting, before.waits, after.waits);
+    }
+
+    /// One was forgotten.
+    pub(super) fn forgotten(&self, cause: Cause) {
+        self.0.forgotten[cause as usize].add_alone(1);
+    }
+
+    /// Rockets that were forgotten since the start for this cause.
+    #[must_use]
+    pub fn forgotten_for(&self, cause: Cause) -> u64 {
+        self.0.forgotten[cause as usize].get()
     }
 
     /// Rockets of which a message was accepted.

@@ -41,6 +41,8 @@ pub enum Kind {
     ClientTooFast,
     ClientConnections,
     NotAwaited,
+    NoAdminToken,
+    NotArchived,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -48,7 +50,7 @@ pub enum Kind {
 impl Kind {
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 37] = [
+    const URIS: [(Self, &'static str); 39] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadHost, "/problems/bad-host"),
@@ -86,6 +88,8 @@ impl Kind {
         (Self::ClientTooFast, "/problems/client-too-fast"),
         (Self::ClientConnections, "/problems/client-connections"),
         (Self::NotAwaited, "/problems/not-awaited"),
+        (Self::NoAdminToken, "/problems/no-admin-token"),
+        (Self::NotArchived, "/problems/not-archived"),
     ];
 
     /// Its URI reference.

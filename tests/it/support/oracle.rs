@@ -60,6 +60,7 @@ fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>, lost: &Lost) -> Option
     flight["last_message_number"] = last.into();
     flight["buffered_messages"] = (numbers.len() as u64 - counted).into();
     flight["lost_messages"] = gone.into();
+    flight["conflicts"] = 0.into();
     Some(flight)
 }
 
