@@ -444,8 +444,9 @@ fn skip_until(address: SocketAddr, killed: &AtomicBool) -> Skips {
             continue;
         }
         let gaps = answer.json();
-        let others = gaps.as_array().unwrap().iter().find(|gap| gap["id"] != MAYFLY);
-        let gap = others.unwrap_or(&Value::Null);
+        let Some(gap) = gaps.as_array().unwrap().iter().find(|gap| gap["id"] != MAYFLY) else {
+            continue;
+        };
         let (Some(id), Some(awaited)) =
             (gap["id"].as_str(), gap["awaited_message_number"].as_u64())
         else {
