@@ -19,18 +19,18 @@
 //! * `answers`: what is made of queries.
 //! * `walk`: queries that no index answers, a slice at a time: `scan` over all
 //!   rockets, `gap_walk` over those that wait.
-//! * `orders`: what is told: a checkpoint's `snapshot`, a walk over the roster that
+//! * `commands`: what is told: a checkpoint's `snapshot`, a walk over the roster that
 //!   stores what changed.
 //! * `anomalies`: the log of anomalies, an observer.
 
 mod anomalies;
 mod answers;
 mod batch;
+mod commands;
 mod decisions;
 mod forgets;
 mod gap_walk;
 mod in_flight;
-mod orders;
 mod scan;
 mod skips;
 mod snapshot;
@@ -350,10 +350,10 @@ impl Partition {
     }
 
     fn apply(&mut self, mut batch: Batch) {
-        let decisions = batch.take_decisions();
+        let decided = batch.take_decisions();
         let Self { roster, observers, .. } = self;
         batch.decide_all(|ticket, message| Ok(roster.apply(ticket, message.report, observers)));
-        self.decide(decisions);
+        self.decide(decided);
     }
 
     /// Nothing of this batch was kept; later ones may be.
