@@ -34,7 +34,8 @@ fn another_content_is_a_conflict_wherever_the_first_is() {
         (launch("a"), 5),
     ] {
         let before = (conflicts(&service, "a"), tag());
-        assert_eq!(service.post(&[message.clone()]), "duplicate", "{message}");
+        let sent = service.post(std::slice::from_ref(&message));
+        assert_eq!(sent, "duplicate", "{message}");
         assert_eq!(conflicts(&service, "a"), expected, "{message}");
         assert_eq!(tag() == before.1, before.0 == expected, "{message}");
     }
