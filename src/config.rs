@@ -19,6 +19,7 @@
 //! * `fairness`: flags about what one client may take.
 //! * `gaps`: the flag about messages that do not come.
 //! * [`manager`]: what a service manager put into the environment.
+//! * `retention`: the flags about rockets that are not wanted any more.
 //! * `tls`: the flags of TLS.
 
 mod access;
@@ -35,6 +36,7 @@ mod listing;
 pub mod manager;
 mod memory;
 mod parse;
+mod retention;
 pub mod sources;
 mod tls;
 
@@ -61,6 +63,7 @@ use self::sources::Sources;
 use self::tls::TlsArguments;
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
+use crate::fleet::retention::Policy;
 use crate::fleet::threading::Threading;
 use crate::http::access::Access;
 use crate::http::context::HttpConfig;
@@ -300,6 +303,8 @@ pub struct Config {
     pub checkpoints: Interval,
     /// How long a message is waited for; `None` for as long as it takes.
     pub gap_timeout: Option<Duration>,
+    /// What becomes of rockets that are not wanted any more.
+    pub retention: Policy,
     /// Messages, for each worker.
     pub inbox_capacity: usize,
     /// What the fleet may hold.
@@ -364,6 +369,7 @@ impl Arguments {
             blocking_threads: cores().get(),
             data_dir: self.data_dir,
             gap_timeout: self.gaps.gap_timeout,
+            retention: self.gaps.retention.validate(self.durability)?,
             durability: self.durability,
             commit_delay: self.commit_delay,
             checkpoints: Interval {

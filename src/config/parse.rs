@@ -5,6 +5,7 @@
 //! Blanks around a value and its case make no difference.
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::http::listener::Address;
 
 /// Beyond any use, and far from overflowing a deadline.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const TEN_YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 
 /// Reads a whole number from 1 to `MOST`.
 pub fn count<const MOST: u64>(text: &str) -> Result<NonZeroUsize, String> {
@@ -102,13 +105,23 @@ pub fn time_or_zero(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected 0 or a time up to 1day, such as 500us or 2ms".to_owned())
 }
 
+/// As [`time`], of what may be for long: up to ten years.
+pub fn long_time(text: &str) -> Result<Duration, String> {
+    time_within(Duration::from_millis(1)..=TEN_YEARS, text)
+        .ok_or_else(|| "expected a time from 1ms to 3650days, such as 12h or 30days".to_owned())
+}
+
 fn time_from(shortest: Duration, text: &str) -> Option<Duration> {
+    time_within(shortest..=DAY, text)
+}
+
+fn time_within(times: RangeInclusive<Duration>, text: &str) -> Option<Duration> {
     let text = text.trim().to_ascii_lowercase();
     let mut sum = Duration::ZERO;
     for term in terms(&text) {
         sum = sum.checked_add(humantime::parse_duration(term).ok()?)?;
     }
-    (!text.is_empty() && (shortest..=DAY).contains(&sum)).then_some(sum)
+    (!text.is_empty() && times.contains(&sum)).then_some(sum)
 }
 
 /// Each number with its unit. humantime adds them up without looking for an

@@ -30,7 +30,7 @@ fn a_memory_limit_stands_for_what_is_not_given() {
         (limits.rockets, limits.buffered, http.max_body_bytes_held, http.max_answer_bytes_held)
     };
     let held = 2 << 20;
-    assert_eq!(limited(&[]), (10_131, 13_530, held, held));
+    assert_eq!(limited(&[]), (10_034, 13_530, held, held));
     let given = ["--max-rockets=1", "--max-body-bytes-held=7MiB", "--max-answer-bytes-held=2"];
     assert_eq!(limited(&given), (1, 13_530, 7 << 20, 2));
 }

@@ -45,6 +45,6 @@ impl Kept {
 
     /// Every rocket, one after the other, in the order in which they appeared.
     pub fn rockets(&self) -> impl Iterator<Item = RocketSnapshot> {
-        (0..self.roster.slots()).map(|slot| self.roster.snapshot(slot))
+        (0..self.roster.slots()).filter_map(|slot| self.roster.kept(slot))
     }
 }

@@ -22,6 +22,8 @@
 //! * [`feed`]: what has changed, for those who listen.
 //! * [`clock`]: the time, for what the service says about itself.
 //! * [`gap_timeout`]: gives up what is waited for too long.
+//! * [`retention`]: has exploded rockets forgotten that are silent for long;
+//!   [`archive`]: keeps what was known of those that are forgotten.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`tally`]: what became of messages, counted; [`metrics`]: the fleet's figures.
 //! * [`refusals`]: counts what is refused, and says in the log that a limit is reached.
@@ -29,6 +31,7 @@
 //!   is observed of it.
 //! * [`threading`]: what depends on how many threads there are.
 
+pub mod archive;
 pub mod checkpoint;
 pub mod clock;
 pub mod feed;
@@ -46,6 +49,7 @@ pub mod outcome;
 pub mod query;
 pub mod refusals;
 pub mod restore;
+pub mod retention;
 pub mod roster;
 pub mod routing;
 pub mod supervisor;

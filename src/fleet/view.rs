@@ -45,10 +45,13 @@ pub struct RocketView {
     pub buffered_messages: u32,
     /// Messages that are not waited for any more.
     pub lost_messages: u64,
+    /// Repeats since the start of the service that said something else than what
+    /// they repeated, as far as that is known.
+    pub conflicts: u32,
 }
 
 impl RocketView {
-    /// The rocket on `channel`; `None` before its launch.
+    /// The rocket on `channel`, without conflicts; `None` before its launch.
     #[must_use]
     pub fn of(
         channel: &Channel,
@@ -73,16 +76,44 @@ impl RocketView {
             buffered_messages: u32::try_from(reorder.buffered())
                 .expect("a row of the journal holds fewer"),
             lost_messages: reorder.lost().map_or(0, Lost::count),
+            conflicts: 0,
         })
     }
 }
 
 impl RocketView {
-    /// Goes up with every change of the rocket, and never comes back.
+    /// Goes up with every change of the rocket, until it is forgotten.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.last_message_number + u64::from(self.buffered_messages)
     }
+}
+
+/// What tells whether anything came of a rocket since: everything that comes raises
+/// one of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The number of the last message that was applied.
+    pub last: u64,
+    /// Messages that waited.
+    pub buffered: u32,
+}
+
+impl Seen {
+    /// What was seen of a rocket when it was shown so.
+    #[must_use]
+    pub fn of(view: &RocketView) -> Self {
+        Self { last: view.last_message_number, buffered: view.buffered_messages }
+    }
+}
+
+/// An exploded rocket of which nothing was heard for long.
+#[derive(Clone, Debug)]
+pub struct Silent {
+    /// As it is.
+    pub rocket: RocketView,
+    /// When something was heard of it last, by the service's clock.
+    pub since: Timestamp,
 }
 
 /// One rocket that waits for a missing message. Serialises to the JSON object of

@@ -118,6 +118,7 @@ async fn dispatch(
         }
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
+        Endpoint::DeleteRocket => rockets::delete(context, segment, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::ListGaps => gaps::list(context, headers, &query).await,
@@ -147,6 +148,7 @@ async fn dispatch(
         | Endpoint::GetOpenApi => compression::answer(coding, &kept.answers_held, response),
         Endpoint::PostMessages
         | Endpoint::GetRocket
+        | Endpoint::DeleteRocket
         | Endpoint::SkipGap
         | Endpoint::GetEvents
         | Endpoint::GetReadiness

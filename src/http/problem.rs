@@ -2,9 +2,10 @@
 //!
 //! Owns the one table from errors to status codes, and not the errors of the
 //! fleet and of the wire, which say themselves what they are. Those of access are
-//! made in `access`, a part of this; those of gaps in `gaps`.
+//! made in `access`, a part of this; those of decisions in `gaps` and `forget`.
 
 mod access;
+mod forget;
 mod gaps;
 mod kind;
 

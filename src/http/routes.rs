@@ -14,6 +14,8 @@ pub enum Endpoint {
     ListRockets,
     /// One launched rocket.
     GetRocket,
+    /// Forgets a rocket.
+    DeleteRocket,
     /// The names of the missions in use.
     ListMissions,
     /// The rockets on one mission.
@@ -49,6 +51,8 @@ pub enum Scope {
     Ingest,
     /// To read the fleet.
     Read,
+    /// To decide about the fleet. Not needed on an address for operators.
+    Operate,
     /// No token is needed: it tells nothing of the fleet.
     Open,
 }
@@ -127,16 +131,22 @@ pub const ROUTES: &[Route] = &[
     Route::new("/messages", &[Method::POST], Endpoint::PostMessages, For::Clients, Scope::Ingest),
     Route::new("/rockets", READ, Endpoint::ListRockets, For::Clients, Scope::Read),
     Route::new("/rockets/{id}", READ, Endpoint::GetRocket, For::Clients, Scope::Read),
+    Route::new(
+        "/rockets/{id}",
+        &[Method::DELETE],
+        Endpoint::DeleteRocket,
+        For::Operators,
+        Scope::Operate,
+    ),
     Route::new("/missions", READ, Endpoint::ListMissions, For::Clients, Scope::Read),
     Route::new("/missions/{mission}", READ, Endpoint::GetMission, For::Clients, Scope::Read),
     Route::new("/gaps", READ, Endpoint::ListGaps, For::All, Scope::Read),
-    // Whoever may send may do this, where operators have no address of their own.
     Route::new(
         "/gaps/{id}/skip",
         &[Method::POST],
         Endpoint::SkipGap,
         For::Operators,
-        Scope::Ingest,
+        Scope::Operate,
     ),
     Route::new("/events", READ, Endpoint::GetEvents, For::Clients, Scope::Read),
     Route::new("/readyz", READ, Endpoint::GetReadiness, For::Operators, Scope::Open),

@@ -78,6 +78,8 @@ pub struct RocketV1 {
     buffered: Vec<ReportV1>,
     #[serde(deserialize_with = "given")]
     waiting_since: Option<String>,
+    #[serde(deserialize_with = "given")]
+    quiet_since: Option<String>,
     lost: LostV1,
 }
 
@@ -142,6 +144,7 @@ impl From<RocketSnapshot> for RocketV1 {
             flight,
             buffered,
             waiting_since,
+            quiet_since,
             lost,
         } = rocket;
         Self {
@@ -151,6 +154,7 @@ impl From<RocketSnapshot> for RocketV1 {
             flight: flight.map(FlightV1::from),
             buffered: buffered.into_iter().map(ReportV1::from).collect(),
             waiting_since: waiting_since.map(|time| time.to_string()),
+            quiet_since: quiet_since.map(|time| time.to_string()),
             lost: LostV1 { count: lost.count(), ranges: lost.ranges().to_vec() },
         }
     }
@@ -167,6 +171,7 @@ impl TryFrom<RocketV1> for RocketSnapshot {
             flight,
             buffered,
             waiting_since,
+            quiet_since,
             lost: LostV1 { count, ranges },
         } = rocket;
         let optional = |field: &str, text: Option<String>| match text {
@@ -184,6 +189,7 @@ impl TryFrom<RocketV1> for RocketSnapshot {
             flight: flight.map(FlightSnapshot::try_from).transpose()?,
             buffered: buffered.into_iter().map(Report::try_from).collect::<Result<_, _>>()?,
             waiting_since: optional("waiting_since", waiting_since)?,
+            quiet_since: optional("quiet_since", quiet_since)?,
             lost: Lost::restore(count, ranges)
                 .ok_or_else(|| "lost: the numbers make no sense".to_owned())?,
         })

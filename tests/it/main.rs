@@ -40,6 +40,8 @@ mod a_log_that_nobody_reads;
 mod a_memory_limit_is_kept;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
+/// A rocket can be forgotten, by hand or when its time is over, and nothing of it is left.
+mod a_rocket_can_be_forgotten;
 /// A service manager hears when the service is ready, moves and stops, and when not.
 mod a_service_manager_is_told;
 /// A start that was cut short, or has no room, keeps no later one from its work.
@@ -126,6 +128,8 @@ mod readiness_is_observed;
 mod reconnecting;
 /// What cannot be written for now is refused for now: locks and full disks pass.
 mod refusals_pass;
+/// A repeat that says something else than the first is counted and shown.
+mod repeats_that_differ;
 /// Each request is logged for those who ask for it, and for nobody else.
 mod requests_are_logged;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.

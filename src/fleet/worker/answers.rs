@@ -14,6 +14,9 @@ impl Partition {
         // Whoever asked may have given up waiting, and needs no answer then.
         match query {
             Query::Rocket { channel, reply } => drop(reply.send(self.roster.lookup(&channel))),
+            Query::Silent { before, limit, reply } => {
+                drop(reply.send(self.roster.silent(before, limit)));
+            }
             Query::Missions { after, limit, reply } => {
                 drop(reply.send(self.roster.missions(after.as_deref(), limit)));
             }

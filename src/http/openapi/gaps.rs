@@ -23,6 +23,9 @@ struct Listing {
     /// The rocket with exactly this ID.
     #[param(min_length = 1, max_length = 128)]
     id: Option<String>,
+    /// Rockets whose ID begins so.
+    #[param(min_length = 1, max_length = 128)]
+    id_prefix: Option<String>,
     /// Rockets on this mission, whatever its case.
     mission: Option<String>,
     /// Rockets of this type, whatever its case.

@@ -54,6 +54,7 @@ use crate::fleet::outcome::QueryError;
         messages::post,
         rockets::list,
         rockets::get,
+        rockets::delete,
         missions::list,
         missions::get,
         gaps::list,

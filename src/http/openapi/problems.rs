@@ -99,6 +99,12 @@ const ROWS: &[Row] = &[
         429,
         "this client has too many connections (--max-connections-per-client)",
     ),
+    Row(
+        Kind::NoAdminToken,
+        403,
+        "this needs a token of operators, and there is none (--admin-token-file)",
+    ),
+    Row(Kind::NotArchived, 503, "the rocket could not be archived, so it is not forgotten"),
     Row(Kind::NotAwaited, 409, "the rocket waits for message 5"),
 ];
 
@@ -147,6 +153,15 @@ fn of_endpoint(endpoint: Endpoint) -> &'static [&'static [Kind]] {
             Kind::BodyBytesHeld,
         ]],
         Endpoint::ListRockets | Endpoint::ListMissions | Endpoint::ListGaps => &[OF_QUERIES],
+        Endpoint::DeleteRocket => &[&[
+            Kind::BadParameter,
+            Kind::NotFound,
+            Kind::NotArchived,
+            Kind::InboxFull,
+            Kind::NotAcknowledged,
+            Kind::NotKept,
+            Kind::Unavailable,
+        ]],
         Endpoint::GetRocket | Endpoint::GetMission => &[OF_QUERIES, &[Kind::NotFound]],
         Endpoint::SkipGap => &[&[
             Kind::BadParameter,
@@ -177,6 +192,9 @@ pub fn of(route: &Route, method: &Method) -> BTreeMap<u16, Value> {
     kinds.extend(OF_ALL);
     if route.scope != Scope::Open {
         kinds.extend([Kind::TokenMissing, Kind::TokenInvalid, Kind::TokenOfTheOtherSide]);
+    }
+    if route.scope == Scope::Operate {
+        kinds.push(Kind::NoAdminToken);
     }
     if !method.is_safe() {
         kinds.push(Kind::CrossOrigin);
@@ -211,6 +229,11 @@ const SHARED: &[(&str, u16, &[Kind])] = &[
     ("Unauthorized", 401, &[Kind::TokenMissing, Kind::TokenInvalid]),
     ("Forbidden", 403, &[Kind::TokenOfTheOtherSide]),
     ("ForbiddenToSend", 403, &[Kind::TokenOfTheOtherSide, Kind::CrossOrigin]),
+    (
+        "ForbiddenToOperate",
+        403,
+        &[Kind::TokenOfTheOtherSide, Kind::NoAdminToken, Kind::CrossOrigin],
+    ),
     ("NotFound", 404, &[Kind::NotFound]),
     ("MethodNotAllowed", 405, &[Kind::MethodNotAllowed]),
     ("MisdirectedRequest", 421, &[Kind::ForeignHost]),

@@ -28,6 +28,11 @@ pub struct Listing {
     /// The rocket with exactly this ID.
     #[param(min_length = 1, max_length = 128)]
     id: Option<String>,
+    /// Rockets whose ID begins so.
+    #[param(min_length = 1, max_length = 128)]
+    id_prefix: Option<String>,
+    /// Rockets that wait for a missing message, or those that do not.
+    waiting: Option<bool>,
     /// Rockets on this mission, whatever its case.
     mission: Option<String>,
     /// Rockets of this type, whatever its case.
@@ -71,6 +76,7 @@ pub fn exploded() -> Value {
         "explosion_reason": "PRESSURE_VESSEL_FAILURE",
         "buffered_messages": 0,
         "lost_messages": 0,
+        "conflicts": 0,
     })
 }
 
@@ -87,6 +93,7 @@ pub fn launched() -> Value {
         "explosion_reason": null,
         "buffered_messages": 3,
         "lost_messages": 0,
+        "conflicts": 0,
     })
 }
 
@@ -140,3 +147,15 @@ fn list() {}
     ),
 )]
 fn get() {}
+
+#[utoipa::path(
+    delete,
+    path = "/rockets/{id}",
+    tag = "fleet",
+    operation_id = "deleteRocket",
+    summary = "Forgets a rocket",
+    description = "Launched or not. What comes of its ID afterwards begins anew.",
+    params(("id" = String, Path, description = "The rocket's channel.", min_length = 1)),
+    responses((status = 204, description = "It is forgotten, for good.")),
+)]
+fn delete() {}

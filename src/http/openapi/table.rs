@@ -37,6 +37,7 @@ pub fn complete(document: &mut Value, side: Side) {
     document["components"]["securitySchemes"] = json!({
         "ingest": token("One of `--ingest-token-file`, where there is one."),
         "read": token("One of `--read-token-file`, where there is one."),
+        "operate": token("One of `--admin-token-file`; not asked for on `--admin-listen`."),
     });
 }
 
@@ -48,6 +49,7 @@ fn complete_operation(operation: &mut Value, route: &Route, method: &Method) {
     let scheme = match route.scope {
         Scope::Ingest => Some("ingest"),
         Scope::Read => Some("read"),
+        Scope::Operate => Some("operate"),
         Scope::Open => None,
     };
     // Or none, where the service runs without tokens.

@@ -44,6 +44,8 @@ pub enum Kind {
     ClientConnections,
     NotAwaited,
     TooManySubscribers,
+    NoAdminToken,
+    NotArchived,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
@@ -58,7 +60,7 @@ impl Kind {
 
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 38] = [
+    const URIS: [(Self, &'static str); 40] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadHost, "/problems/bad-host"),
@@ -97,6 +99,8 @@ impl Kind {
         (Self::ClientConnections, "/problems/client-connections"),
         (Self::NotAwaited, "/problems/not-awaited"),
         (Self::TooManySubscribers, "/problems/too-many-subscribers"),
+        (Self::NoAdminToken, "/problems/no-admin-token"),
+        (Self::NotArchived, "/problems/not-archived"),
     ];
 
     /// Its URI reference.

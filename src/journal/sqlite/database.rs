@@ -34,6 +34,8 @@ pub struct Transaction {
     pub records: Vec<u8>,
     /// Rockets to store, each in place of what is stored of it.
     pub rockets: Vec<RocketSnapshot>,
+    /// Rows of rockets that are gone; what is stored in them comes after.
+    pub discarded: Vec<u32>,
     /// Rows of the journal to forget, from the first on, up to and including.
     pub trim: Option<u64>,
 }
@@ -198,8 +200,12 @@ impl Database {
     }
 
     fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
-        let Transaction { seq, records, rockets, trim } = transaction;
-        self.set_wal_pages(if rockets.is_empty() { wal::PAGES } else { wal::PAGES_STORING })?;
+        let Transaction { seq, records, rockets, discarded, trim } = transaction;
+        self.set_wal_pages(if rockets.is_empty() && discarded.is_empty() {
+            wal::PAGES
+        } else {
+            wal::PAGES_STORING
+        })?;
         // Not by `Connection::transaction`, which prepares both anew each time.
         let tx = &self.connection;
         tx.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -207,9 +213,8 @@ impl Database {
             tx.prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?
                 .execute(params![row_number(*seq), record::block(*seq, &[records])])?;
         }
-        if !rockets.is_empty() {
-            rocket_row::write(tx, rockets)?;
-        }
+        rocket_row::discard(tx, discarded)?;
+        rocket_row::write(tx, rockets)?;
         if let Some(last) = trim {
             tx.prepare_cached("DELETE FROM journal WHERE seq <= ?1")?
                 .execute([row_number(*last)])?;
