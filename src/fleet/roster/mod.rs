@@ -210,11 +210,12 @@ impl Roster {
         let (number, waited) = (report.number, reorder.waiting_since());
         let place = reorder.offer(report, |report| {
             passed += 1;
-            let Report { number, time, .. } = report;
+            let (number, time, kind) = (report.number, report.time, report.event.kind());
             let effect = rocket.apply(report, &mut self.vocabulary);
             launched |= effect == Effect::Launched;
             let vocabulary = &self.vocabulary;
-            observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
+            let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };
+            observer.folded(&folded);
         });
         *changed |= place != Place::Known;
         if place == Place::Known && reorder.is_lost(number) {
@@ -433,13 +434,6 @@ impl Roster {
         let view = |slot| self.view(slot).expect("only launched rockets are in the launch order");
         let rockets = slots.by_ref().take(limit).map(view).collect();
         Part { rockets, total: self.launched(), more: slots.next().is_some() }
-    }
-}
-
-impl Ticket {
-    /// For a message that was accepted in an earlier run.
-    fn unreserved(slot: Slot) -> Self {
-        Self { slot, early: false }
     }
 }
 
