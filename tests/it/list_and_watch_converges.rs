@@ -97,7 +97,9 @@ impl Shared {
     }
 
     fn list(&self) {
-        let target = format!("/rockets?{}", self.filter);
+        // A listing takes one ID.
+        let filter = if self.filter.contains('&') { "" } else { self.filter };
+        let target = format!("/rockets?{filter}");
         let rockets = send(self.address, &Request::get(&target)).json();
         // What is not there any more has to go.
         self.table.lock().unwrap().clear();
