@@ -23,6 +23,8 @@ pub struct Folded<'a> {
     pub number: u64,
     /// The message's time.
     pub time: Timestamp,
+    /// What kind of message it was.
+    pub kind: Kind,
     /// What kind of change it was, or why it was an anomaly.
     pub effect: Effect,
     /// The rocket as it is now.

@@ -84,6 +84,8 @@ mod ids_can_be_searched;
 mod it_describes_itself;
 /// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
 mod layers;
+/// Who lists and watches ends with the fleet that there is, whatever is cut off in between.
+mod list_and_watch_converges;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.
 mod listings;
 /// A walk over all rockets leaves its thread to others, and its reader may leave.
@@ -144,6 +146,8 @@ mod sockets_are_inherited;
 mod strangers_are_kept_out;
 /// With TLS those are refused who should be, on both sides, and in time.
 mod strangers_get_no_tls;
+/// Subscribers that come back, read slowly, leave or are many cost nobody else.
+mod subscribers_come_and_go;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.

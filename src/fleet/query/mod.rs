@@ -84,6 +84,8 @@ pub enum Query {
         lane: Lane,
         /// At most so many rockets.
         limit: usize,
+        /// Only those that pass one of these; any if there are none.
+        filters: Arc<[Filter]>,
         /// Where they go.
         reply: oneshot::Sender<Changes>,
     },

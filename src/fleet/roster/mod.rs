@@ -236,11 +236,12 @@ impl Roster {
         let (number, waited) = (report.number, reorder.waiting_since());
         let place = reorder.offer(report, |report| {
             passed += 1;
-            let Report { number, time, .. } = report;
+            let (number, time, kind) = (report.number, report.time, report.event.kind());
             let effect = rocket.apply(report, &mut self.vocabulary);
             launched |= effect == Effect::Launched;
             let vocabulary = &self.vocabulary;
-            observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
+            let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };
+            observer.folded(&folded);
         });
         let after = if place == Place::Known {
             if reorder.is_lost(number) {
@@ -370,13 +371,6 @@ impl Roster {
             .then(|| RocketView::of(channel, reorder, rocket, &self.vocabulary))
             .flatten()
             .map(|view| RocketView { conflicts: self.conflicts.of(slot), ..view })
-    }
-}
-
-impl Ticket {
-    /// For a message that was accepted in an earlier run.
-    fn unreserved(slot: Slot) -> Self {
-        Self { slot, early: false }
     }
 }
 

@@ -149,7 +149,7 @@ impl Roster {
             let row_id = self.free_row();
             self.settle(Tracked::new(message.channel, row_id))
         });
-        // It was reported when the message came.
-        self.apply(Ticket::unreserved(slot), message.report, &mut ());
+        // It was reported when the message came, and has no room taken.
+        self.apply(Ticket { slot, early: false }, message.report, &mut ());
     }
 }

@@ -28,8 +28,9 @@ impl Partition {
             Query::Gaps { selection, reply } => {
                 self.walks.push_back(Walk::over_gaps(selection, reply));
             }
-            Query::Changes { lane, limit, reply } => {
-                drop(reply.send(self.observers.0.1.take(lane, limit, &self.roster)));
+            Query::Changes { lane, limit, filters, reply } => {
+                let marks = &mut self.observers.0.1;
+                drop(reply.send(marks.take((lane, limit), &filters, &self.roster)));
             }
         }
     }
