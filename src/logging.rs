@@ -9,8 +9,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
-use std::{env, panic};
+use std::time::Duration;
+use std::{env, panic, thread};
 
 use serde_json::json;
 use tracing::{error, warn};
@@ -24,6 +26,9 @@ use crate::config::LogFormat;
 /// Most lines that wait to be written; beyond it they are lost. Some 250 bytes
 /// each.
 const MAX_WAITING: usize = 8192;
+
+/// What takes longer at a start is told.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The log of the process. What waits is written when this is dropped, if that
 /// takes no longer than a second.
@@ -68,7 +73,7 @@ pub fn start(format: LogFormat, filter: &str) -> Log {
     }
     // The usual hook writes to standard error itself, and waits for its reader.
     panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
+        let thread = thread::current();
         error!(thread = thread.name().unwrap_or("unnamed"), "{panic}");
     }));
     Log { format, lines, thread: Some(thread) }
@@ -108,6 +113,26 @@ impl Drop for Log {
 /// Says something before there is a log, or after.
 pub fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Does some work before there is a log, and says what it waits for if that takes more
+/// than a second, as `waits_for` tells then.
+pub fn say_if_slow<T>(waits_for: fn() -> Option<String>, work: impl FnOnce() -> T) -> T {
+    // Gone when the work is done: there may be no other thread while the environment
+    // is changed.
+    thread::scope(|scope| {
+        let (done, is_done) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if is_done.recv_timeout(SLOW) == Err(RecvTimeoutError::Timeout)
+                && let Some(file) = waits_for()
+            {
+                say(&format!("waiting for a file that does not answer: {file}"));
+            }
+        });
+        let worked = work();
+        drop(done);
+        worked
+    })
 }
 
 /// See <https://no-color.org>.

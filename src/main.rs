@@ -11,6 +11,7 @@ use downlink::http::descriptors;
 use downlink::http::forwarded::Proxy;
 use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
+use downlink::http::reading;
 use downlink::http::tls::Tls;
 use downlink::{app, logging};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +27,8 @@ const SIGXFSZ: i32 = 25;
 fn main() -> ExitCode {
     // Files may take their time, and that is no reason to end.
     let hangup = listen_for_hangups();
-    let config = match Config::parse(std::env::args_os()) {
+    let config = logging::say_if_slow(reading::now, || Config::parse(std::env::args_os()));
+    let config = match config {
         Ok(config) => config,
         Err(error) if error.use_stderr() => {
             logging::say(&format!("{}; see --help", one_line(&error.to_string())));
@@ -34,7 +36,9 @@ fn main() -> ExitCode {
         }
         Err(help) => help.exit(),
     };
-    let tls = match config.tls.clone().map(Tls::load).transpose() {
+    let files = config.tls.clone();
+    let tls = logging::say_if_slow(reading::now, || files.map(Tls::load).transpose());
+    let tls = match tls {
         Ok(tls) => tls,
         Err(error) => {
             logging::say(&format!("error: {error}; see --help"));

@@ -97,7 +97,10 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
     let text = str::from_utf8(input).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let is_json = text.is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
     let plain = text.and_then(plain);
-    let message = match wire::parse(input) {
+    let read = wire::parse(input);
+    let generally = wire::parse_in_general(input);
+    ensure!(read == generally, "read as {read:?}, and in general as {generally:?}");
+    let message = match read {
         Ok(message) => message,
         Err(error) => {
             let refused = error.to_string();

@@ -251,7 +251,8 @@ impl Fleet {
         let total = parts.iter().map(|part| part.total).sum();
         let slices = parts.into_iter().map(|part| part.rockets).collect();
         let merging = spawn_blocking(move || Whole::merge(slices, sort, total));
-        merging.await.map_err(|_| QueryError::Stopping)
+        let merged = timeout_at(deadline, merging).await.map_err(|_| QueryError::NotMade)?;
+        merged.map_err(|_| QueryError::Stopping)
     }
 
     /// A page of the rockets that wait for a missing message, those that wait
@@ -321,7 +322,10 @@ impl Fleet {
     ) -> Result<T, QueryError> {
         let (reply, answer) = oneshot::channel();
         self.mailboxes[partition].ask(query(reply)).map_err(|undelivered| match undelivered {
-            Undelivered::Full => QueryError::Busy(partition),
+            Undelivered::Full => {
+                self.refusals.tell_query();
+                QueryError::Busy(partition)
+            }
             Undelivered::Closed => QueryError::Stopped(partition),
         })?;
         match timeout_at(deadline, answer).await {

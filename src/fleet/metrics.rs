@@ -16,6 +16,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::checkpoint::{self, Checkpoints};
+use super::clock::Clock;
 use super::health::Health;
 use super::limits::Quotas;
 use super::mailbox::Mailbox;
@@ -35,6 +36,7 @@ pub struct FleetMetrics {
     quotas: Arc<Quotas>,
     refusals: Arc<Refusals>,
     health: Arc<Health>,
+    clock: Clock,
     /// Not before the rockets were read back.
     censuses: OnceLock<Vec<Census>>,
     /// Likewise; none of a journal that keeps nothing.
@@ -76,6 +78,7 @@ impl FleetMetrics {
             quotas,
             refusals: Arc::default(),
             health,
+            clock: Clock::new(),
             censuses: OnceLock::new(),
             journal: OnceLock::new(),
             checkpoints: OnceLock::new(),
@@ -185,7 +188,12 @@ impl FleetMetrics {
             ([("kind", *name)], sum)
         });
         let help = "Messages that count and made no sense when they were applied";
-        counters(encoder, "downlink_anomalies", help, &anomalies.collect::<Vec<_>>())
+        counters(encoder, "downlink_anomalies", help, &anomalies.collect::<Vec<_>>())?;
+        let sum = |count: fn(&Tally) -> u64| self.tallies.iter().map(count).sum::<u64>() as f64;
+        let help = "Messages that were declared lost";
+        counter(encoder, "downlink_messages_lost", help, sum(Tally::lost))?;
+        let help = "Messages that came after they were declared lost";
+        counter(encoder, "downlink_messages_late", help, sum(Tally::late))
     }
 
     fn waiting(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -223,7 +231,14 @@ impl FleetMetrics {
         let help = "Rockets of which a message was accepted, by status";
         gauges(encoder, "downlink_rockets", help, &by_status)?;
         let help = "Rockets of which a message waits for an earlier one";
-        gauge(encoder, "downlink_waiting_rockets", help, sum(Census::waiting) as f64)
+        gauge(encoder, "downlink_waiting_rockets", help, sum(Census::waiting) as f64)?;
+        let oldest = censuses.iter().filter_map(Census::oldest_wait).min();
+        let now = self.clock.now().to_unix();
+        let now = now.0 as f64 + f64::from(now.1) / 1e9;
+        // A clock for each partition: they may differ by a moment.
+        let longest = oldest.map_or(0.0, |oldest| f64::max(now - oldest as f64 / 1e6, 0.0));
+        let help = "Since when the rocket waits that waits longest; 0 if none does";
+        gauge(encoder, "downlink_oldest_gap_seconds", help, longest)
     }
 
     fn state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

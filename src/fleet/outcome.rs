@@ -162,6 +162,10 @@ pub enum QueryError {
     /// The deadline came before this partition's answer.
     #[error("partition {0} did not answer in time")]
     TimedOut(usize),
+    /// The deadline came before there was a thread to write the answer, or before it
+    /// was this question's turn.
+    #[error("the answer was not ready in time")]
+    NotMade,
     /// The worker of this partition ended.
     #[error("partition {0} does not run any more")]
     Stopped(usize),

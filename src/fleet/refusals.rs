@@ -95,6 +95,7 @@ pub struct Refusals {
     rocket_buffer: Reached,
     fleet_buffer: Reached,
     fleet: Reached,
+    queries: Reached,
 }
 
 impl Default for Refusals {
@@ -114,6 +115,7 @@ impl Default for Refusals {
                 "messages are refused: too many of the fleet wait for an earlier one",
             ),
             fleet: Reached::new("--max-rockets", "messages of new rockets are refused"),
+            queries: Reached::fixed("reads are refused: too many wait for a partition"),
         }
     }
 }
@@ -128,6 +130,11 @@ impl Refusals {
     /// What came was no message.
     pub fn tell_invalid(&self) {
         self.counts[INVALID].add(1);
+    }
+
+    /// A query found no room.
+    pub fn tell_query(&self) {
+        self.queries.tell();
     }
 
     /// Counts an error, and tells of the limit that it stands for, if it does.

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use super::observer::{Folded, Observer};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Skipped};
 use super::roster::slot::Slot;
+use crate::telemetry::Channel;
 use crate::telemetry::message::Kind;
 use crate::telemetry::rocket::{Anomaly, Effect};
 use crate::telemetry::tally::Count;
@@ -32,6 +33,8 @@ pub const ANOMALIES: [(Anomaly, &str); 4] = [
 struct Counts {
     messages: [[Count; OUTCOMES.len()]; Kind::ALL.len()],
     anomalies: [Count; ANOMALIES.len()],
+    lost: Count,
+    late: Count,
 }
 
 /// The reading side of one partition.
@@ -68,6 +71,14 @@ impl Observer for Teller {
     fn repeated(&mut self, kind: Kind) {
         self.count(kind, Outcome::Duplicate);
     }
+
+    fn lost(&mut self, _: Slot, _: &Channel, Skipped { first, last }: Skipped) {
+        self.0.lost.add_alone(last - first + 1);
+    }
+
+    fn late(&mut self, _: &Channel, _: u64) {
+        self.0.late.add_alone(1);
+    }
 }
 
 impl Tally {
@@ -75,6 +86,18 @@ impl Tally {
     #[must_use]
     pub fn messages(&self, kind: Kind, outcome: Outcome) -> u64 {
         self.0.messages[kind as usize][outcome as usize].get()
+    }
+
+    /// Numbers that were declared lost, since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.get()
+    }
+
+    /// Messages that came after their number was declared lost, since the start.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.0.late.get()
     }
 
     /// Messages that counted and made no sense, since the start.

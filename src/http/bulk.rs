@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use warp::reply::Response;
 
 use super::body::next_piece;
@@ -153,7 +153,7 @@ pub async fn post(
         let deadline = Instant::now() + time;
         reading.lines.intake.wait_until(deadline);
         let lines_before = reading.lines.count;
-        reading = reading.read(piece).await?;
+        reading = reading.read(piece, deadline).await?;
         client::tell_current(|client| client.charge(reading.lines.count - lines_before));
         if std::mem::take(&mut reading.lines.no_room) {
             return Err(Problem::too_many_bytes_held());
@@ -347,7 +347,7 @@ impl Reading {
 
     /// Takes in all lines that end in this piece of the body, and hands over
     /// what there is enough of.
-    async fn read(mut self, piece: Bytes) -> Result<Self, SubmitError> {
+    async fn read(mut self, piece: Bytes, deadline: Instant) -> Result<Self, SubmitError> {
         if piece.len() < WORTH_A_THREAD {
             self.lines.read(&piece);
         } else {
@@ -356,8 +356,9 @@ impl Reading {
                 lines.read(&piece);
                 lines
             });
-            // Fails when the runtime is on its way out.
-            self.lines = read.await.map_err(|_| SubmitError::Lost)?;
+            // Too late where no thread was free; else the runtime is on its way out.
+            let read = timeout_at(deadline, read).await.map_err(|_| SubmitError::TimedOut)?;
+            self.lines = read.map_err(|_| SubmitError::Lost)?;
         }
         self.count_rejected();
         self.lines.intake.hand_over_full(&mut |place, told| self.tally.count(place, told)).await;

@@ -10,6 +10,8 @@ use super::etag::Epoch;
 use super::fairness::ClientLimits;
 use super::figures::Figures;
 use super::held::BytesHeld;
+use super::joint::Joint;
+use super::kept::{Kept, Key, Made};
 use super::metrics::Metrics;
 use super::pace::Pace;
 use super::turns::Turns;
@@ -63,6 +65,10 @@ pub struct Context {
     /// One permit for each large listing that may be held in memory. Never
     /// closed.
     pub collected_listings: Arc<Semaphore>,
+    /// Pages of listings that are made now.
+    pub pages_made: Arc<Joint<Key, Made>>,
+    /// Those that are kept for who takes them a little old.
+    pub pages_kept: Kept,
     /// One turn for each request of many messages whose lines are taken in.
     pub bulk_turns: Arc<Turns>,
     /// Told when there is no turn in time.
@@ -107,6 +113,8 @@ impl Context {
             config,
             epoch: Epoch::random(),
             collected_listings: Arc::new(Semaphore::new(MAX_COLLECTED_LISTINGS)),
+            pages_made: Arc::default(),
+            pages_kept: Kept::default(),
             bulk_turns: Turns::new(MAX_BULK_REQUESTS),
             no_bulk_turn: Reached::fixed(
                 "requests of many messages are refused: too many others are taken in",

@@ -124,7 +124,10 @@ async fn dispatch(
         Endpoint::GetEvents => return events::get(&context, method, &headers, &query),
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
-        Endpoint::GetMetrics => metrics::get(context.metrics.clone(), headers, &query).await,
+        Endpoint::GetMetrics => {
+            let deadline = begun + context.config.request_timeout;
+            metrics::get(context.metrics.clone(), headers, &query, deadline).await
+        }
         Endpoint::GetIndex => ui::root(side, &headers, &query),
         Endpoint::GetPageFile => ui::file(segment, &headers, &query),
     }?;

@@ -63,7 +63,7 @@ impl Tag {
         headers: &HeaderMap,
         make: impl Future<Output = Result<Response, Problem>>,
     ) -> Result<Response, Problem> {
-        let mut response = if is_named(headers, &self.0) {
+        let mut response = if self.is_known(headers) {
             let mut response = Response::default();
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
@@ -77,6 +77,11 @@ impl Tag {
         // Else a cache on the way may answer for a while without asking.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Ok(response)
+    }
+
+    /// Whether who asks has what this tag names.
+    pub(super) fn is_known(&self, headers: &HeaderMap) -> bool {
+        is_named(headers, &self.0)
     }
 }
 

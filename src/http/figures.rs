@@ -173,11 +173,24 @@ pub struct ServerFigures {
     pub connections: ConnectionCounts,
 }
 
+/// Pages of listings that were asked for, by where they came from.
+#[derive(Debug, Default)]
+pub struct PageCounts {
+    /// The fleet was asked.
+    pub asked: Count,
+    /// Others had it asked.
+    pub joined: Count,
+    /// They were kept, for who takes them a little old.
+    pub kept: Count,
+}
+
 /// All that the HTTP side counts.
 #[derive(Debug)]
 pub struct Figures {
     /// Requests, wherever they came in.
     pub requests: Arc<Requests>,
+    /// Pages of listings.
+    pub pages: PageCounts,
     /// Of the main address.
     pub main: Arc<ServerFigures>,
     /// Of the operators' own.
@@ -191,7 +204,7 @@ impl Default for Figures {
             let connections = ConnectionCounts::default();
             Arc::new(ServerFigures { requests: requests.clone(), connections })
         };
-        Self { main: of_one(), admin: of_one(), requests }
+        Self { main: of_one(), admin: of_one(), pages: PageCounts::default(), requests }
     }
 }
 

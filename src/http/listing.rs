@@ -1,7 +1,7 @@
-//! Query parameters, pages and streams of the endpoints that list rockets. Does
-//! not own what matches and in which order (`fleet/query`).
+//! Query parameters and streams of the endpoints that list rockets. Does not own
+//! what matches and in which order (`fleet/query`).
 //!
-//! A listing with a `limit` is one page. A listing without one is the whole
+//! A listing with a `limit` is one page (`page`). A listing without one is the whole
 //! fleet, and is streamed: the reader's pace decides when the next rockets are
 //! fetched and written out, so a slow reader holds nobody up and takes the
 //! memory of a page. In launch order the stream goes on page by page; in any other
@@ -9,6 +9,7 @@
 //! may exist at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 use std::vec::IntoIter;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use sync_wrapper::SyncStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use warp::http::header::{CONTENT_TYPE, LINK};
+use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderName, HeaderValue};
 use warp::reply::{Reply, Response};
 
@@ -27,7 +28,7 @@ use super::held::{NoRoom, Share};
 use super::pieces::{self, PIECE};
 use super::problem::Problem;
 use crate::fleet::outcome::QueryError;
-use crate::fleet::query::{Field, Page, Selection, Whole};
+use crate::fleet::query::{Field, Page, Position, Selection, Whole};
 use crate::fleet::view::{RocketView, Status};
 use crate::telemetry::shown::{Plain, Quoted};
 use crate::telemetry::{Caseless, Channel};
@@ -64,7 +65,7 @@ pub struct Listing {
 
 /// What stands around the array of rockets.
 pub struct Envelope {
-    prefix: String,
+    pub(super) prefix: String,
     suffix: &'static str,
 }
 
@@ -159,16 +160,27 @@ impl Listing {
         Ok(Self { selection, parameters })
     }
 
+    /// Whether it is one page, and not the whole fleet.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        self.selection.limit.is_some()
+    }
+
+    /// How long its parameters are.
+    pub(super) fn parameter_bytes(&self) -> usize {
+        self.parameters.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// The value of the `Link` header that leads to what comes after `last`. It is
     /// relative to the request, so that it also holds for who asked a proxy for
     /// another path.
-    fn next_link(&self, last: &RocketView) -> String {
-        let sort = self.selection.sort;
+    pub(super) fn next_link(&self, last: &Position) -> HeaderValue {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(&self.parameters)
-            .append_pair("cursor", &cursor::encode(sort, &sort.position(last)))
+            .append_pair("cursor", &cursor::encode(self.selection.sort, last))
             .finish();
-        format!("<?{query}>; rel=\"next\"")
+        HeaderValue::from_str(&format!("<?{query}>; rel=\"next\""))
+            .expect("all that may not be in a header is percent-encoded")
     }
 }
 
@@ -203,19 +215,17 @@ pub(super) fn one_of<T: Copy>(
     })
 }
 
-/// Fetches the first rockets of a listing.
+/// Fetches the first rockets of a listing without a limit.
 ///
 /// # Errors
 /// 503 when the fleet does not answer in time.
 pub async fn first_page(context: &Context, listing: &Listing) -> Result<First, Problem> {
     let deadline = Instant::now() + context.config.request_timeout;
     let mut selection = listing.selection.clone();
-    if selection.limit.is_none() {
-        if !selection.is_indexed() {
-            return Ok(First::Collected(collect(context, selection, deadline).await?));
-        }
-        selection.limit = Some(STREAMED);
+    if !selection.is_indexed() {
+        return Ok(First::Collected(collect(context, selection, deadline).await?));
     }
+    selection.limit = Some(STREAMED);
     Ok(First::Page(context.fleet.rockets(Arc::new(selection), deadline).await?))
 }
 
@@ -251,64 +261,72 @@ pub async fn respond(
     envelope: Envelope,
 ) -> Result<Response, Problem> {
     let total = first.total();
-    let paged = listing.selection.limit.is_some();
-    let mut link = None;
+    let time = context.config.request_timeout;
+    let deadline = Instant::now() + time;
     let mut response = match first {
-        First::Page(page) if page.more && !paged => {
+        First::Page(page) if page.more => {
             let pages = Pages::begin(context, listing.selection, page);
             warp::reply::stream(SyncStream::new(pages.stream(envelope))).into_response()
         }
-        First::Page(page) => {
-            link = page.rockets.last().filter(|_| page.more).map(|last| listing.next_link(last));
-            in_one(envelope, page.rockets).await?
-        }
+        First::Page(page) => Response::new(in_one(envelope, page.rockets, deadline).await?.into()),
         First::Collected(Collected { mut rockets, .. }) if rockets.left() <= MAX_LIMIT => {
-            in_one(envelope, rockets.next(MAX_LIMIT)).await?
+            Response::new(in_one(envelope, rockets.next(MAX_LIMIT), deadline).await?.into())
         }
         First::Collected(rockets) => {
-            let pieces = rockets.stream(envelope);
+            let pieces = rockets.stream(envelope, time);
             warp::reply::stream(SyncStream::new(pieces)).into_response()
         }
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(TOTAL_COUNT, HeaderValue::from(total));
-    if let Some(link) = link {
-        let link = HeaderValue::from_str(&link)
-            .expect("all that may not be in a header is percent-encoded");
-        headers.insert(LINK, link);
-    }
     Ok(response)
 }
 
 /// An answer that is written before it is sent.
-async fn in_one(envelope: Envelope, rockets: Vec<RocketView>) -> Result<Response, QueryError> {
-    let (mut json, _) = written(envelope.prefix, rockets.into_iter(), true, usize::MAX).await?;
+///
+/// # Errors
+/// When no thread was free to write it by the deadline.
+pub(super) async fn in_one(
+    envelope: Envelope,
+    rockets: Vec<RocketView>,
+    deadline: Instant,
+) -> Result<String, QueryError> {
+    let rockets = rockets.into_iter();
+    let (mut json, _) = written(envelope.prefix, rockets, true, usize::MAX, deadline).await?;
     json.push_str(envelope.suffix);
-    Ok(Response::new(json.into()))
+    Ok(json)
 }
 
 /// Appends rockets to `json`, up to so many bytes; if there are many, on a thread
 /// of its own, so that the runtime's threads are there for others. Also returns
 /// those that are left.
-///
-/// # Errors
-/// When the runtime is on its way out.
 async fn written(
     mut json: String,
     mut rockets: IntoIter<RocketView>,
     first: bool,
     most: usize,
+    deadline: Instant,
 ) -> Result<(String, IntoIter<RocketView>), QueryError> {
-    if rockets.len() < WORTH_A_THREAD {
-        pieces::write(&mut json, &mut rockets, first, most);
-        return Ok((json, rockets));
-    }
-    let writing = spawn_blocking(move || {
+    let is_short = rockets.len() < WORTH_A_THREAD;
+    let write = move || {
         pieces::write(&mut json, &mut rockets, first, most);
         (json, rockets)
-    });
-    writing.await.map_err(|_| QueryError::Stopping)
+    };
+    if is_short { Ok(write()) } else { elsewhere(deadline, write).await }
+}
+
+/// Has some work done on a thread that may block.
+///
+/// # Errors
+/// When it is not done by the deadline, for instance because there is no thread free,
+/// or the runtime is on its way out.
+async fn elsewhere<T: Send + 'static>(
+    deadline: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, QueryError> {
+    let done = timeout_at(deadline, spawn_blocking(work)).await;
+    done.map_err(|_| QueryError::NotMade)?.map_err(|_| QueryError::Stopping)
 }
 
 type Chunk = Result<Bytes, QueryError>;
@@ -352,7 +370,8 @@ impl Pages {
         stream::try_unfold(start, move |(pages, mut json)| async move {
             let Some(mut pages) = pages else { return Ok(None) };
             let is_first = !json.is_empty();
-            (json, pages.rockets) = written(json, pages.rockets, is_first, PIECE).await?;
+            let deadline = Instant::now() + pages.context.config.request_timeout;
+            (json, pages.rockets) = written(json, pages.rockets, is_first, PIECE, deadline).await?;
             let is_last = pages.rockets.len() == 0 && !pages.turn().await?;
             if is_last {
                 json.push_str(envelope.suffix);
@@ -363,21 +382,21 @@ impl Pages {
 }
 
 impl Collected {
-    /// Merges and writes a piece at a time. What lets it exist is held until the
-    /// end.
-    fn stream(self, envelope: Envelope) -> impl Stream<Item = Chunk> + Send {
+    /// Merges and writes a piece at a time, each within that time. What lets it exist
+    /// is held until the end.
+    fn stream(self, envelope: Envelope, time: Duration) -> impl Stream<Item = Chunk> + Send {
         let start = (Some(self), envelope.prefix);
         stream::try_unfold(start, move |(collected, mut json)| async move {
             let Some(mut collected) = collected else { return Ok(None) };
             let is_first = !json.is_empty();
-            let writing = spawn_blocking(move || {
+            let write = move || {
                 if collected.taken.len() == 0 {
                     collected.taken = collected.rockets.next(STREAMED).into_iter();
                 }
                 pieces::write(&mut json, &mut collected.taken, is_first, PIECE);
                 (json, collected)
-            });
-            let (mut json, collected) = writing.await.map_err(|_| QueryError::Stopping)?;
+            };
+            let (mut json, collected) = elsewhere(Instant::now() + time, write).await?;
             let is_last = collected.rockets.left() == 0 && collected.taken.len() == 0;
             if is_last {
                 json.push_str(envelope.suffix);

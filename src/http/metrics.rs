@@ -10,11 +10,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 use warp::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
-use super::figures::{Answered, BOUNDS, Figures, ServerFigures};
+use super::figures::{Answered, BOUNDS, Figures, PageCounts, ServerFigures};
 use super::held::BytesHeld;
 use super::media::{parts, weight};
 use super::problem::Problem;
@@ -82,17 +83,20 @@ impl Metrics {
 /// All figures, in the format that the client likes best.
 ///
 /// # Errors
-/// 400 for any parameter; 503 when the service is just stopping.
+/// 400 for any parameter; 503 when the service is just stopping, or no thread was free
+/// by the deadline.
 pub async fn get(
     metrics: Arc<Metrics>,
     headers: HeaderMap,
     parameters: &str,
+    deadline: Instant,
 ) -> Result<Response, Problem> {
     no_parameters(parameters)?;
     let format = Format::preferred(&headers);
     // Some of it is asked of the system.
     let encoding = spawn_blocking(move || metrics.encode(format));
-    let encoded = encoding.await.map_err(|_| QueryError::Stopping)?;
+    let encoded = timeout_at(deadline, encoding).await.map_err(|_| QueryError::NotMade)?;
+    let encoded = encoded.map_err(|_| QueryError::Stopping)?;
     let mut response = Response::new(encoded.into());
     response.headers_mut().insert(CONTENT_TYPE, format.media_type());
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
@@ -158,6 +162,15 @@ impl HttpCollector {
         histograms(encoder, "downlink_http_request_duration_seconds", help, scale, &samples)
     }
 
+    fn pages(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let PageCounts { asked, joined, kept } = &self.figures.pages;
+        let pages = [("asked", asked), ("joined", joined), ("kept", kept)];
+        let pages = pages.map(|(source, count)| ([("source", source)], count.get()));
+        let help = "Pages of listings, by whether the fleet was asked, was asked for another \
+                    request, or was not";
+        counters(encoder, "downlink_listing_pages", help, &pages)
+    }
+
     fn connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let sides = [("main", &self.figures.main), ("admin", &self.figures.admin)];
         let of = |read: fn(&ServerFigures) -> u64| {
@@ -207,6 +220,7 @@ impl Collector for HttpCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
         self.requests(encoder)?;
+        self.pages(encoder)?;
         self.connections(encoder)?;
         let build =
             [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT.unwrap_or("unknown"))];

@@ -14,6 +14,7 @@ use warp::reply::{Reply, Response};
 
 use super::context::Context;
 use super::listing::{self, Envelope, Listing};
+use super::page;
 use super::pieces::{self, PIECE};
 use super::problem::Problem;
 use super::respond::{decode_segment, no_parameters};
@@ -101,13 +102,22 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let wanted = decode_segment(segment)?;
     let mut listing = Listing::parse(&parameters)?;
-    let tag = context.epoch.of_fleet(context.fleet.version()?);
+    let version = context.fleet.version()?;
+    let tag = context.epoch.of_fleet(version);
     let deadline = Instant::now() + context.config.request_timeout;
     let nobody = || Problem::not_found(format!("no rocket is on the mission {}", Quoted(&wanted)));
     let caseless = Caseless::new(&wanted);
     let mission = context.fleet.mission(&caseless, deadline).await?.ok_or_else(nobody)?;
     let unfiltered = listing.selection.filter.is_empty();
     listing.selection.filter.missions.push(caseless);
+    if listing.is_page() && !tag.is_known(&headers) {
+        let envelope = Envelope::mission(&mission);
+        let page = page::find(&context, &headers, &listing, envelope, version).await?;
+        if unfiltered && page.total() == 0 {
+            return Err(nobody());
+        }
+        return page.respond(&context, &headers, &listing).await;
+    }
     let rockets = async {
         let first = listing::first_page(&context, &listing).await?;
         // The last one may have left since the missions were asked for.

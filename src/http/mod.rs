@@ -27,6 +27,7 @@
 //! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
 //! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
+//! * [`reading`]: which file is being read at the start.
 //! * [`events`]: `GET /events`; [`event_id`]: how far a subscriber has read.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
@@ -34,7 +35,9 @@
 //! * [`index`]: `GET /`; [`ui`]: the page there for browsers, and its files.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
-//! * [`listing`]: query parameters, pages and streams, shared by rockets and missions.
+//! * [`listing`]: query parameters and streams, shared by rockets and missions.
+//! * [`page`]: one page of a listing; [`joint`]: made for all who ask at the same time;
+//!   [`kept`]: kept for who takes it a little old.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
 //! * [`connections`]: the live connections, and which of them a stop cuts.
@@ -68,6 +71,8 @@ pub mod gaps;
 pub mod held;
 pub mod index;
 pub mod inherited;
+pub mod joint;
+pub mod kept;
 pub mod listener;
 pub mod listing;
 pub mod media;
@@ -76,6 +81,7 @@ pub mod metrics;
 pub mod missions;
 pub mod origin;
 pub mod pace;
+pub mod page;
 pub mod peek;
 pub mod pieces;
 pub mod places;
@@ -84,6 +90,7 @@ pub mod problem;
 pub mod process;
 pub mod rate;
 pub mod readiness;
+pub mod reading;
 pub mod requests;
 pub mod respond;
 pub mod rockets;

@@ -377,7 +377,9 @@ impl From<QueryError> for Problem {
         let kind = match &error {
             QueryError::Unavailable(_) | QueryError::Stopping => Kind::Unavailable,
             QueryError::TooManyCollected | QueryError::Busy(_) => Kind::TooManyRequests,
-            QueryError::TimedOut(_) | QueryError::Stopped(_) => Kind::NotAnswered,
+            QueryError::TimedOut(_) | QueryError::NotMade | QueryError::Stopped(_) => {
+                Kind::NotAnswered
+            }
         };
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).of(kind)
     }

@@ -8,6 +8,7 @@ use warp::reply::Response;
 
 use super::context::Context;
 use super::listing::{self, Envelope, Listing};
+use super::page;
 use super::problem::Problem;
 use super::respond::{decode_segment, json, no_parameters};
 use crate::fleet::view::Lookup;
@@ -24,7 +25,12 @@ pub async fn list(
     parameters: String,
 ) -> Result<Response, Problem> {
     let listing = Listing::parse(&parameters)?;
-    let tag = context.epoch.of_fleet(context.fleet.version()?);
+    let version = context.fleet.version()?;
+    let tag = context.epoch.of_fleet(version);
+    if listing.is_page() && !tag.is_known(&headers) {
+        let page = page::find(&context, &headers, &listing, Envelope::array(), version).await?;
+        return page.respond(&context, &headers, &listing).await;
+    }
     let rockets = async {
         let first = listing::first_page(&context, &listing).await?;
         listing::respond(context, listing, first, Envelope::array()).await

@@ -2,8 +2,9 @@
 //! makes of the rocket. Synchronous and free of I/O; nothing here knows of
 //! tokio, warp, partitions or the journal.
 //!
-//! * [`message`]: a validated message; [`wire`] reads one from JSON, by [`value`],
-//!   or by [`lenient`] and [`whole`] what few senders write.
+//! * [`message`]: a validated message; [`wire`] reads one from JSON: by [`usual`] as
+//!   nearly all senders write it, by [`value`] as they may, and by [`lenient`] and
+//!   [`whole`] what few of them write.
 //! * [`shown`]: how what was sent is shown in complaints.
 //! * [`reorder`]: puts one rocket's messages back in order.
 //! * [`lost`]: numbers that nobody waits for any more.
@@ -25,6 +26,7 @@ pub mod rocket;
 pub mod shown;
 pub mod tally;
 pub mod timestamp;
+pub mod usual;
 pub mod value;
 pub mod whole;
 pub mod wire;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcDateTime};
+use time::{Date, OffsetDateTime, Time, UtcDateTime, UtcOffset};
 
 /// An instant between the years 0000 and 9999, in 12 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,6 +32,40 @@ impl Timestamp {
         (0..=9999).contains(&instant.year()).then_some(Self(instant))
     }
 
+    /// As [`Timestamp::parse`], for what most senders write: capitals, an offset, and
+    /// up to 9 digits below the second. `None` says nothing.
+    #[must_use]
+    pub fn usual(text: &[u8]) -> Option<Self> {
+        let [y, yy, yyy, yyyy, b'-', m, mm, b'-', d, dd, b'T', rest @ ..] = text else {
+            return None;
+        };
+        let [h, hh, b':', n, nn, b':', s, ss, rest @ ..] = rest else { return None };
+        let year = u16::from(number(*y, *yy)?) * 100 + u16::from(number(*yyy, *yyyy)?);
+        let month = number(*m, *mm)?.try_into().ok()?;
+        let date = Date::from_calendar_date(year.into(), month, number(*d, *dd)?).ok()?;
+        let (nanoseconds, offset) = match rest {
+            [b'.', rest @ ..] => fraction(rest)?,
+            _ => (0, rest),
+        };
+        let (hour, minute) = (number(*h, *hh)?, number(*n, *nn)?);
+        let time = Time::from_hms_nano(hour, minute, number(*s, *ss)?, nanoseconds).ok()?;
+        let instant = match offset {
+            b"Z" => UtcDateTime::new(date, time),
+            [sign @ (b'+' | b'-'), h, hh, b':', m, mm] => {
+                let (hours, minutes) = (number(*h, *hh)?, number(*m, *mm)?);
+                if hours > 23 || minutes > 59 {
+                    return None;
+                }
+                let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
+                let offset = if *sign == b'-' { -seconds } else { seconds };
+                let offset = UtcOffset::from_whole_seconds(offset).ok()?;
+                OffsetDateTime::new_in_offset(date, time, offset).checked_to_utc()?
+            }
+            _ => return None,
+        };
+        (0..=9999).contains(&instant.year()).then_some(Self(instant))
+    }
+
     /// Seconds since 1970 and nanoseconds within the second.
     #[must_use]
     pub fn to_unix(self) -> (i64, u32) {
@@ -56,6 +90,26 @@ impl Timestamp {
         };
         next.unwrap_or(self)
     }
+}
+
+/// What two digits say.
+fn number(tens: u8, ones: u8) -> Option<u8> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
+    Some(digit(tens)? * 10 + digit(ones)?)
+}
+
+/// 1 to 9 digits below the second, in nanoseconds, and what comes behind.
+fn fraction(mut text: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut nanoseconds, mut unit) = (0, 1_000_000_000);
+    while let [digit @ b'0'..=b'9', rest @ ..] = text {
+        unit /= 10;
+        if unit == 0 {
+            return None;
+        }
+        nanoseconds += u32::from(digit - b'0') * unit;
+        text = rest;
+    }
+    (unit < 1_000_000_000).then_some((nanoseconds, text))
 }
 
 impl fmt::Display for Timestamp {

@@ -1,5 +1,8 @@
 //! The JSON form of a message, and what can be wrong with it.
 //!
+//! Most messages are of the usual shape, and read at once ([`super::usual`]). The
+//! rest of this is about all others, and about what that shape means.
+//!
 //! A message is read in one pass over the bytes. Every field is first taken as
 //! whatever it is and checked afterwards, because key order is free: which
 //! fields of `message` matter is known only once `metadata.messageType` is.
@@ -18,7 +21,7 @@ use thiserror::Error;
 use super::lenient::Lenient;
 use super::message::{MAX_INTEGER, MAX_TEXT_BYTES};
 use super::value::{Key, Object, Reader, Value, ignore};
-use super::{Channel, Event, Message, Report, Timestamp, whole};
+use super::{Channel, Event, Message, Report, Timestamp, usual, whole};
 
 /// What Windows tools begin a text with; to be ignored, as RFC 8259 allows.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -39,6 +42,15 @@ pub enum WireError {
 /// # Errors
 /// [`WireError`], by whether the bytes are JSON at all.
 pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
+    usual::read(bytes).map_or_else(|| parse_in_general(bytes), Ok)
+}
+
+/// As [`parse`], for whatever there is: it says what a message is.
+///
+/// # Errors
+/// As there.
+#[inline(never)]
+pub fn parse_in_general(bytes: &[u8]) -> Result<Message, WireError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| WireError::NotJson(format!("{error}; JSON is UTF-8")))?;
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
@@ -245,6 +257,9 @@ impl<'de> Object<'de> for Body<'de> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
     use super::*;
 
     const LAUNCH: &str = r#"{"metadata":{"channel":"0e9e9df5-38fd-52e2-916f-c858b9eb4ea5","messageNumber":1,"messageType":"RocketLaunched","messageTime":"2025-04-02T09:21:50.458989221+02:00"},"message":{"type":"Atlas-H","launchSpeed":500,"mission":"APOLLO"}}"#;
@@ -309,5 +324,102 @@ mod tests {
             &format!(r#""x":{}{},"message":"#, "[".repeat(60_000), "]".repeat(60_000)),
         );
         assert!(parse(unknown.as_bytes()).is_ok());
+    }
+
+    const MESSAGES: [&str; 7] = [
+        r#"{"metadata":{"channel":"0e9e9df5-38fd-52e2-916f-c858b9eb4ea5","messageNumber":1,"messageType":"RocketLaunched","messageTime":"2025-04-02T09:21:50.458989221+02:00"},"message":{"type":"Atlas-H","launchSpeed":500,"mission":"APOLLO"}}"#,
+        r#"{"metadata":{"channel":"a b","messageNumber":123456789012345678,"messageType":"RocketSpeedIncreased","messageTime":"2025-04-02T09:21:50.4Z"},"message":{"by":3000}}"#,
+        "{ \"message\" : {\t\"by\" : 0 , \"reason\":\"x\" },\r\n \"metadata\":{\"messageTime\":\"2024-02-29T23:59:59Z\",\"messageType\":\"RocketSpeedDecreased\",\"messageNumber\":10,\"channel\":\"z\"}} ",
+        r#"{"metadata":{"channel":"193270a9-c9cf-404a-8f83-838e71d9ae67","messageNumber":4,"messageTime":"0000-01-01T00:00:00+00:00","messageType":"RocketMissionChanged"},"message":{"newMission":"SHUTTLE_MIR"}}"#,
+        r#"{"metadata":{"channel":"193270a9-c9cf-404a-8f83-838e71d9ae67","messageNumber":5,"messageTime":"9999-12-31T23:59:59.123456789-00:00","messageType":"RocketExploded"},"message":{"reason":"PRESSURE_VESSEL_FAILURE"}}"#,
+        r#"{"metadata":{"channel":"a\u0062","messageNumber":6,"messageType":"RocketSpeedIncreased","messageTime":"2025-04-02t09:21:50z"},"message":{"by":1e3},"x":1}"#,
+        r#"{"metadata":{"channel":"é","messageNumber":007,"messageType":"RocketSpeedIncreased","messageTime":"2025-04-02T09:21:50"},"message":{"by":-1}}"#,
+    ];
+
+    /// What breaks readers, and what they may take.
+    const PIECES: [&[u8]; 42] = [
+        b"\"",
+        b"\\",
+        b"\\u0061",
+        b"\x1f",
+        b"\x7f",
+        b"\x80",
+        "é".as_bytes(),
+        "\u{feff}".as_bytes(),
+        b" ",
+        b"\t",
+        b"\n",
+        b"\r",
+        b"\x0c",
+        b"0",
+        b"00",
+        b"9",
+        b"1",
+        b"-",
+        b"+",
+        b".",
+        b"e3",
+        b".0",
+        b"null",
+        b"{}",
+        b"[]",
+        b",",
+        b":",
+        b"{",
+        b"}",
+        b"\"by\":1,",
+        b"\"metadata\":{},",
+        b"\"channel\":\"x\",",
+        b"\"mission\":\"y\",",
+        b"T24",
+        b":60",
+        b"-02-30",
+        b"+23:59",
+        b"+24:00",
+        b"Z",
+        b"z",
+        b"t",
+        b"9223372036854775807",
+    ];
+
+    #[test]
+    fn usual_messages_are_read_and_others_are_left_to_the_general_reader() {
+        let read = MESSAGES.map(|text| usual::read(text.as_bytes()));
+        assert_eq!(
+            read.each_ref().map(Option::is_some),
+            [true, true, true, true, true, false, false]
+        );
+        for (text, message) in MESSAGES.iter().zip(read) {
+            if let Some(message) = message {
+                assert_eq!(Ok(message), parse_in_general(text.as_bytes()), "{text}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        /// What is done to a message: bytes of it replaced by a piece, or nothing.
+        #[test]
+        fn whatever_is_read_means_the_same_to_the_general_reader(
+            text in select(&MESSAGES),
+            changes in prop::collection::vec(
+                (any::<Index>(), 0_usize..4, prop_oneof![
+                    select(&PIECES[..]).prop_map(<[u8]>::to_vec),
+                    prop::collection::vec(any::<u8>(), 0..2),
+                ]),
+                0..3,
+            ),
+        ) {
+            let mut bytes = text.as_bytes().to_vec();
+            for (at, removed, piece) in changes {
+                let at = at.index(bytes.len() + 1);
+                let end = (at + removed).min(bytes.len());
+                bytes.splice(at..end, piece);
+            }
+            if let Some(message) = usual::read(&bytes) {
+                prop_assert_eq!(Ok(message), parse_in_general(&bytes));
+            }
+        }
     }
 }

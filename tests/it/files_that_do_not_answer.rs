@@ -2,15 +2,15 @@
 //! the start and at SIGHUP. Pipes stand in for them.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::eventually;
 use crate::support::http::{Request, send};
-use crate::support::logged::Logged;
+use crate::support::logged::{Guarded, Logged};
 use crate::support::messages::launch;
 use crate::support::process::downlink;
 
@@ -41,6 +41,31 @@ fn pipe(path: &Path) {
 fn is_taken(address: SocketAddr, token: &str) -> bool {
     let message = Request::message(&launch("a"));
     send(address, &message.header("authorization", &format!("Bearer {token}"))).status == 200
+}
+
+#[test]
+fn a_start_says_what_it_waits_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let (tokens, mut with_tokens) = guarded(directory.path());
+    let certificate = directory.path().join("certificate");
+    let mut with_tls = downlink();
+    with_tls.args(["--durability", "memory", "--listen", "127.0.0.1:0", "--tls-cert"]);
+    with_tls.arg(&certificate).arg("--tls-key").arg(&certificate);
+    for (flag, file, command) in [
+        ("--ingest-token-file", &tokens, &mut with_tokens),
+        ("--tls-cert", &certificate, &mut with_tls),
+    ] {
+        pipe(file);
+        let mut child = Guarded(command.stderr(Stdio::piped()).spawn().unwrap());
+        let mut said = BufReader::new(child.0.stderr.take().unwrap()).lines();
+        let expected =
+            format!("waiting for a file that does not answer: {flag} {}", file.display());
+        assert_eq!(said.next().unwrap().unwrap(), expected);
+        // What comes in the end counts; this is neither.
+        fs::File::options().write(true).open(file).unwrap().write_all(b"x").unwrap();
+        assert_eq!(child.wait().code(), Some(2));
+        assert!(said.next().unwrap().unwrap().contains(flag));
+    }
 }
 
 #[test]

@@ -80,12 +80,16 @@ mod layers;
 mod listings;
 /// A walk over all rockets leaves its thread to others, and its reader may leave.
 mod listings_hold_nobody_up;
+/// The manual says what each warning and error in the log means.
+mod log_lines_are_explained;
 /// Many messages, one a line, have the effect and the answer of each alone.
 mod many_messages_in_one_request;
 /// The fleet is the ordered fold of what was accepted, each message once.
 mod messages_are_folded_in_order;
 /// Every figure of `GET /metrics` is moved by what it counts, and tools can read it.
 mod metrics_are_moved;
+/// When no thread is free to block, whoever needs one is answered in time.
+mod no_thread_is_free;
 /// 304 goes to who has what there is, and never to anyone else.
 mod not_modified;
 /// What the service cannot do without does not end without ending it, with an error.
@@ -102,6 +106,8 @@ mod operators_have_their_own_address;
 mod orders_are_obeyed_under_load;
 /// Over TLS goes what goes without; who speaks something else is told, or let go.
 mod over_tls;
+/// Equal pages are made once, and are as old as their readers allow.
+mod pages_are_shared;
 /// One rocket, missions, readiness; every other path and method leads nowhere.
 mod paths_and_methods;
 /// Each outcome of `POST /messages` is told to those who read it.

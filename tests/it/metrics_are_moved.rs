@@ -74,6 +74,42 @@ fn messages_and_rockets() {
 }
 
 #[test]
+fn waits_and_what_is_given_up() {
+    let service = Service::start();
+    let get = |name: &str| Scrape::of(&service).get(name, &[]);
+    assert_eq!(get("downlink_oldest_gap_seconds"), 0.0);
+    service.post(&[speed_up("a", 4, 1), launch("b"), speed_up("b", 5, 1)]);
+    let begun = std::time::Instant::now();
+    let first = get("downlink_oldest_gap_seconds");
+    eventually("the wait gets longer", || get("downlink_oldest_gap_seconds") > first + 0.05);
+    // Only the longest counts: it is over, and the other one's is not as old.
+    assert_eq!(service.send(&Request::new("POST", "/gaps/a/skip?awaited=1")).status, 200);
+    let second = get("downlink_oldest_gap_seconds");
+    assert!(second > 0.0 && second <= begun.elapsed().as_secs_f64() + 0.05, "{second}");
+    service.post(&[speed_up("b", 2, 1), speed_up("b", 3, 1), speed_up("b", 4, 1)]);
+    assert_eq!(get("downlink_oldest_gap_seconds"), 0.0);
+    assert_eq!(get("downlink_messages_lost_total"), 3.0);
+    assert_eq!(get("downlink_messages_late_total"), 0.0);
+    service.post(&[launch("a"), speed_up("a", 3, 1), speed_up("a", 4, 1)]);
+    assert_eq!(get("downlink_messages_late_total"), 2.0);
+}
+
+#[test]
+fn pages_of_listings() {
+    let service = Service::start();
+    service.post(&[launch("a")]);
+    let page = Request::get("/rockets?limit=1").header("cache-control", "max-age=60");
+    for _ in 0..3 {
+        assert_eq!(service.send(&page).status, 200);
+    }
+    let scrape = Scrape::of(&service);
+    for (source, count) in [("asked", 1.0), ("joined", 0.0), ("kept", 2.0)] {
+        let label = format!("source=\"{source}\"");
+        assert_eq!(scrape.get("downlink_listing_pages_total", &[&label]), count, "{source}");
+    }
+}
+
+#[test]
 fn refusals_and_bounds() {
     let mut limits = wide();
     (limits.buffered_per_rocket, limits.buffered, limits.rockets) = (1, 2, 3);

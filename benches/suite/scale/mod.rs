@@ -6,6 +6,7 @@
 
 mod crowd;
 mod gaps;
+mod listings;
 mod load;
 mod parts;
 
@@ -20,7 +21,7 @@ pub struct Arguments {
     /// Gets figures.tsv
     directory: PathBuf,
 
-    /// disk, bulk, fleet, gaps, idle, reconnecting, checkpoint or restart [default: all]
+    /// disk, bulk, fleet, gaps, listings, idle, reconnecting, checkpoint or restart [default: all]
     #[arg(value_name = "PART")]
     parts: Vec<String>,
 }

@@ -38,11 +38,12 @@ pub struct Bench {
 /// Measures something with services of its own.
 pub type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-pub const ALL: [(&str, Part); 7] = [
+pub const ALL: [(&str, Part); 8] = [
     ("disk", disk),
     ("bulk", bulk),
     ("fleet", fleet),
     ("gaps", super::gaps::gaps),
+    ("listings", super::listings::listings),
     ("idle", idle),
     ("checkpoint", checkpoint),
     ("restart", restart),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::tracked::Tracked;
+use crate::telemetry::Timestamp;
 use crate::telemetry::tally::Count;
 
 /// On cache lines of its own: the others' workers must not wait for it.
@@ -14,6 +15,9 @@ struct Counts {
     launched: Count,
     exploded: Count,
     waiting: Count,
+    /// When the longest wait began, in microseconds since 1970 and one more; 0 if none
+    /// is under way.
+    oldest_wait: Count,
 }
 
 /// The counts of one roster.
@@ -66,6 +70,26 @@ impl Census {
             (true, false) => self.0.waiting.take_alone(1),
             _ => {}
         }
+    }
+
+    /// The longest wait began then, or there is none.
+    pub(super) fn waits_since(&self, oldest: Option<Timestamp>) {
+        let micros = oldest.map_or(0, |since| {
+            let (seconds, nanoseconds) = since.to_unix();
+            let seconds = u64::try_from(seconds).unwrap_or(0);
+            seconds.saturating_mul(1_000_000).saturating_add(u64::from(nanoseconds / 1_000) + 1)
+        });
+        // Most messages change nothing of it.
+        if self.0.oldest_wait.get() != micros {
+            self.0.oldest_wait.set(micros);
+        }
+    }
+
+    /// When the longest wait began, in microseconds since 1970, by the service's
+    /// clock.
+    #[must_use]
+    pub fn oldest_wait(&self) -> Option<u64> {
+        self.0.oldest_wait.get().checked_sub(1)
     }
 
     /// Rockets of which a message was accepted.

@@ -44,6 +44,11 @@ impl Gaps {
         self.order.len()
     }
 
+    /// When the longest wait began.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.order.first().map(|first| first.since)
+    }
+
     pub fn last(&self) -> Option<GapKey> {
         self.order.last().copied()
     }

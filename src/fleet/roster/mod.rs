@@ -8,10 +8,12 @@
 //!
 //! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
 //! * [`census`]: how many rockets are in which state.
-//! * `listed`: launched rockets in the orders that listings have; `sorted`: one order.
+//! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
+//!   `by_index`: what is answered from them.
 //! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
 //! * `snapshot`: what a checkpoint stores, and back.
 
+mod by_index;
 pub mod census;
 mod chunked;
 mod gaps;

@@ -24,6 +24,7 @@ impl Roster {
         if reorder.buffered() > 0 {
             reorder.wait_since(self.gaps.begin(slot));
         }
+        self.census.waits_since(self.gaps.oldest());
     }
 
     /// Has the rocket at `slot`, if it waits, wait since when it was stored to, or
@@ -32,6 +33,7 @@ impl Roster {
         let Some(since) = since else { return self.follow_gap(slot, None, Place::Early) };
         let reorder = &mut self.rockets.get_mut(slot).reorder;
         reorder.wait_since(self.gaps.resume(slot, since));
+        self.census.waits_since(self.gaps.oldest());
     }
 
     /// Slots of all that wait, if they are no more than `most`.

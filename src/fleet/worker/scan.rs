@@ -106,7 +106,9 @@ impl Scan {
                 last.map(|&last| Over::Ids { prefix, after: Some(roster.channel(last).clone()) })
             }
             Over::Waiting(slots) => {
-                slots.into_iter().for_each(|slot| self.visit(slot, roster));
+                for slot in slots {
+                    self.visit(slot, roster);
+                }
                 None
             }
         };

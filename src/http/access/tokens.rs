@@ -28,6 +28,7 @@ use tracing::warn;
 use warp::http::HeaderValue;
 
 use super::single::Single;
+use crate::http::reading;
 use crate::http::routes::Scope;
 
 /// Shorter ones can be guessed.
@@ -217,7 +218,8 @@ impl Files {
         let load = |flag, path: &Option<PathBuf>| {
             let Some(path) = path else { return Ok(Box::default()) };
             let failed = |fault| TokenError { flag, path: path.display().to_string(), fault };
-            contents(path).and_then(|text| digests(&text)).map_err(failed)
+            let text = reading::file(flag, path, || contents(path));
+            text.and_then(|text| digests(&text)).map_err(failed)
         };
         Ok(Held {
             ingest: load("--ingest-token-file", &self.ingest)?,

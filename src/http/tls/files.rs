@@ -19,6 +19,7 @@ use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use thiserror::Error;
 
 use super::certificate::Validity;
+use crate::http::reading;
 
 /// What certificates are given by.
 pub const CERT: &str = "--tls-cert";
@@ -192,7 +193,7 @@ fn read(flag: &'static str, path: &Path) -> Result<(Vec<u8>, u32), TlsError> {
         }
         Ok((text, mode))
     };
-    let (text, mode) = read()
+    let (text, mode) = reading::file(flag, path, read)
         .map_err(|error: std::io::Error| failed(flag, path, format!("cannot read it: {error}")))?;
     if text.len() as u64 > LARGEST_FILE {
         return Err(failed(flag, path, "the file is larger than 1 MiB"));

@@ -246,7 +246,7 @@ impl Drop for Service {
 
 /// What is typed for a service in a test, and then changed by it. What is not
 /// given here is the default.
-fn config(change: impl FnOnce(&mut Config)) -> Config {
+pub fn config(change: impl FnOnce(&mut Config)) -> Config {
     assert_no_variables();
     let threads = threads().to_string();
     let line = ["downlink", "--listen", "127.0.0.1:0", "--durability", "memory", "--workers", "2"];
