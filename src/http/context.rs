@@ -60,6 +60,9 @@ pub struct Context {
     /// One permit for each large listing that may be held in memory. Never
     /// closed.
     pub collected_listings: Arc<Semaphore>,
+    /// The permit of the one request for the figures of all missions that is answered
+    /// at a time. Never closed.
+    pub mission_figures: Semaphore,
     /// One turn for each request of many messages whose lines are taken in.
     pub bulk_turns: Arc<Turns>,
     /// Told when there is no turn in time.
@@ -102,6 +105,7 @@ impl Context {
             config,
             epoch: Epoch::random(),
             collected_listings: Arc::new(Semaphore::new(MAX_COLLECTED_LISTINGS)),
+            mission_figures: Semaphore::new(1),
             bulk_turns: Turns::new(MAX_BULK_REQUESTS),
             no_bulk_turn: Reached::fixed(
                 "requests of many messages are refused: too many others are taken in",

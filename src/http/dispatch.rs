@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{gaps, index, messages, metrics, missions, readiness, rockets, unsent};
+use super::{gaps, history, index, messages, metrics, missions, readiness, rockets, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -115,6 +115,7 @@ async fn dispatch(
         }
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
+        Endpoint::GetHistory => history::get(context, segment, headers, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::ListGaps => gaps::list(context, headers, &query).await,
@@ -128,6 +129,7 @@ async fn dispatch(
     let response = unsent::bounded(&kept, response).await?;
     Ok(match endpoint {
         Endpoint::ListRockets
+        | Endpoint::GetHistory
         | Endpoint::ListMissions
         | Endpoint::GetMission
         | Endpoint::ListGaps

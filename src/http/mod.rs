@@ -24,8 +24,9 @@
 //!   [`turns`]: turns that are dealt out by address.
 //! * [`messages`]: `POST /messages`; [`bulk`] for many at a time, in a [`bulk_turn`].
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
-//! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
-//! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
+//! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`; [`history`]: what became of one.
+//! * [`missions`]: `GET /missions` and `GET /missions/{mission}`; [`mission_figures`]: with
+//!   `detail`.
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
@@ -63,6 +64,7 @@ pub mod forwarded;
 pub mod framing;
 pub mod gaps;
 pub mod held;
+pub mod history;
 pub mod index;
 pub mod inherited;
 pub mod listener;
@@ -70,6 +72,7 @@ pub mod listing;
 pub mod media;
 pub mod messages;
 pub mod metrics;
+pub mod mission_figures;
 pub mod missions;
 pub mod origin;
 pub mod pace;

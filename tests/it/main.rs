@@ -84,6 +84,8 @@ mod many_messages_in_one_request;
 mod messages_are_folded_in_order;
 /// Every figure of `GET /metrics` is moved by what it counts, and tools can read it.
 mod metrics_are_moved;
+/// Missions in detail: how many rockets, how many exploded, how fast, whoever is first.
+mod missions_in_detail;
 /// 304 goes to who has what there is, and never to anyone else.
 mod not_modified;
 /// What the service cannot do without does not end without ending it, with an error.
@@ -130,6 +132,8 @@ mod strangers_get_no_tls;
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.
 mod the_directory_is_taken_away;
+/// What the last messages of a rocket changed is known, within bounds, after a restart too.
+mod the_recent_past;
 /// TLS, tokens, hosts, origins and the operators' address hold at the same time.
 mod the_walls_stand_together;
 /// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.

@@ -10,6 +10,10 @@ impl Partition {
         // Whoever asked may have given up waiting, and needs no answer then.
         match query {
             Query::Rocket { channel, reply } => drop(reply.send(self.roster.lookup(&channel))),
+            Query::History { channel, span, reply } => {
+                drop(reply.send(self.roster.history(&channel, &span)));
+            }
+            Query::MissionFigures { reply } => self.walks.push_back(Walk::over_missions(reply)),
             Query::Missions { after, limit, reply } => {
                 drop(reply.send(self.roster.missions(after.as_deref(), limit)));
             }
@@ -39,7 +43,7 @@ impl Partition {
     /// Takes the walk that waited longest one slice further. Whether there was one.
     pub(super) fn step_walk(&mut self) -> bool {
         let Some(walk) = self.walks.pop_front() else { return false };
-        self.walks.extend(walk.step(&self.roster));
+        self.walks.extend(walk.step(&mut self.roster));
         true
     }
 }

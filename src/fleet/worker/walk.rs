@@ -6,14 +6,16 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::gap_walk::GapWalk;
+use super::mission_walk::MissionWalk;
 use super::scan::Scan;
-use crate::fleet::query::{GapPart, GapSelection, Part, Selection};
+use crate::fleet::query::{GapPart, GapSelection, MissionRow, Part, Selection, Slices};
 use crate::fleet::roster::Roster;
 
 /// A walk in progress.
 pub(super) enum Walk {
     Rockets(Scan),
     Gaps(GapWalk),
+    Missions(MissionWalk),
 }
 
 impl Walk {
@@ -25,12 +27,17 @@ impl Walk {
         Self::Gaps(GapWalk::new(selection, reply))
     }
 
+    pub fn over_missions(reply: oneshot::Sender<Slices<MissionRow>>) -> Self {
+        Self::Missions(MissionWalk::new(reply))
+    }
+
     /// Visits the next slice. Returns the walk unless it is done.
     #[must_use]
-    pub fn step(self, roster: &Roster) -> Option<Self> {
+    pub fn step(self, roster: &mut Roster) -> Option<Self> {
         match self {
             Self::Rockets(scan) => scan.step(roster).map(Self::Rockets),
             Self::Gaps(walk) => walk.step(roster).map(Self::Gaps),
+            Self::Missions(walk) => walk.step(roster).map(Self::Missions),
         }
     }
 }
