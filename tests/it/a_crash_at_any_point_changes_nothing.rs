@@ -16,6 +16,7 @@ use crate::support::fleet::{TestFleet, channel, deadline, parse, shape};
 use crate::support::messages;
 use crate::support::model::{Disk, ModelJournal};
 use crate::support::oracle::{self, Lost};
+use crate::support::past;
 use downlink::fleet::checkpoint::{Checkpointer, Interval};
 use downlink::fleet::health::{Health, Phase};
 use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
@@ -305,7 +306,7 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
 /// That of each rocket the last messages are known, with what they changed.
 async fn check_history(running: &Running, arrivals: &[Value], lost: &Lost) {
     for id in (0..5).map(|rocket| format!("rocket {rocket}")) {
-        let expected = oracle::history(arrivals, lost, &id);
+        let expected = past::history(arrivals, lost, &id);
         let last = expected.len().saturating_sub(HISTORY.per_rocket);
         assert_eq!(running.fleet.history(&id).await, expected[last..], "{id}");
     }

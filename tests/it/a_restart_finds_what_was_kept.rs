@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::support::journal::{EndlessJournal, Gated};
 use crate::support::oracle::{self, Lost};
+use crate::support::past;
 use crate::support::process::{downlink, run};
 use crate::support::{self, Request, Service, eventually, messages, passing_problem, problem};
 use downlink::config::Durability;
@@ -240,8 +241,8 @@ fn story_with_a_loss() -> Vec<Value> {
 #[test]
 fn databases_of_every_format_are_read() {
     let lost = [2, 3].map(|number| ("gappy".to_owned(), number)).into();
-    let first = support::oracle::rockets(&story());
-    let second = support::oracle::rockets_without(&story_with_a_loss(), &lost);
+    let first = oracle::rockets(&story());
+    let second = oracle::rockets_without(&story_with_a_loss(), &lost);
     for (fixture, rockets) in [
         ("v1-checkpoint.db", &first),
         ("v1-journal.db", &first),
@@ -261,7 +262,7 @@ fn databases_of_every_format_are_read() {
         let past = service.read("/rockets/waiting/history")["entries"].clone();
         let known = fixture != "v1-checkpoint.db" && fixture != "v2-checkpoint.db";
         let story = if known { story() } else { Vec::new() };
-        assert_eq!(past, json!(oracle::history(&story, &Lost::new(), "waiting")), "{fixture}");
+        assert_eq!(past, json!(past::history(&story, &Lost::new(), "waiting")), "{fixture}");
         goes_on(&service);
     }
 }

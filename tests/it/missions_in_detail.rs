@@ -87,7 +87,7 @@ fn a_hundred_are_shown_and_the_rest_is_one() {
     assert_eq!((&missions[0]["mission"], &missions[0]["rockets"]), (&json!("M020"), &json!(20)));
     assert_eq!(missions[99]["mission"], "M004");
     let rest = json!({"missions": 3, "rockets": 6, "exploded": 0,
-                      "speed": {"mean": (1000 + 2000 + 2001 + 3000 + 3001 + 3002) as f64 / 6.0,
+                      "speed": {"mean": f64::from(1000 + 2000 + 2001 + 3000 + 3001 + 3002) / 6.0,
                                 "lowest": 1000, "highest": 3002}});
     assert_eq!(answer["rest"], rest);
 }

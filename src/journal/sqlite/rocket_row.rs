@@ -346,6 +346,7 @@ mod tests {
         moved.row_id = 7;
         moved.last_message_number = 1;
         moved.lost = Lost::default();
+        moved.history = Vec::new();
         write(&table, &[moved.clone(), silent(), exploded()]).unwrap();
         moved.last_message_number = 2;
         moved.flight = None;
@@ -404,6 +405,7 @@ mod tests {
         let not_missing = RocketSnapshot { last_message_number: 1, ..silent() };
         let not_missing = RocketSnapshot { last_update_time: Some(time()), ..not_missing };
         let without_id = RocketSnapshot { row_id: 0, ..silent() };
+        let another_past = RocketSnapshot { history: vec![0x31, 0], ..exploded() };
         let beyond = RocketSnapshot { row_id: MAX_ROW_ID + 1, ..silent() };
         for (rocket, problem) in [
             (without_time, "without its time"),
@@ -413,6 +415,7 @@ mod tests {
             (lost_last, "none after it has counted"),
             (without_id, "its id is 0"),
             (beyond, "its id is out of range"),
+            (another_past, "its recent past: it exploded before its launch"),
         ] {
             let table = table();
             write_row(&mut table.prepare_cached(UPSERT).unwrap(), &rocket).unwrap();

@@ -37,58 +37,6 @@ pub fn rockets_without<'a>(
     rockets
 }
 
-/// What the messages of one rocket changed, the oldest first; none if it is not
-/// launched.
-pub fn history<'a>(
-    messages: impl IntoIterator<Item = &'a Value>,
-    lost: &Lost,
-    channel: &str,
-) -> Vec<Value> {
-    let mut numbers: BTreeMap<u64, &Value> = BTreeMap::new();
-    for message in messages {
-        let number = message["metadata"]["messageNumber"].as_u64().unwrap();
-        if message["metadata"]["channel"] == channel && !lost.contains(&(channel.into(), number)) {
-            numbers.entry(number).or_insert(message);
-        }
-    }
-    let (mut entries, mut flight) = (Vec::new(), None::<Value>);
-    for number in 1.. {
-        if lost.contains(&(channel.to_owned(), number)) {
-            continue;
-        }
-        let Some(message) = numbers.get(&number) else { break };
-        let metadata = &message["metadata"];
-        let time = in_utc(metadata["messageTime"].as_str().unwrap());
-        let kind = metadata["messageType"].as_str().unwrap();
-        let before = flight.clone();
-        step(&mut flight, kind, &message["message"], &time);
-        let field = |flight: &Option<Value>, name: &str| flight.as_ref().unwrap()[name].clone();
-        let (change, from, to) = match (kind, &before) {
-            ("RocketLaunched", None) => ("launched", Value::Null, "Launched".into()),
-            ("RocketSpeedIncreased" | "RocketSpeedDecreased", Some(_)) => {
-                ("speed", field(&before, "speed"), field(&flight, "speed"))
-            }
-            ("RocketMissionChanged", Some(_)) => {
-                ("mission", field(&before, "mission"), field(&flight, "mission"))
-            }
-            ("RocketExploded", Some(before)) if before["status"] == "Launched" => {
-                ("exploded", Value::Null, field(&flight, "explosion_reason"))
-            }
-            _ => ("none", Value::Null, Value::Null),
-        };
-        let speed = flight.as_ref().map_or(Value::Null, |flight| flight["speed"].clone());
-        entries.push(json!({
-            "message_number": number,
-            "time": time,
-            "change": change,
-            "from": from,
-            "to": to,
-            "speed": speed,
-        }));
-    }
-    if flight.is_some() { entries } else { Vec::new() }
-}
-
 fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>, lost: &Lost) -> Option<Value> {
     let mut flight: Option<Value> = None;
     let (mut last, mut counted, mut gone) = (0, 0, 0);
@@ -116,7 +64,7 @@ fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>, lost: &Lost) -> Option
 }
 
 /// The state table.
-fn step(flight: &mut Option<Value>, kind: &str, message: &Value, time: &str) {
+pub fn step(flight: &mut Option<Value>, kind: &str, message: &Value, time: &str) {
     match (kind, flight) {
         ("RocketLaunched", flight @ None) => {
             *flight = Some(json!({
@@ -150,7 +98,7 @@ fn change_speed(flight: &mut Value, message: &Value, sign: i128) {
 
 /// `2022-02-02T19:39:05.500+01:00` as `2022-02-02T18:39:05.5Z`. Only for times
 /// that an offset of whole hours does not move to another day.
-fn in_utc(time: &str) -> String {
+pub fn in_utc(time: &str) -> String {
     let (date, rest) = time.split_at(10);
     let (clock, offset) = match rest.find(['+', '-', 'Z']) {
         Some(at) => rest.split_at(at),
