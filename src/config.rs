@@ -15,6 +15,7 @@
 //! * `events`: the flags of the change feed.
 //! * `fairness`: flags about what one client may take.
 //! * `gaps`: the flag about messages that do not come.
+//! * `history`: the flags about the recent past of rockets.
 //! * [`manager`]: what a service manager put into the environment.
 //! * `tls`: the flags of TLS.
 
@@ -26,6 +27,7 @@ mod environment;
 mod events;
 mod fairness;
 mod gaps;
+mod history;
 pub mod manager;
 mod memory;
 mod parse;
@@ -46,6 +48,7 @@ use self::drain::DrainArguments;
 use self::events::EventArguments;
 use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
 use self::gaps::GapArguments;
+use self::history::HistoryArguments;
 use self::manager::Manager;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
@@ -161,8 +164,8 @@ pub struct Arguments {
     inbox_capacity: NonZeroUsize,
 
     /// Memory to stay within, however large rockets and messages are; connections
-    /// come on top. --max-rockets, --max-buffered, --max-body-bytes-held and
-    /// --max-answer-bytes-held follow from it where they are not given
+    /// come on top. --max-rockets, --max-buffered, --history-memory,
+    /// --max-body-bytes-held and --max-answer-bytes-held follow from it where they are not given
     ///
     /// [default: none]
     #[arg(long, env = "DOWNLINK_MEMORY_LIMIT", value_name = "SIZE", value_parser = memory)]
@@ -192,6 +195,9 @@ pub struct Arguments {
 
     #[command(flatten)]
     gaps: GapArguments,
+
+    #[command(flatten)]
+    history: HistoryArguments,
 
     /// Connections served at once; further ones wait
     #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
@@ -352,6 +358,7 @@ impl Arguments {
                 buffered_per_rocket: self.max_buffered_per_rocket.get(),
                 buffered: self.max_buffered.map_or(bounds.buffered, NonZeroUsize::get),
                 rockets: self.max_rockets.map_or(bounds.rockets, NonZeroUsize::get),
+                history: self.history.limits(bounds.history),
             },
             http: HttpConfig {
                 max_connections: self.max_connections.get(),

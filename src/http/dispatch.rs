@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{events, gaps, messages, metrics, missions, readiness, rockets, ui, unsent};
+use super::{events, gaps, history, messages, metrics, missions, readiness, rockets, ui, unsent};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -116,6 +116,7 @@ async fn dispatch(
         }
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
+        Endpoint::GetHistory => history::get(context, segment, headers, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::ListGaps => gaps::list(context, headers, &query).await,
@@ -135,6 +136,7 @@ async fn dispatch(
     let response = unsent::bounded(&kept, response).await?;
     Ok(match endpoint {
         Endpoint::ListRockets
+        | Endpoint::GetHistory
         | Endpoint::ListMissions
         | Endpoint::GetMission
         | Endpoint::ListGaps

@@ -50,6 +50,13 @@ impl Epoch {
         let RocketView { last_message_number, buffered_messages, .. } = rocket;
         Tag(format!("{:x}-{last_message_number}-{buffered_messages}", self.0))
     }
+
+    /// Of what is kept of a rocket's past, from the message with this number on.
+    #[must_use]
+    pub fn of_history(self, rocket: &RocketView, first: u64) -> Tag {
+        let Tag(rocket) = self.of_rocket(rocket);
+        Tag(format!("{rocket}-{first}"))
+    }
 }
 
 impl Tag {

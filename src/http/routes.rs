@@ -14,7 +14,9 @@ pub enum Endpoint {
     ListRockets,
     /// One launched rocket.
     GetRocket,
-    /// The names of the missions in use.
+    /// What the last messages of one rocket changed.
+    GetHistory,
+    /// The names of the missions in use, or their figures.
     ListMissions,
     /// The rockets on one mission.
     GetMission,
@@ -121,6 +123,7 @@ pub const ROUTES: &[Route] = &[
     Route::new("/messages", &[Method::POST], Endpoint::PostMessages, For::Clients, Scope::Ingest),
     Route::new("/rockets", READ, Endpoint::ListRockets, For::Clients, Scope::Read),
     Route::new("/rockets/{id}", READ, Endpoint::GetRocket, For::Clients, Scope::Read),
+    Route::new("/rockets/{id}/history", READ, Endpoint::GetHistory, For::Clients, Scope::Read),
     Route::new("/missions", READ, Endpoint::ListMissions, For::Clients, Scope::Read),
     Route::new("/missions/{mission}", READ, Endpoint::GetMission, For::Clients, Scope::Read),
     Route::new("/gaps", READ, Endpoint::ListGaps, For::All, Scope::Read),

@@ -211,6 +211,8 @@ pub struct RocketSnapshot {
     pub waiting_since: Option<Timestamp>,
     /// What is not waited for any more.
     pub lost: Lost,
+    /// What its last messages changed, in the form of `telemetry::past`.
+    pub history: Vec<u8>,
 }
 
 /// What is stored of a rocket in a buffer.
@@ -222,6 +224,8 @@ pub struct Buffer {
     pub waiting_since: Option<Timestamp>,
     /// What is not waited for any more.
     pub lost: Lost,
+    /// What its last messages changed.
+    pub history: Vec<u8>,
 }
 
 /// Something that a restart gets back.

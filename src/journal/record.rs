@@ -1,11 +1,11 @@
 //! Records and buffered messages as bytes.
 //!
-//! # Format, versions 1 and 2
+//! # Format, versions 1 to 3
 //!
 //! A *block* is what one row of the journal, or one rocket's buffer, holds:
 //!
 //! ```text
-//! version  1 byte   1, or 2 of a buffer
+//! version  1 byte   1, or 2 or 3 of a buffer
 //! checksum 4 bytes  CRC-32 (IEEE) of the context and the entries, little-endian
 //! entries  the rest one after the other, to the end
 //! ```
@@ -21,24 +21,25 @@
 //! fields may be added at the end of an enum, and nothing else may change
 //! without a new version. A speed change takes some 30 bytes.
 //!
-//! Version 2 is of buffers alone: an `AsideV2` stands before the reports, and of
-//! one of version 1 nothing was lost, and since when it waits is not known.
+//! Versions 2 and 3 are of buffers alone (`buffer`).
+//!
+//! * `buffer`: what a rocket has beside its columns.
 
 // It reads what a disk may have damaged: a wrong length must be an error.
 #![warn(clippy::indexing_slicing)]
+
+mod buffer;
 
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Buffer, Record, Recovered, Skip};
-use crate::telemetry::lost::Lost;
+pub use self::buffer::{buffer_block, read_buffer};
+use super::{Record, Recovered, Skip};
 use crate::telemetry::{Channel, Event, Message, Report, Timestamp};
 
 const VERSION: u8 = 1;
-/// Of buffers, which are written in no other.
-const BUFFER_VERSION: u8 = 2;
 const HEADER: usize = 5;
 
 /// Of messages. The HTTP contract has the same, and SQLite can hold no more.
@@ -72,16 +73,6 @@ struct SkipV1<'a> {
     #[serde(borrow)]
     channel: ChannelV1<'a>,
     awaited: u64,
-}
-
-/// What a rocket has beside its messages that wait.
-#[derive(Serialize, Deserialize)]
-struct AsideV2 {
-    /// Since when they wait: seconds since 1970 and nanoseconds.
-    waiting_since: Option<(i64, u32)>,
-    lost: u64,
-    /// Of the latest of those, the first and the last numbers.
-    ranges: Vec<(u64, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -187,34 +178,16 @@ pub fn push_record(record: Record<'_>, entries: Vec<u8>) -> Vec<u8> {
     push(&entry, entries)
 }
 
-/// The block of the rocket stored as row `row`: what waits, since when, and what
-/// was lost.
-#[must_use]
-pub fn buffer_block(
-    row: u64,
-    reports: &[Report],
-    waiting_since: Option<Timestamp>,
-    lost: &Lost,
-) -> Vec<u8> {
-    let aside = AsideV2 {
-        waiting_since: waiting_since.map(Timestamp::to_unix),
-        lost: lost.count(),
-        ranges: lost.ranges().to_vec(),
-    };
-    let entries = reports
-        .iter()
-        .fold(push(&aside, Vec::new()), |entries, report| push(&ReportV1::from(report), entries));
-    block_of(BUFFER_VERSION, row, &[&entries])
-}
-
 /// Makes a block of entries, handed over in parts, for the row `row`.
 #[must_use]
 pub fn block(row: u64, parts: &[&[u8]]) -> Vec<u8> {
     block_of(VERSION, row, parts)
 }
 
+/// The same in another version of the format.
+#[must_use]
 #[expect(clippy::indexing_slicing, reason = "the header was just written")]
-fn block_of(version: u8, row: u64, parts: &[&[u8]]) -> Vec<u8> {
+pub fn block_of(version: u8, row: u64, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut block = Vec::with_capacity(HEADER + length);
     block.push(version);
@@ -295,29 +268,6 @@ impl ChannelV1<'_> {
     }
 }
 
-/// Reads the buffer of the rocket stored as row `row`.
-///
-/// # Errors
-/// [`BlockError`].
-pub fn read_buffer(row: u64, block: &[u8]) -> Result<Buffer, BlockError> {
-    let (version, mut entries) = entries(row, block, VERSION..=BUFFER_VERSION)?;
-    let mut buffer = Buffer::default();
-    if version == BUFFER_VERSION {
-        let content = |problem: &str| BlockError::Content(problem.to_owned());
-        let AsideV2 { waiting_since, lost, ranges } = take(&mut entries)?;
-        if let Some((seconds, nanoseconds)) = waiting_since {
-            let since = Timestamp::from_unix(seconds, nanoseconds);
-            buffer.waiting_since = Some(since.ok_or_else(|| content("a time is out of range"))?);
-        }
-        buffer.lost = Lost::restore(lost, ranges)
-            .ok_or_else(|| content("the numbers that were lost make no sense"))?;
-    }
-    while !entries.is_empty() {
-        buffer.reports.push(take::<ReportV1<'_>>(&mut entries)?.into_report()?);
-    }
-    Ok(buffer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,13 +312,6 @@ mod tests {
     fn records_come_back_as_they_were() {
         assert_eq!(read(7, &written(7, &messages())), Ok(messages()));
         assert_eq!(read(7, &written(7, &[])), Ok(vec![]));
-        let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
-        let (waiting_since, lost) =
-            (Some(reports[0].time), Lost::restore(3, vec![(2, 4)]).unwrap());
-        let block = buffer_block(9, &reports, waiting_since, &lost);
-        assert_eq!(read_buffer(9, &block), Ok(Buffer { reports, waiting_since, lost }));
-        let none = buffer_block(9, &[], None, &Lost::default());
-        assert_eq!(read_buffer(9, &none), Ok(Buffer::default()));
     }
 
     #[test]
@@ -383,17 +326,6 @@ mod tests {
         let skip = Entry::Skip(SkipV1 { channel: ChannelV1::Text("a"), awaited: 0 });
         let refused = read(3, &block(3, &[&push(&skip, Vec::new())])).unwrap_err();
         assert!(refused.to_string().contains("out of range"), "{refused}");
-    }
-
-    /// As releases wrote it that knew of no waits and of nothing lost.
-    #[test]
-    fn a_buffer_of_version_1_is_read() {
-        let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
-        let entries = reports
-            .iter()
-            .fold(Vec::new(), |entries, report| push(&ReportV1::from(report), entries));
-        let buffer = Buffer { reports, ..Buffer::default() };
-        assert_eq!(read_buffer(9, &block(9, &[&entries])), Ok(buffer));
     }
 
     #[test]
@@ -419,18 +351,6 @@ mod tests {
             Event::SpeedIncreased { by: 2500 },
         );
         assert!(push_record(Record::Message(&change), Vec::new()).len() <= 36);
-    }
-
-    /// From which follows how many may wait for one rocket (`fleet/limits`).
-    #[test]
-    fn the_largest_early_message_takes_no_more_than_560_bytes() {
-        let text = || "x".repeat(crate::telemetry::message::MAX_TEXT_BYTES).into();
-        let event = Event::Launched { rocket_type: text(), speed: i64::MAX, mission: text() };
-        let number = u64::MAX >> 1;
-        let time = Timestamp::parse("9999-12-31T23:59:59.999999999Z").unwrap();
-        let none = buffer_block(1, &[], None, &Lost::default());
-        let block = buffer_block(1, &[Report { number, time, event }], None, &Lost::default());
-        assert!((540..=560 + none.len()).contains(&block.len()), "{}", block.len());
     }
 
     #[test]

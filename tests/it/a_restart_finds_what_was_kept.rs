@@ -6,6 +6,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::support::journal::{EndlessJournal, Gated};
+use crate::support::oracle::{self, Lost};
+use crate::support::past;
 use crate::support::process::{downlink, run};
 use crate::support::{self, Request, Service, eventually, messages, passing_problem, problem};
 use downlink::config::Durability;
@@ -239,13 +241,15 @@ fn story_with_a_loss() -> Vec<Value> {
 #[test]
 fn databases_of_every_format_are_read() {
     let lost = [2, 3].map(|number| ("gappy".to_owned(), number)).into();
-    let first = support::oracle::rockets(&story());
-    let second = support::oracle::rockets_without(&story_with_a_loss(), &lost);
+    let first = oracle::rockets(&story());
+    let second = oracle::rockets_without(&story_with_a_loss(), &lost);
     for (fixture, rockets) in [
         ("v1-checkpoint.db", &first),
         ("v1-journal.db", &first),
         ("v2-checkpoint.db", &second),
         ("v2-journal.db", &second),
+        ("v3-checkpoint.db", &second),
+        ("v3-journal.db", &second),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
@@ -254,6 +258,11 @@ fn databases_of_every_format_are_read() {
         let before = fleet(&service);
         let missions = json!({"missions": ["ARTEMIS", "ÄPOLLO"]});
         assert_eq!(before, json!([rockets, missions]), "{fixture}");
+        // Earlier releases stored no past, but what the journal has makes one.
+        let past = service.read("/rockets/waiting/history")["entries"].clone();
+        let known = fixture != "v1-checkpoint.db" && fixture != "v2-checkpoint.db";
+        let story = if known { story() } else { Vec::new() };
+        assert_eq!(past, json!(past::history(&story, &Lost::new(), "waiting")), "{fixture}");
         goes_on(&service);
     }
 }
@@ -296,8 +305,8 @@ fn make_fixtures() {
     let database = rusqlite::Connection::open(copy.path().join(sqlite::FILE)).unwrap();
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(database);
-    std::fs::copy(copy.path().join(sqlite::FILE), fixtures.join("v2-journal.db")).unwrap();
+    std::fs::copy(copy.path().join(sqlite::FILE), fixtures.join("v3-journal.db")).unwrap();
     service.stop().unwrap();
     let checkpoint = directory.path().join(sqlite::FILE);
-    std::fs::copy(checkpoint, fixtures.join("v2-checkpoint.db")).unwrap();
+    std::fs::copy(checkpoint, fixtures.join("v3-checkpoint.db")).unwrap();
 }

@@ -32,6 +32,8 @@ const FLAGS: [(&str, &str, &str); 40] = [
     ("--max-buffered", "DOWNLINK_MAX_BUFFERED", "10000000"),
     ("--max-rockets", "DOWNLINK_MAX_ROCKETS", "10000000"),
     ("--gap-timeout", "DOWNLINK_GAP_TIMEOUT", "none"),
+    ("--history-per-rocket", "DOWNLINK_HISTORY_PER_ROCKET", "64"),
+    ("--history-memory", "DOWNLINK_HISTORY_MEMORY", "64MiB"),
     ("--max-connections", "DOWNLINK_MAX_CONNECTIONS", "16384"),
     ("--max-connections-per-client", "DOWNLINK_MAX_CONNECTIONS_PER_CLIENT", "none"),
     ("--max-rate-per-client", "DOWNLINK_MAX_RATE_PER_CLIENT", "none"),
@@ -88,6 +90,8 @@ const BAD: [(&str, &[&str]); 37] = [
     ("--events-max-rate", &["", "0", "1/s", "1000001"]),
     ("--drain-delay", &["", "5", "-1s", "25h", "soon"]),
     ("--gap-timeout", &["", "0s", "never"]),
+    ("--history-per-rocket", &["", "-1", "1001", "x"]),
+    ("--history-memory", &["", "0", "x", "2TiB"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
     ("--log-format", &["", "xml"]),
     ("--log", &["", "a=b=c", "warning", "verbose", "downlink", "info,loud"]),
@@ -163,6 +167,8 @@ const EXTREMES: [(&str, [&str; 4]); 25] = [
     ("--idle-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
     ("--shutdown-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
     ("--gap-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
+    ("--history-per-rocket", ["-1", "0", "1000", "18446744073709551615"]),
+    ("--history-memory", ["0", "1", "1TiB", "18446744073709551615"]),
     ("--unix-mode", ["", "0", "777", "18446744073709551615"]),
 ];
 

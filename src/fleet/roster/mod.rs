@@ -7,17 +7,22 @@
 //! applied is counted, and the bounds hold for both together.
 //!
 //! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
+//! * `admission`: what becomes of a message before it is applied.
 //! * [`census`]: how many rockets are in which state.
 //! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
 //!   `by_index`: what is answered from them.
 //! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
 //! * `snapshot`: what a checkpoint stores, and back.
 
+mod admission;
 mod by_index;
 pub mod census;
 mod chunked;
 mod gaps;
+mod history;
 mod listed;
+mod missions;
+mod past;
 mod skips;
 pub mod slot;
 mod snapshot;
@@ -30,10 +35,13 @@ use std::sync::Arc;
 use ahash::{AHashMap, RandomState};
 use hashbrown::HashTable;
 
+use self::admission::Admitted;
+pub use self::admission::{Admission, Ticket};
 use self::census::{Census, Standing};
 use self::chunked::Chunked;
 pub use self::gaps::GapKey;
 use self::gaps::Gaps;
+use self::history::History;
 use self::listed::Listed;
 use self::slot::Slot;
 pub use self::snapshot::Slice;
@@ -46,28 +54,7 @@ use super::view::{Lookup, RocketView, Status};
 use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Place;
 use crate::telemetry::rocket::{Effect, Vocabulary};
-use crate::telemetry::{Caseless, Channel, Message, Report};
-
-/// A message that was let in, on its way to [`Roster::apply`].
-#[derive(Clone, Copy, Debug)]
-pub struct Ticket {
-    slot: Slot,
-    /// Whether room for it was taken in the buffers.
-    early: bool,
-}
-
-/// What [`Roster::admit`] decided.
-#[derive(Debug)]
-pub enum Admission {
-    /// It may be appended, and must be applied.
-    Accepted(Ticket),
-    /// Applied or buffered before.
-    Known,
-    /// Declared lost before: as good as applied.
-    Late,
-    /// A bound is reached; nothing was changed.
-    Refused(Refusal),
-}
+use crate::telemetry::{Channel, Message, Report};
 
 /// See the module.
 pub struct Roster {
@@ -83,18 +70,11 @@ pub struct Roster {
     admitted: AHashMap<Slot, Admitted>,
     /// Slots of which no channel is known any more, for the next new ones.
     vacant: Vec<Slot>,
+    /// `None` if nothing of it is kept.
+    history: Option<History>,
     quotas: Arc<Quotas>,
     census: Census,
     hasher: RandomState,
-}
-
-/// What is admitted of one rocket's messages and not applied yet.
-struct Admitted {
-    messages: usize,
-    /// The number awaited once the ones that came in order are applied.
-    next: u64,
-    /// How many of them will have to wait in the buffer.
-    early: usize,
 }
 
 /// The channel index grows in so many pieces, so that none of them holds the
@@ -113,6 +93,7 @@ impl Roster {
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
             vacant: Vec::new(),
+            history: History::bounded(&quotas),
             quotas,
             census: Census::default(),
             hasher: RandomState::new(),
@@ -211,10 +192,18 @@ impl Roster {
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let (number, waited) = (report.number, reorder.waiting_since());
+        let mut last = reorder.next() - 1;
         let place = reorder.offer(report, |report| {
             passed += 1;
             let Report { number, time, .. } = report;
-            let effect = rocket.apply(report, &mut self.vocabulary);
+            let effect = history::apply(
+                &mut self.history,
+                (slot, last),
+                rocket,
+                report,
+                &mut self.vocabulary,
+            );
+            last = number;
             launched |= effect == Effect::Launched;
             let vocabulary = &self.vocabulary;
             observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
@@ -275,6 +264,9 @@ impl Roster {
         let hash = self.hasher.hash_one(&self.rockets.get(slot).channel);
         let found = self.by_channel[piece(hash)].find_entry(hash, |&other| other == slot);
         found.expect("every channel that is not forgotten is in the index").remove();
+        if let Some(history) = &mut self.history {
+            history.forget(slot);
+        }
         self.vacant.push(slot);
         self.quotas.rockets.give_back(1);
         self.census.disappear();
@@ -319,6 +311,9 @@ impl Roster {
         self.census.appear();
         self.census.moved(Standing::BLANK, Standing::of(&tracked));
         let slot = self.rockets.push(tracked);
+        if let Some(history) = &mut self.history {
+            history.appear(slot);
+        }
         self.index(slot);
         slot
     }
@@ -344,20 +339,6 @@ impl Roster {
                 Lookup::NotLaunched { buffered_messages: reorder.buffered(), lost_messages }
             }
         }
-    }
-
-    /// Missions of launched rockets behind `after`, or from the first on, each
-    /// once, sorted; at most `limit`.
-    #[must_use]
-    pub fn missions(&self, after: Option<&str>, limit: usize) -> Vec<Arc<str>> {
-        self.vocabulary.missions.after(after).take(limit).cloned().collect()
-    }
-
-    /// The mission that launched rockets are on, as they spell it; of several
-    /// spellings the one that sorts first.
-    #[must_use]
-    pub fn mission(&self, wanted: &Caseless) -> Option<Arc<str>> {
-        self.vocabulary.missions.find(wanted).cloned()
     }
 
     /// The number of launched rockets.
@@ -393,13 +374,6 @@ impl Roster {
             .admits(rocket_type, mission, Status::of(flight))
             .then(|| RocketView::of(channel, reorder, rocket, &self.vocabulary))
             .flatten()
-    }
-}
-
-impl Ticket {
-    /// For a message that was accepted in an earlier run.
-    fn unreserved(slot: Slot) -> Self {
-        Self { slot, early: false }
     }
 }
 

@@ -21,6 +21,10 @@ const SLICE: usize = 128;
 /// have more.
 const SLICE_MESSAGES: usize = 4096;
 
+/// Bytes of what is kept of the recent past that are stored in the time of one such
+/// message.
+const HISTORY_BYTES: usize = 100;
+
 /// Most rockets looked at before messages get their turn again.
 const MAX_VISITED: Slot = 8192;
 
@@ -49,7 +53,9 @@ impl Roster {
             let tracked = self.rockets.get_mut(slot);
             if std::mem::take(&mut tracked.changed) {
                 messages += tracked.reorder.buffered();
-                slice.rockets.push(self.snapshot(slot));
+                let snapshot = self.snapshot(slot);
+                messages += snapshot.history.len() / HISTORY_BYTES;
+                slice.rockets.push(snapshot);
                 slice.slots.push(slot);
             }
         }
@@ -76,6 +82,7 @@ impl Roster {
             buffered: reorder.waiting().collect(),
             waiting_since: reorder.waiting_since(),
             lost: reorder.lost().cloned().unwrap_or_default(),
+            history: self.history.as_ref().map_or_else(Vec::new, |history| history.stored(slot)),
         }
     }
 
@@ -101,6 +108,9 @@ impl Roster {
         if launched {
             self.listed.insert(&self.rockets, slot);
         }
+        if let Some(history) = &mut self.history {
+            history.restore(slot, &snapshot.history);
+        }
         self.restore_gap(slot, snapshot.waiting_since);
     }
 
@@ -112,7 +122,7 @@ impl Roster {
             let row_id = self.quotas.row_ids.give();
             self.push(Tracked::new(message.channel, row_id))
         });
-        // It was reported when the message came.
-        self.apply(Ticket::unreserved(slot), message.report, &mut ());
+        // It was reported when the message came, and has no room taken.
+        self.apply(Ticket { slot, early: false }, message.report, &mut ());
     }
 }

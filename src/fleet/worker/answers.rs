@@ -14,6 +14,10 @@ impl Partition {
         // Whoever asked may have given up waiting, and needs no answer then.
         match query {
             Query::Rocket { channel, reply } => drop(reply.send(self.roster.lookup(&channel))),
+            Query::History { channel, span, reply } => {
+                drop(reply.send(self.roster.history(&channel, &span)));
+            }
+            Query::MissionFigures { reply } => self.walks.push_back(Walk::over_missions(reply)),
             Query::Missions { after, limit, reply } => {
                 drop(reply.send(self.roster.missions(after.as_deref(), limit)));
             }

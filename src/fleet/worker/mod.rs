@@ -17,7 +17,7 @@
 //! * `skips`: numbers that are declared lost.
 //! * `answers`: what is made of queries.
 //! * `walk`: queries that no index answers, a slice at a time: `scan` over all
-//!   rockets, `gap_walk` over those that wait.
+//!   rockets, `gap_walk` over those that wait, `mission_walk` for missions.
 //! * `snapshot`: a walk over the roster that stores what changed.
 //! * `anomalies`: the log of anomalies, an observer.
 
@@ -26,6 +26,7 @@ mod answers;
 mod batch;
 mod gap_walk;
 mod in_flight;
+mod mission_walk;
 mod scan;
 mod skips;
 mod snapshot;

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use crate::journal::{Buffer, RocketSnapshot, record};
+use crate::telemetry::past::{self, FlightState, State};
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Report, Timestamp};
 
@@ -105,9 +106,9 @@ fn write_row(
     let last_update_time = rocket.last_update_time.map(|time| time.to_string());
     let flight = rocket.flight.as_ref();
     let launch_time = flight.map(|flight| flight.launch_time.to_string());
-    let RocketSnapshot { buffered, waiting_since, lost, .. } = rocket;
-    let buffered = (!buffered.is_empty() || !lost.is_empty())
-        .then(|| record::buffer_block(id, buffered, *waiting_since, lost));
+    let RocketSnapshot { buffered, waiting_since, lost, history, .. } = rocket;
+    let buffered = (!buffered.is_empty() || !lost.is_empty() || !history.is_empty())
+        .then(|| record::buffer_block(id, buffered, *waiting_since, lost, history));
     let row = Columns {
         channel: &channel,
         last_message_number: i64::try_from(rocket.last_message_number)
@@ -176,7 +177,7 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         (None, None, None, None) => None,
         _ => return Err("it is launched in part".to_owned()),
     };
-    let Buffer { reports: buffered, waiting_since, lost } = match stored.buffered {
+    let Buffer { reports: buffered, waiting_since, lost, history } = match stored.buffered {
         Some(block) => record::read_buffer(u64::from(row_id), block)
             .map_err(|error| format!("its buffered messages: {error}"))?,
         None => Buffer::default(),
@@ -191,8 +192,10 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         buffered,
         waiting_since,
         lost,
+        history,
     };
     check(&rocket)?;
+    check_history(&rocket)?;
     check_waits_once(&rocket.buffered)?;
     Ok(rocket)
 }
@@ -206,6 +209,23 @@ fn check_waits_once(buffered: &[Report]) -> Result<(), String> {
         Some(pair) => Err(format!("message {} waits twice", pair[0])),
         None => Ok(()),
     }
+}
+
+/// Apart from [`check`], since it takes some time, and what is written was made of
+/// the same rocket.
+fn check_history(rocket: &RocketSnapshot) -> Result<(), String> {
+    let RocketSnapshot { last_message_number, last_update_time, flight, history, .. } = rocket;
+    if history.is_empty() {
+        return Ok(());
+    }
+    let time = last_update_time.ok_or("it has a past and no last message")?;
+    let flight = flight.as_ref().map(|flight| FlightState {
+        speed: flight.speed,
+        mission: flight.mission.clone(),
+        explosion: flight.explosion_reason.clone(),
+    });
+    past::check(history, State { number: *last_message_number, time, flight })
+        .map_err(|problem| format!("its recent past: {problem}"))
 }
 
 /// What holds of every rocket that is stored, whatever happened to it.
@@ -277,6 +297,7 @@ mod tests {
             }],
             waiting_since: Some(time()),
             lost: Lost::default(),
+            history: vec![],
         }
     }
 
@@ -296,6 +317,8 @@ mod tests {
             buffered: vec![],
             waiting_since: None,
             lost: Lost::restore(5, vec![(7, 11)]).unwrap(),
+            // The explosion, a second after the message before.
+            history: vec![0x34, 2],
         }
     }
 
@@ -323,6 +346,7 @@ mod tests {
         moved.row_id = 7;
         moved.last_message_number = 1;
         moved.lost = Lost::default();
+        moved.history = Vec::new();
         write(&table, &[moved.clone(), silent(), exploded()]).unwrap();
         moved.last_message_number = 2;
         moved.flight = None;
@@ -381,6 +405,7 @@ mod tests {
         let not_missing = RocketSnapshot { last_message_number: 1, ..silent() };
         let not_missing = RocketSnapshot { last_update_time: Some(time()), ..not_missing };
         let without_id = RocketSnapshot { row_id: 0, ..silent() };
+        let another_past = RocketSnapshot { history: vec![0x31, 0], ..exploded() };
         let beyond = RocketSnapshot { row_id: MAX_ROW_ID + 1, ..silent() };
         for (rocket, problem) in [
             (without_time, "without its time"),
@@ -390,6 +415,7 @@ mod tests {
             (lost_last, "none after it has counted"),
             (without_id, "its id is 0"),
             (beyond, "its id is out of range"),
+            (another_past, "its recent past: it exploded before its launch"),
         ] {
             let table = table();
             write_row(&mut table.prepare_cached(UPSERT).unwrap(), &rocket).unwrap();
