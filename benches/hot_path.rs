@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::roster::{Admission, Roster};
 use downlink::fleet::routing::Router;
 use downlink::telemetry::reorder::Reorder;
@@ -148,7 +148,12 @@ fn reorder(c: &mut Criterion) {
 }
 
 fn roster() -> Roster {
-    let limits = Limits { buffered_per_rocket: 20_000, buffered: usize::MAX, rockets: usize::MAX };
+    roster_with(HistoryLimits::NONE)
+}
+
+fn roster_with(history: HistoryLimits) -> Roster {
+    let limits =
+        Limits { buffered_per_rocket: 20_000, buffered: usize::MAX, rockets: usize::MAX, history };
     Roster::new(Arc::new(Quotas::new(limits)))
 }
 
@@ -212,6 +217,31 @@ fn roster_steps(c: &mut Criterion) {
     group.finish();
 }
 
+/// In order, as above, and what each message changed is kept.
+fn history(c: &mut Criterion) {
+    let mut group = c.benchmark_group("with_history");
+    group.throughput(Throughput::Elements(1));
+    for rockets in ROCKETS {
+        let mut roster = roster_with(HistoryLimits { per_rocket: 64, memory: 64 << 20 });
+        for rocket in 0..rockets {
+            admit_and_apply(&mut roster, &channel(rocket as u64), 1);
+        }
+        let (mut number, mut sent) = (2, 0);
+        group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
+            b.iter(|| {
+                let channel = channel((sent * STRIDE % rockets) as u64);
+                admit_and_apply(&mut roster, &channel, number);
+                sent += 1;
+                if sent == rockets {
+                    sent = 0;
+                    number += 1;
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 /// From bytes to a rocket's new state.
 fn whole_message(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse_route_admit_and_apply");
@@ -242,5 +272,5 @@ fn whole_message(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, route, reorder, roster_steps, whole_message);
+criterion_group!(benches, parse, route, reorder, roster_steps, history, whole_message);
 criterion_main!(benches);

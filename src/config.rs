@@ -18,6 +18,7 @@
 //! * `listing`: what is valid, for `downlink config` to print.
 //! * `fairness`: flags about what one client may take.
 //! * `gaps`: the flag about messages that do not come.
+//! * `history`: the flags about the recent past of rockets.
 //! * [`manager`]: what a service manager put into the environment.
 //! * `retention`: the flags about rockets that are not wanted any more.
 //! * `tls`: the flags of TLS.
@@ -31,6 +32,7 @@ mod events;
 mod fairness;
 mod file;
 mod gaps;
+mod history;
 pub mod invocation;
 mod listing;
 pub mod manager;
@@ -56,6 +58,7 @@ use self::events::EventArguments;
 use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
 use self::file::FileArguments;
 use self::gaps::GapArguments;
+use self::history::HistoryArguments;
 use self::manager::Manager;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
@@ -176,8 +179,8 @@ pub struct Arguments {
     inbox_capacity: NonZeroUsize,
 
     /// Memory to stay within, however large rockets and messages are; connections
-    /// come on top. --max-rockets, --max-buffered, --max-body-bytes-held and
-    /// --max-answer-bytes-held follow from it where they are not given
+    /// come on top. --max-rockets, --max-buffered, --history-memory,
+    /// --max-body-bytes-held and --max-answer-bytes-held follow from it where they are not given
     ///
     /// [default: none]
     #[arg(long, env = "DOWNLINK_MEMORY_LIMIT", value_name = "SIZE", value_parser = memory)]
@@ -207,6 +210,9 @@ pub struct Arguments {
 
     #[command(flatten)]
     gaps: GapArguments,
+
+    #[command(flatten)]
+    history: HistoryArguments,
 
     /// Connections served at once; further ones wait
     #[arg(long, env = "DOWNLINK_MAX_CONNECTIONS", value_name = "N", default_value = "16384", value_parser = count::<MOST_CONNECTIONS>)]
@@ -381,6 +387,7 @@ impl Arguments {
                 buffered_per_rocket: self.max_buffered_per_rocket.get(),
                 buffered: self.max_buffered.map_or(bounds.buffered, NonZeroUsize::get),
                 rockets: self.max_rockets.map_or(bounds.rockets, NonZeroUsize::get),
+                history: self.history.limits(bounds.history),
             },
             http: HttpConfig {
                 max_connections: self.max_connections.get(),

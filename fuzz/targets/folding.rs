@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::outcome::Outcome;
 use downlink::fleet::roster::Roster;
 use downlink::fleet::view::Lookup;
@@ -150,7 +150,12 @@ impl Folding {
 
 /// What a restart makes of them.
 fn replayed(messages: &[Message]) -> Roster {
-    let limits = Limits { buffered_per_rocket: 10_000, buffered: 10_000, rockets: 10_000 };
+    let limits = Limits {
+        buffered_per_rocket: 10_000,
+        buffered: 10_000,
+        rockets: 10_000,
+        history: HistoryLimits::NONE,
+    };
     let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
     let entries = messages.iter().fold(Vec::new(), |entries, message| {
         record::push_record(Record::Message(message), entries)

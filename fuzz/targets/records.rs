@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::roster::Roster;
 use downlink::journal::{Buffer, Record, Recovered, record};
 use downlink::telemetry::Channel;
@@ -59,7 +59,12 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
         Err(error) => error.to_string(),
     };
     ensure!(records.len() <= input.len(), "{} records", records.len());
-    let limits = Limits { buffered_per_rocket: 10_000, buffered: 10_000, rockets: 10_000 };
+    let limits = Limits {
+        buffered_per_rocket: 10_000,
+        buffered: 10_000,
+        rockets: 10_000,
+        history: HistoryLimits::NONE,
+    };
     let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
     for record in records {
         let its = match &record {
@@ -79,8 +84,9 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
     }
     let early = match record::read_buffer(ROW, &block) {
         Ok(buffer) => {
-            let Buffer { reports, waiting_since, lost, quiet_since } = &buffer;
-            let block = record::buffer_block(ROW, reports, *waiting_since, lost, *quiet_since);
+            let Buffer { reports, waiting_since, lost, quiet_since, history } = &buffer;
+            let block =
+                record::buffer_block(ROW, reports, *waiting_since, lost, *quiet_since, history);
             let again = record::read_buffer(ROW, &block);
             ensure!(again.as_ref() == Ok(&buffer), "{buffer:?} came back as {again:?}");
             "early messages".to_owned()

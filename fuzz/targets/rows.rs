@@ -2,7 +2,8 @@
 //! `{"rockets": [[id, channel, …]], "journal": [[seq, entries]]}`, with the
 //! columns in the order of the tables but for the checksum, which is made right.
 //! Where entries of a block are meant it is `{"entries": "hex"}`, to which a
-//! right block is made; `{"hex": "…"}` is a blob as it is.
+//! right block is made, of version 1 or of that in `"version"`; `{"hex": "…"}` is a
+//! blob as it is.
 //!
 //! Every start either refuses them or can go on with them: the rosters that it
 //! makes of them take them, and more.
@@ -11,7 +12,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
+use downlink::fleet::query::Span;
 use downlink::fleet::roster::Roster;
 use downlink::journal::sqlite::{FILE, SqliteJournal};
 use downlink::journal::{JournalSource, OpenedJournal, Recovered, record};
@@ -32,6 +34,7 @@ pub const KIND: Kind = Kind {
         "0",
         "\"a\"",
         "{\"entries\":\"\"}",
+        "{\"version\":3,\"entries\":\"\"}",
         "{\"hex\":\"01\"}",
         "\"2022-02-02T18:39:05.86337Z\"",
         ",",
@@ -115,7 +118,11 @@ fn sql(id: u64, value: &Value) -> Sql {
         },
         Value::String(text) => Sql::Text(text.clone()),
         Value::Object(object) => match (object.get("entries"), object.get("hex")) {
-            (Some(Value::String(entries)), _) => Sql::Blob(record::block(id, &[&bytes(entries)])),
+            (Some(Value::String(entries)), _) => {
+                let version = object.get("version").and_then(Value::as_u64).unwrap_or(1);
+                let version = version.to_le_bytes()[0];
+                Sql::Blob(record::block_of(version, id, &[&bytes(entries)]))
+            }
             (_, Some(Value::String(hex))) => Sql::Blob(bytes(hex)),
             _ => Sql::Blob(Vec::new()),
         },
@@ -167,7 +174,12 @@ impl Target for Rows {
         if let Err(refused) = self.write(&rows) {
             return Ok(format!("no table takes it: {refused}"));
         }
-        let limits = Limits { buffered_per_rocket: 10_000, buffered: 10_000, rockets: 10_000 };
+        let limits = Limits {
+            buffered_per_rocket: 10_000,
+            buffered: 10_000,
+            rockets: 10_000,
+            history: HistoryLimits { per_rocket: 8, memory: 4096 },
+        };
         let quotas = Arc::new(Quotas::new(limits));
         let mut roster = Roster::new(quotas.clone());
         let mut count = 0;
@@ -185,6 +197,12 @@ impl Target for Rows {
             }
             ControlFlow::Continue(())
         });
+        // Whatever is there of the past can be read and stored.
+        let all: Vec<_> = (0..roster.slots()).collect();
+        roster.put_back(&all);
+        for rocket in roster.take_changed(0).rockets {
+            let _ = roster.history(&rocket.channel, &Span::default());
+        }
         ensure!(count <= input.len(), "{count} rockets and messages of {} bytes", input.len());
         Ok(match read {
             Ok(()) => format!("read: {} launched", "n".repeat(roster.launched().min(3))),

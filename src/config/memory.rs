@@ -3,9 +3,10 @@
 //! rocket and a message take (`fleet::limits`).
 //!
 //! Of the memory beyond what the program itself takes, half is for rockets, a
-//! quarter for early messages, each as large as the contract allows, and a
-//! sixteenth each for what bodies and answers hold. The last eighth is for work
-//! under way: requests, batches, checkpoints. What other flags bound comes on top:
+//! quarter for early messages, each as large as the contract allows, a sixteenth
+//! each for what bodies and answers hold, and a thirty-second for the recent past of
+//! rockets. What is left of the last eighth is for work under way: requests, batches,
+//! checkpoints. What other flags bound comes on top:
 //! connections, and mailboxes while the disk stands still.
 
 use crate::fleet::limits::Limits;
@@ -30,6 +31,8 @@ pub struct Bounds {
     pub bodies_held: usize,
     /// Of `--max-answer-bytes-held`.
     pub answers_held: usize,
+    /// Of `--history-memory`.
+    pub history: usize,
 }
 
 /// What the program takes for itself, whatever it holds: 10 MiB when it is empty
@@ -43,6 +46,7 @@ const DEFAULTS: Bounds = Bounds {
     buffered: 10_000_000,
     bodies_held: 256 << 20,
     answers_held: 256 << 20,
+    history: 64 << 20,
 };
 
 impl Bounds {
@@ -58,6 +62,7 @@ impl Bounds {
             buffered: at_most(buffered, MOST_BUFFERED),
             bodies_held: held,
             answers_held: held,
+            history: at_most(memory / 32, MOST_HELD),
         }
     }
 }
@@ -71,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_together_they_leave_an_eighth_and_the_programs_own() {
+    fn all_together_they_leave_three_thirty_seconds_and_the_programs_own() {
         let limit = 1 << 30;
         let bounds = Bounds::within(Some(limit));
         let expected = Bounds {
@@ -79,10 +84,12 @@ mod tests {
             buffered: 419_430,
             bodies_held: 62 << 20,
             answers_held: 62 << 20,
+            history: 31 << 20,
         };
         assert_eq!(bounds, expected);
         let taken = bounds.rockets * (1400 + 2 * 136) + bounds.buffered * 620;
-        assert!(taken + bounds.bodies_held + bounds.answers_held <= (limit - PROGRAM) / 8 * 7);
+        let held = bounds.bodies_held + bounds.answers_held + bounds.history;
+        assert!(taken + held <= (limit - PROGRAM) / 32 * 29);
     }
 
     #[test]

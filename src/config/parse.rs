@@ -26,6 +26,14 @@ pub fn count<const MOST: u64>(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
 }
 
+/// As [`count`], of what may be none.
+pub fn count_or_zero<const MOST: u64>(text: &str) -> Result<usize, String> {
+    let number = text.trim().parse::<u64>().ok().filter(|&number| number <= MOST);
+    number
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| format!("expected a whole number from 0 to {MOST}"))
+}
+
 /// Reads a number of bytes from 1 to `MOST`, such as `65536`, `64KiB` or `16MiB`.
 pub fn size<const MOST: u64>(text: &str) -> Result<usize, String> {
     bytes(text)

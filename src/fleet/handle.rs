@@ -20,7 +20,10 @@ use super::outcome::{
     Cause, ForgetError, ForgetRefusal, QueryError, SkipError, Skipped, SubmitError, Submitted,
     Verdict,
 };
-use super::query::{GapPage, GapPart, GapSelection, Missions, Page, Part, Query, Selection, Whole};
+use super::query::{
+    GapPage, GapPart, GapSelection, History, MissionRow, MissionTable, Missions, Page, Part, Query,
+    Selection, Slices, Span, Whole,
+};
 use super::refusals::Refusals;
 use super::routing::Router;
 use super::version::Version;
@@ -260,6 +263,21 @@ impl Fleet {
         self.ask(partition, deadline, |reply| Query::Rocket { channel, reply }).await
     }
 
+    /// The recent past of one channel, as far as it is kept and asked for.
+    ///
+    /// # Errors
+    /// When its partition does not answer by `deadline`, or the fleet only starts.
+    pub async fn history(
+        &self,
+        channel: Channel,
+        span: Span,
+        deadline: Instant,
+    ) -> Result<History, QueryError> {
+        self.health.can_read()?;
+        let partition = self.router.route(&channel);
+        self.ask(partition, deadline, |reply| Query::History { channel, span, reply }).await
+    }
+
     /// A page of rockets, or what an index answers.
     ///
     /// # Errors
@@ -328,6 +346,22 @@ impl Fleet {
         let query =
             |reply| Query::Missions { after: after.clone(), limit: limit.saturating_add(1), reply };
         Ok(Missions::merge(&self.ask_all(deadline, query).await?, limit))
+    }
+
+    /// The `limit` largest missions with what is known of their rockets, and the rest
+    /// as one.
+    ///
+    /// # Errors
+    /// When any partition does not answer by `deadline`, or the fleet only starts.
+    pub async fn mission_figures(
+        &self,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<MissionTable, QueryError> {
+        let query = |reply| Query::MissionFigures { reply };
+        let parts: Vec<Slices<MissionRow>> = self.ask_all(deadline, query).await?;
+        let merging = spawn_blocking(move || MissionTable::merge(parts, limit));
+        merging.await.map_err(|_| QueryError::Stopping)
     }
 
     /// The mission that launched rockets are on, as they spell it; of several

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::limits::{Limits, Quotas};
+use super::limits::{HistoryLimits, Limits, MOST_HISTORY_PER_ROCKET, Quotas};
 use super::restore::{Restored, restore};
 use super::roster::Roster;
 use super::routing::Router;
@@ -33,7 +33,8 @@ impl Kept {
     ) -> Result<Self, E> {
         // What was accepted once comes back whatever the limits are; one partition
         // keeps the order of the row IDs.
-        let limits = Limits { buffered_per_rocket: 0, buffered: 0, rockets: 0 };
+        let history = HistoryLimits { per_rocket: MOST_HISTORY_PER_ROCKET, memory: usize::MAX / 2 };
+        let limits = Limits { buffered_per_rocket: 0, buffered: 0, rockets: 0, history };
         let (mut rosters, restored) =
             restore(&Router::new(1), &Arc::new(Quotas::new(limits)), read, |restored| {
                 progress(restored);

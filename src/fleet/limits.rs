@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::view::RocketView;
+use crate::telemetry::tally::Count;
 
 /// The bounds, as configured.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +14,28 @@ pub struct Limits {
     pub buffered: usize,
     /// Most channels, whether launched yet or not.
     pub rockets: usize,
+    /// How much of their recent past is kept.
+    pub history: HistoryLimits,
 }
+
+/// How much of the recent past of rockets is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// Messages, of each rocket; 0 for nothing at all.
+    pub per_rocket: usize,
+    /// Bytes, of all rockets together.
+    pub memory: usize,
+}
+
+impl HistoryLimits {
+    /// Nothing is kept.
+    pub const NONE: Self = Self { per_rocket: 0, memory: 0 };
+}
+
+/// Most messages that may be kept of one rocket: a reader gets them in one answer,
+/// a worker reads them in one turn, some 30 µs, and a checkpoint stores them in one
+/// row.
+pub const MOST_HISTORY_PER_ROCKET: usize = 1000;
 
 /// Most that may be set for one rocket: a checkpoint stores what waits for a
 /// rocket in one row, in one commit, which all other messages wait behind. A
@@ -57,9 +79,24 @@ pub struct Quotas {
     /// Channels, whether launched yet or not. One is given back when it is forgotten,
     /// or if nothing of it could be kept.
     pub rockets: Quota,
+    /// What is kept of the recent past.
+    pub history: HistoryQuota,
     /// The numbers of the rockets' rows in the journal's store.
     pub row_ids: RowIds,
     follows_quiet: AtomicBool,
+}
+
+/// The bounds of the recent past, how much is taken, and what went for them.
+#[derive(Debug)]
+pub struct HistoryQuota {
+    /// Messages, of each rocket; not counted here.
+    pub per_rocket: usize,
+    /// Of all rockets together.
+    pub bytes: Quota,
+    /// Messages that went because their rocket had enough newer ones.
+    pub dropped_of_rocket: Count,
+    /// Messages that went for want of memory.
+    pub dropped_for_memory: Count,
 }
 
 /// Gives every rocket of the fleet a number of its own, from 1: its row in the
@@ -89,6 +126,12 @@ impl Quotas {
             buffered_per_rocket: limits.buffered_per_rocket,
             buffered: Quota::new(limits.buffered),
             rockets: Quota::new(limits.rockets),
+            history: HistoryQuota {
+                per_rocket: limits.history.per_rocket,
+                bytes: Quota::new(limits.history.memory),
+                dropped_of_rocket: Count::default(),
+                dropped_for_memory: Count::default(),
+            },
             row_ids: RowIds::default(),
             follows_quiet: AtomicBool::new(false),
         }

@@ -19,7 +19,7 @@ use super::archive::Archive;
 use super::checkpoint::{self, Checkpoints};
 use super::clock::Clock;
 use super::health::Health;
-use super::limits::Quotas;
+use super::limits::{HistoryQuota, Quotas};
 use super::mailbox::Mailbox;
 use super::outcome::{Cause, Outcome};
 use super::refusals::{REASONS, Refusals};
@@ -217,13 +217,25 @@ impl FleetMetrics {
         let help = "Messages that may wait for one worker, by --inbox-capacity";
         gauge(encoder, "downlink_inbox_capacity_messages", help, float(capacity))?;
 
-        let Quotas { buffered, rockets, .. } = &*self.quotas;
+        let Quotas { buffered, rockets, history, .. } = &*self.quotas;
         let help = "Messages that wait for an earlier one of the same rocket";
         gauge(encoder, "downlink_buffered_messages", help, float(buffered.taken()))?;
         let help = "Messages of all rockets that may wait for an earlier one, by --max-buffered";
         gauge(encoder, "downlink_buffered_messages_limit", help, float(buffered.limit()))?;
         let help = "Rockets that there may be, by --max-rockets";
-        gauge(encoder, "downlink_rockets_limit", help, float(rockets.limit()))
+        gauge(encoder, "downlink_rockets_limit", help, float(rockets.limit()))?;
+
+        let HistoryQuota { bytes, dropped_of_rocket, dropped_for_memory, .. } = history;
+        let help = "Bytes of what is kept of the recent past of rockets";
+        gauge(encoder, "downlink_history_bytes", help, float(bytes.taken()))?;
+        let help = "Bytes that it may take, by --history-memory";
+        gauge(encoder, "downlink_history_limit_bytes", help, float(bytes.limit()))?;
+        let help = "Messages that went from the recent past of their rocket, by reason";
+        let dropped = [
+            ([("reason", "per_rocket")], dropped_of_rocket.get()),
+            ([("reason", "memory")], dropped_for_memory.get()),
+        ];
+        counters(encoder, "downlink_history_entries_dropped", help, &dropped)
     }
 
     fn rockets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

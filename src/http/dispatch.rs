@@ -24,7 +24,8 @@ use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
 use super::{
-    docs, events, gaps, messages, metrics, missions, openapi, readiness, rockets, ui, unsent,
+    docs, events, gaps, history, messages, metrics, missions, openapi, readiness, rockets, ui,
+    unsent,
 };
 use crate::telemetry::shown::Quoted;
 
@@ -119,6 +120,7 @@ async fn dispatch(
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
         Endpoint::DeleteRocket => rockets::delete(context, segment, &query).await,
+        Endpoint::GetHistory => history::get(context, segment, headers, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::ListGaps => gaps::list(context, headers, &query).await,
@@ -141,6 +143,7 @@ async fn dispatch(
     let response = unsent::bounded(&kept, response).await?;
     Ok(match endpoint {
         Endpoint::ListRockets
+        | Endpoint::GetHistory
         | Endpoint::ListMissions
         | Endpoint::GetMission
         | Endpoint::ListGaps

@@ -58,6 +58,13 @@ impl Epoch {
             [0, 1].map(|seed| ahash::RandomState::with_seeds(self.0, seed, 0, 0).hash_one(&shown));
         Tag(format!("{:x}-{one:016x}{other:016x}", self.0))
     }
+
+    /// Of what is kept of a rocket's past, from the message with this number on.
+    #[must_use]
+    pub fn of_history(self, rocket: &RocketView, first: u64) -> Tag {
+        let Tag(rocket) = self.of_rocket(rocket);
+        Tag(format!("{rocket}-{first}"))
+    }
 }
 
 impl Tag {

@@ -14,14 +14,14 @@ use warp::reply::{Reply, Response};
 
 use super::context::Context;
 use super::listing::{self, Envelope, Listing};
-use super::page;
 use super::pieces::{self, PIECE};
 use super::problem::Problem;
-use super::respond::{decode_segment, no_parameters};
+use super::respond::decode_segment;
+use super::{mission_figures, page};
 use crate::fleet::outcome::QueryError;
 use crate::fleet::query::Missions;
 use crate::telemetry::Caseless;
-use crate::telemetry::shown::Quoted;
+use crate::telemetry::shown::{Plain, Quoted};
 
 /// Missions fetched at a time.
 const FETCHED: usize = 256;
@@ -29,17 +29,21 @@ const FETCHED: usize = 256;
 const PREFIX: &str = r#"{"missions":["#;
 const SUFFIX: &str = "]}\n";
 
-/// Every mission that a launched rocket is on.
+/// Every mission that a launched rocket is on; with `detail`, what is known of their
+/// rockets.
 ///
 /// # Errors
-/// 400 for any parameter, 503 when the fleet does not answer in time.
+/// 400 for a bad parameter, 503 when the fleet does not answer in time.
 pub async fn list(
     context: Arc<Context>,
     headers: HeaderMap,
     parameters: &str,
 ) -> Result<Response, Problem> {
-    no_parameters(parameters)?;
+    let detail = wants_detail(parameters)?;
     let tag = context.epoch.of_fleet(context.fleet.version()?);
+    if detail {
+        return tag.answer(&headers, mission_figures::get(&context)).await;
+    }
     let missions = async {
         let first = fetch(&context, None).await?;
         let mut response = if first.more {
@@ -56,6 +60,23 @@ pub async fn list(
         Ok(response)
     };
     tag.answer(&headers, missions).await
+}
+
+/// The only parameter that there is.
+fn wants_detail(query: &str) -> Result<bool, Problem> {
+    let mut detail = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != "detail" {
+            let name = Plain(&name);
+            let detail = format!("{name}: unknown parameter; the only one allowed is detail");
+            return Err(Problem::bad_parameter(detail));
+        }
+        if detail.is_some() {
+            return Err(Problem::bad_parameter("detail: is given twice"));
+        }
+        detail = Some(listing::one_of(&name, &value, &[("true", true), ("false", false)])?);
+    }
+    Ok(detail.unwrap_or(false))
 }
 
 /// The first missions that sort behind `after`.

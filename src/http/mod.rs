@@ -24,8 +24,9 @@
 //!   [`turns`]: turns that are dealt out by address.
 //! * [`messages`]: `POST /messages`; [`bulk`] for many at a time, in a [`bulk_turn`].
 //! * [`peek`], [`elements`]: whether a body is an array of them, and what is in it.
-//! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`.
-//! * [`missions`]: `GET /missions` and `GET /missions/{mission}`.
+//! * [`rockets`]: `GET /rockets` and `GET /rockets/{id}`; [`history`]: what became of one.
+//! * [`missions`]: `GET /missions` and `GET /missions/{mission}`; [`mission_figures`]: with
+//!   `detail`.
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
 //! * [`reading`]: which file is being read at the start.
 //! * [`events`]: `GET /events`; [`event_id`]: how far a subscriber has read.
@@ -71,6 +72,7 @@ pub mod forwarded;
 pub mod framing;
 pub mod gaps;
 pub mod held;
+pub mod history;
 pub mod index;
 pub mod inherited;
 pub mod joint;
@@ -80,6 +82,7 @@ pub mod listing;
 pub mod media;
 pub mod messages;
 pub mod metrics;
+pub mod mission_figures;
 pub mod missions;
 pub mod openapi;
 pub mod origin;

@@ -52,28 +52,15 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     no_parameters(parameters)?;
     let id = decode_segment(segment)?;
-    let unknown = || Problem::not_found(format!("no rocket with the ID {} is known", Quoted(&id)));
     // What cannot be a channel has sent no message.
-    let channel = Channel::parse(&id).map_err(|_| unknown())?;
+    let channel = Channel::parse(&id).map_err(|_| unknown(&id))?;
     let deadline = Instant::now() + context.config.request_timeout;
     match context.fleet.rocket(channel, deadline).await? {
         Lookup::Found(rocket) => {
             let tag = context.epoch.of_rocket(&rocket);
             tag.answer(&headers, async { Ok(json(&rocket)) }).await
         }
-        Lookup::NotLaunched { buffered_messages, lost_messages: 1.. } => {
-            Err(Problem::not_found(format!(
-                "the rocket {} is not launched: its first messages were declared lost, and no launch \
-             came since; messages waiting for an earlier one: {buffered_messages}",
-                Quoted(&id)
-            )))
-        }
-        Lookup::NotLaunched { buffered_messages, .. } => Err(Problem::not_found(format!(
-            "the rocket {} is not launched yet: its launch message is missing; \
-             messages waiting for an earlier one: {buffered_messages}",
-            Quoted(&id)
-        ))),
-        Lookup::Unknown => Err(unknown()),
+        other => Err(missing(&id, &other)),
     }
 }
 
@@ -101,4 +88,27 @@ pub async fn delete(
         Err(ForgetError::Refused(ForgetRefusal::Unknown)) => Err(unknown()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// No message of this rocket was accepted.
+pub(super) fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!("no rocket with the ID {} is known", Quoted(id)))
+}
+
+/// There is no launched rocket with this ID, but `lookup` instead.
+pub(super) fn missing(id: &str, lookup: &Lookup) -> Problem {
+    let detail = match lookup {
+        Lookup::NotLaunched { buffered_messages, lost_messages: 1.. } => format!(
+            "the rocket {} is not launched: its first messages were declared lost, and no launch \
+             came since; messages waiting for an earlier one: {buffered_messages}",
+            Quoted(id)
+        ),
+        Lookup::NotLaunched { buffered_messages, .. } => format!(
+            "the rocket {} is not launched yet: its launch message is missing; \
+             messages waiting for an earlier one: {buffered_messages}",
+            Quoted(id)
+        ),
+        Lookup::Unknown | Lookup::Found(_) => return unknown(id),
+    };
+    Problem::not_found(detail)
 }

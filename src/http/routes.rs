@@ -16,7 +16,9 @@ pub enum Endpoint {
     GetRocket,
     /// Forgets a rocket.
     DeleteRocket,
-    /// The names of the missions in use.
+    /// What the last messages of one rocket changed.
+    GetHistory,
+    /// The names of the missions in use, or their figures.
     ListMissions,
     /// The rockets on one mission.
     GetMission,
@@ -138,6 +140,7 @@ pub const ROUTES: &[Route] = &[
         For::Operators,
         Scope::Operate,
     ),
+    Route::new("/rockets/{id}/history", READ, Endpoint::GetHistory, For::Clients, Scope::Read),
     Route::new("/missions", READ, Endpoint::ListMissions, For::Clients, Scope::Read),
     Route::new("/missions/{mission}", READ, Endpoint::GetMission, For::Clients, Scope::Read),
     Route::new("/gaps", READ, Endpoint::ListGaps, For::All, Scope::Read),

@@ -230,6 +230,8 @@ pub struct RocketSnapshot {
     /// Of an exploded one, when something was heard of it last, by the service's
     /// clock; `None` if nobody wanted to know.
     pub quiet_since: Option<Timestamp>,
+    /// What its last messages changed, in the form of `telemetry::past`.
+    pub history: Vec<u8>,
 }
 
 /// What is stored of a rocket in a buffer.
@@ -243,6 +245,8 @@ pub struct Buffer {
     pub lost: Lost,
     /// When something was heard last of one that exploded, if it is known.
     pub quiet_since: Option<Timestamp>,
+    /// What its last messages changed.
+    pub history: Vec<u8>,
 }
 
 /// Something that a restart gets back.

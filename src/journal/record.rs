@@ -5,7 +5,7 @@
 //! A *block* is what one row of the journal, or one rocket's buffer, holds:
 //!
 //! ```text
-//! version  1 byte   1; 2 or 3 of a buffer
+//! version  1 byte   1, or 2 or 3 of a buffer
 //! checksum 4 bytes  CRC-32 (IEEE) of the context and the entries, little-endian
 //! entries  the rest one after the other, to the end
 //! ```
@@ -21,13 +21,15 @@
 //! and fields may be added at the end of an enum, and nothing else may change
 //! without a new version. A speed change takes some 30 bytes.
 //!
-//! Version 2 is of buffers alone: an `AsideV2` stands before the reports, and of
-//! one of version 1 nothing was lost, and since when it waits is not known. In
-//! version 3 a `QuietV3` follows it, of an exploded rocket; one without has none.
+//! Versions 2 and 3 are of buffers alone (`buffer`).
+//!
+//! * `buffer`: what a rocket has beside its columns.
+//! * `forms`: the types that are the format; `error`: why a block cannot be read.
 
 // It reads what a disk may have damaged: a wrong length must be an error.
 #![warn(clippy::indexing_slicing)]
 
+mod buffer;
 mod error;
 mod forms;
 
@@ -35,17 +37,13 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::buffer::{buffer_block, read_buffer};
 pub use self::error::BlockError;
-use self::forms::{AsideV2, ChannelV1, Entry, MessageV1, NUMBERS, QuietV3, ReportV1, SkipV1};
-use super::{Buffer, Forget, Record, Recovered, Skip};
-use crate::telemetry::lost::Lost;
-use crate::telemetry::{Message, Report, Timestamp};
+use self::forms::{ChannelV1, Entry, MessageV1, NUMBERS, SkipV1};
+use super::{Forget, Record, Recovered, Skip};
+use crate::telemetry::Message;
 
 const VERSION: u8 = 1;
-/// Of buffers.
-const BUFFER_VERSION: u8 = 2;
-/// Of those of exploded rockets, if it is known when something was heard of them.
-const QUIET_VERSION: u8 = 3;
 const HEADER: usize = 5;
 
 fn push(entry: &impl Serialize, entries: Vec<u8>) -> Vec<u8> {
@@ -76,40 +74,16 @@ pub fn push_record(record: Record<'_>, entries: Vec<u8>) -> Vec<u8> {
     push(&entry, entries)
 }
 
-/// The block of the rocket stored as row `row`: what waits, since when, and what
-/// was lost; and when something was heard of it last, if it is quiet.
-#[must_use]
-pub fn buffer_block(
-    row: u64,
-    reports: &[Report],
-    waiting_since: Option<Timestamp>,
-    lost: &Lost,
-    quiet_since: Option<Timestamp>,
-) -> Vec<u8> {
-    let aside = AsideV2 {
-        waiting_since: waiting_since.map(Timestamp::to_unix),
-        lost: lost.count(),
-        ranges: lost.ranges().to_vec(),
-    };
-    let mut aside = push(&aside, Vec::new());
-    let mut version = BUFFER_VERSION;
-    if let Some((seconds, nanoseconds)) = quiet_since.map(Timestamp::to_unix) {
-        aside = push(&QuietV3 { seconds, nanoseconds }, aside);
-        version = QUIET_VERSION;
-    }
-    let entries =
-        reports.iter().fold(aside, |entries, report| push(&ReportV1::from(report), entries));
-    block_of(version, row, &[&entries])
-}
-
 /// Makes a block of entries, handed over in parts, for the row `row`.
 #[must_use]
 pub fn block(row: u64, parts: &[&[u8]]) -> Vec<u8> {
     block_of(VERSION, row, parts)
 }
 
+/// As [`block`], of some version.
+#[must_use]
 #[expect(clippy::indexing_slicing, reason = "the header was just written")]
-fn block_of(version: u8, row: u64, parts: &[&[u8]]) -> Vec<u8> {
+pub fn block_of(version: u8, row: u64, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut block = Vec::with_capacity(HEADER + length);
     block.push(version);
@@ -184,39 +158,11 @@ pub fn read_records(
     Ok(())
 }
 
-/// Reads the buffer of the rocket stored as row `row`.
-///
-/// # Errors
-/// [`BlockError`].
-pub fn read_buffer(row: u64, block: &[u8]) -> Result<Buffer, BlockError> {
-    let (version, mut entries) = entries(row, block, VERSION..=QUIET_VERSION)?;
-    let mut buffer = Buffer::default();
-    if version >= BUFFER_VERSION {
-        let content = |problem: &str| BlockError::Content(problem.to_owned());
-        let AsideV2 { waiting_since, lost, ranges } = take(&mut entries)?;
-        if let Some((seconds, nanoseconds)) = waiting_since {
-            let since = Timestamp::from_unix(seconds, nanoseconds);
-            buffer.waiting_since = Some(since.ok_or_else(|| content("a time is out of range"))?);
-        }
-        buffer.lost = Lost::restore(lost, ranges)
-            .ok_or_else(|| content("the numbers that were lost make no sense"))?;
-        if version == QUIET_VERSION {
-            let QuietV3 { seconds, nanoseconds } = take(&mut entries)?;
-            let since = Timestamp::from_unix(seconds, nanoseconds);
-            buffer.quiet_since = Some(since.ok_or_else(|| content("a time is out of range"))?);
-        }
-    }
-    while !entries.is_empty() {
-        buffer.reports.push(take::<ReportV1<'_>>(&mut entries)?.into_report()?);
-    }
-    Ok(buffer)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::forms::EventV1;
+    use super::forms::{EventV1, ReportV1};
     use super::*;
-    use crate::telemetry::{Channel, Event};
+    use crate::telemetry::{Channel, Event, Report, Timestamp};
 
     fn message(channel: &str, number: u64, event: Event) -> Message {
         let time = Timestamp::parse("2025-04-02T09:21:50.458989221+02:00").unwrap();
@@ -258,17 +204,6 @@ mod tests {
     fn records_come_back_as_they_were() {
         assert_eq!(read(7, &written(7, &messages())), Ok(messages()));
         assert_eq!(read(7, &written(7, &[])), Ok(vec![]));
-        let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
-        let (waiting_since, lost) =
-            (Some(reports[0].time), Lost::restore(3, vec![(2, 4)]).unwrap());
-        for quiet_since in [None, Some(reports[1].time)] {
-            let block = buffer_block(9, &reports, waiting_since, &lost, quiet_since);
-            let (reports, lost) = (reports.clone(), lost.clone());
-            let buffer = Buffer { reports, waiting_since, lost, quiet_since };
-            assert_eq!(read_buffer(9, &block), Ok(buffer));
-        }
-        let none = buffer_block(9, &[], None, &Lost::default(), None);
-        assert_eq!(read_buffer(9, &none), Ok(Buffer::default()));
     }
 
     #[test]
@@ -288,17 +223,6 @@ mod tests {
         let skip = Entry::Skip(SkipV1 { channel: ChannelV1::Text("a"), awaited: 0 });
         let refused = read(3, &block(3, &[&push(&skip, Vec::new())])).unwrap_err();
         assert!(refused.to_string().contains("out of range"), "{refused}");
-    }
-
-    /// As releases wrote it that knew of no waits and of nothing lost.
-    #[test]
-    fn a_buffer_of_version_1_is_read() {
-        let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
-        let entries = reports
-            .iter()
-            .fold(Vec::new(), |entries, report| push(&ReportV1::from(report), entries));
-        let buffer = Buffer { reports, ..Buffer::default() };
-        assert_eq!(read_buffer(9, &block(9, &[&entries])), Ok(buffer));
     }
 
     #[test]
@@ -324,18 +248,6 @@ mod tests {
             Event::SpeedIncreased { by: 2500 },
         );
         assert!(push_record(Record::Message(&change), Vec::new()).len() <= 36);
-    }
-
-    /// From which follows how many may wait for one rocket (`fleet/limits`).
-    #[test]
-    fn the_largest_early_message_takes_no_more_than_560_bytes() {
-        let text = || "x".repeat(crate::telemetry::message::MAX_TEXT_BYTES).into();
-        let event = Event::Launched { rocket_type: text(), speed: i64::MAX, mission: text() };
-        let number = u64::MAX >> 1;
-        let time = Timestamp::parse("9999-12-31T23:59:59.999999999Z").unwrap();
-        let of = |reports: &[Report]| buffer_block(1, reports, None, &Lost::default(), None);
-        let (none, block) = (of(&[]), of(&[Report { number, time, event }]));
-        assert!((540..=560 + none.len()).contains(&block.len()), "{}", block.len());
     }
 
     #[test]

@@ -26,7 +26,8 @@ impl Symbol {
         Self(number.expect("fewer than 2^32 texts in use"))
     }
 
-    fn entry(&self) -> usize {
+    /// Where its text stands; the texts in use stand close together.
+    pub(super) fn entry(&self) -> usize {
         self.0.get() as usize - 1
     }
 }
@@ -100,6 +101,15 @@ impl Interner {
     #[must_use]
     pub fn uses(&self, symbol: &Symbol) -> u32 {
         self.entries[symbol.entry()].uses
+    }
+
+    /// Where a text in use stands, and how often it is in use.
+    #[must_use]
+    pub(super) fn find(&self, text: &str) -> Option<(usize, u32)> {
+        let hash = self.hasher.hash_one(text);
+        let is_it = |&at: &usize| self.entries[at].text.as_deref() == Some(text);
+        let at = *self.index.find(hash, is_it)?;
+        Some((at, self.entries[at].uses))
     }
 
     /// The text of a symbol.

@@ -14,6 +14,7 @@ use ahash::RandomState;
 
 use super::caseless::{self, Caseless};
 use super::interner::{Interner, Symbol};
+use super::mission_figures::{AllFigures, Repair, Summary};
 
 /// See the module.
 #[derive(Default)]
@@ -23,28 +24,67 @@ pub struct Missions {
     /// Each with the hash of what all its spellings have in common: so all of
     /// them stand together, sorted.
     spellings: BTreeSet<(u64, Arc<str>)>,
+    /// Of the rockets on each.
+    figures: AllFigures,
     /// Random, so that nobody can make texts that stand together and do not match.
     hasher: RandomState,
 }
 
 impl Missions {
-    /// As [`Interner::acquire`].
-    pub fn acquire(&mut self, text: &str) -> Symbol {
+    /// A rocket joins a mission, at this speed.
+    pub fn join(&mut self, text: &str, speed: i64, exploded: bool) -> Symbol {
         let symbol = self.texts.acquire(text);
-        if self.texts.uses(&symbol) == 1 {
+        let rockets = self.texts.uses(&symbol);
+        if rockets == 1 {
             let text = self.texts.get(&symbol);
             self.sorted.insert(text.clone());
             self.spellings.insert((self.hash(&caseless::key(text)), text.clone()));
         }
+        self.figures.join(symbol.entry(), rockets, speed, exploded);
         symbol
     }
 
-    /// As [`Interner::release`].
-    pub fn release(&mut self, symbol: Symbol) {
+    /// A rocket leaves its mission, at this speed.
+    pub fn leave(&mut self, symbol: Symbol, speed: i64, exploded: bool) {
+        let (at, rockets) = (symbol.entry(), self.texts.uses(&symbol) - 1);
+        self.figures.leave(at, rockets, speed, exploded);
         if let Some(text) = self.texts.release(symbol) {
             self.sorted.remove(&text);
             self.spellings.remove(&(self.hash(&caseless::key(&text)), text));
         }
+    }
+
+    /// A rocket on this mission changed its speed.
+    pub fn change_speed(&mut self, symbol: &Symbol, from: i64, to: i64) {
+        self.figures.change_speed(symbol.entry(), self.texts.uses(symbol), from, to);
+    }
+
+    /// A rocket on this mission exploded.
+    pub fn explode(&mut self, symbol: &Symbol) {
+        self.figures.explode(symbol.entry());
+    }
+
+    /// Begins a walk over all rockets, after which [`Missions::summary`] is exact;
+    /// `None` if it is anyway.
+    pub fn begin_repair(&mut self) -> Option<Repair> {
+        self.figures.begin_repair()
+    }
+
+    /// The walk comes by a rocket on this mission, at this speed.
+    pub fn see(&mut self, symbol: &Symbol, speed: i64) {
+        self.figures.see(symbol.entry(), speed);
+    }
+
+    /// The walk is over, and so is what it was for.
+    pub fn end_repair(&mut self, repair: &Repair) {
+        self.figures.end_repair(repair);
+    }
+
+    /// How many rockets are on the mission with this spelling, and what is known of
+    /// them; `None` if it is not in use.
+    pub fn summary(&mut self, text: &str, repair: Option<&Repair>) -> Option<(u32, Summary)> {
+        let (at, rockets) = self.texts.find(text)?;
+        Some((rockets, self.figures.summary(at, repair)))
     }
 
     /// As [`Interner::get`].
@@ -91,11 +131,11 @@ mod tests {
             let mut model: BTreeMap<String, Vec<Symbol>> = BTreeMap::new();
             for (text, comes) in changes {
                 if comes {
-                    let symbol = missions.acquire(&text);
+                    let symbol = missions.join(&text, 0, false);
                     prop_assert_eq!(&**missions.get(&symbol), text.as_str());
                     model.entry(text).or_default().push(symbol);
                 } else if let Some(symbol) = model.get_mut(&text).and_then(Vec::pop) {
-                    missions.release(symbol);
+                    missions.leave(symbol, 0, false);
                 }
                 model.retain(|_, symbols| !symbols.is_empty());
             }

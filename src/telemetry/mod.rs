@@ -10,7 +10,9 @@
 //! * [`lost`]: numbers that nobody waits for any more.
 //! * [`rocket`]: the state table, one rocket's fold.
 //! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
-//! * [`missions`]: the missions in use, by any spelling and in order.
+//! * [`missions`]: the missions in use, by any spelling and in order; [`mission_figures`]: what
+//!   is known of their speeds.
+//! * [`past`]: what a rocket's last messages changed, in a few bytes each.
 //! * [`caseless`]: texts that match whatever their case.
 //! * [`tally`]: counts that many read.
 
@@ -20,7 +22,9 @@ pub mod interner;
 pub mod lenient;
 pub mod lost;
 pub mod message;
+pub mod mission_figures;
 pub mod missions;
+pub mod past;
 pub mod reorder;
 pub mod rocket;
 pub mod shown;

@@ -102,7 +102,7 @@ impl Rocket {
                     launch_time: report.time,
                     speed,
                     rocket_type: vocabulary.types.acquire(&rocket_type),
-                    mission: vocabulary.missions.acquire(&mission),
+                    mission: vocabulary.missions.join(&mission, speed, false),
                     explosion: None,
                 });
                 Effect::Launched
@@ -137,7 +137,7 @@ impl Flight {
             launch_time: *launch_time,
             speed: *speed,
             rocket_type: vocabulary.types.acquire(rocket_type),
-            mission: vocabulary.missions.acquire(mission),
+            mission: vocabulary.missions.join(mission, *speed, explosion_reason.is_some()),
             explosion: explosion_reason.as_ref().map(|text| vocabulary.reasons.acquire(text)),
         }
     }
@@ -146,7 +146,7 @@ impl Flight {
     /// them from.
     pub fn release(self, vocabulary: &mut Vocabulary) {
         vocabulary.types.release(self.rocket_type);
-        vocabulary.missions.release(self.mission);
+        vocabulary.missions.leave(self.mission, self.speed, self.explosion.is_some());
         if let Some(reason) = self.explosion {
             vocabulary.reasons.release(reason);
         }
@@ -154,16 +154,23 @@ impl Flight {
 
     fn apply(&mut self, event: Event, vocabulary: &mut Vocabulary) -> Effect {
         let exploded = self.explosion.is_some();
+        let missions = &mut vocabulary.missions;
         let in_range = match event {
-            Event::SpeedIncreased { by } => self.change_speed(self.speed.checked_add(by), i64::MAX),
-            Event::SpeedDecreased { by } => self.change_speed(self.speed.checked_sub(by), i64::MIN),
+            Event::SpeedIncreased { by } => {
+                self.change_speed(self.speed.checked_add(by), i64::MAX, missions)
+            }
+            Event::SpeedDecreased { by } => {
+                self.change_speed(self.speed.checked_sub(by), i64::MIN, missions)
+            }
             Event::MissionChanged { mission } => {
-                let mission = vocabulary.missions.acquire(&mission);
-                vocabulary.missions.release(std::mem::replace(&mut self.mission, mission));
+                let mission = missions.join(&mission, self.speed, exploded);
+                let before = std::mem::replace(&mut self.mission, mission);
+                missions.leave(before, self.speed, exploded);
                 true
             }
             Event::Exploded { reason } => {
                 if !exploded {
+                    missions.explode(&self.mission);
                     self.explosion = Some(vocabulary.reasons.acquire(&reason));
                 }
                 true
@@ -178,8 +185,9 @@ impl Flight {
     }
 
     /// Sets the speed; `limit` takes the place of one that is out of range.
-    fn change_speed(&mut self, speed: Option<i64>, limit: i64) -> bool {
-        self.speed = speed.unwrap_or(limit);
+    fn change_speed(&mut self, speed: Option<i64>, limit: i64, missions: &mut Missions) -> bool {
+        let from = std::mem::replace(&mut self.speed, speed.unwrap_or(limit));
+        missions.change_speed(&self.mission, from, self.speed);
         speed.is_some()
     }
 }

@@ -14,13 +14,16 @@
 //!            "mission":"ARTEMIS","explosion_reason":null},
 //!  "buffered":[{"number":3,"time":"2022-02-02T18:39:07Z",
 //!               "event":{"type":"RocketSpeedIncreased","by":3000}}],
-//!  "waiting_since":"2022-02-02T18:40:00Z","lost":{"count":0,"ranges":[]}}
+//!  "waiting_since":"2022-02-02T18:40:00Z","quiet_since":null,
+//!  "lost":{"count":0,"ranges":[]},"history":""}
 //! {"rockets":1,"buffered_messages":1}
 //! ```
 //!
 //! (A rocket is on one line, too.) `flight` is null before the launch. `lost` counts
 //! the numbers that were declared lost, and has the latest of them as pairs of the
-//! first and the last. Every field must be there, and no other may be: a field that
+//! first and the last. `quiet_since` is when something was heard last of an exploded
+//! rocket, if it is known, and `history` what its last messages changed, in the form
+//! of `telemetry::past`, as base64. Every field must be there, and no other may be: a field that
 //! a release does not know would be lost without a word. What changes is a new
 //! version.
 //!
@@ -30,6 +33,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::RocketSnapshot;
@@ -81,6 +86,8 @@ pub struct RocketV1 {
     #[serde(deserialize_with = "given")]
     quiet_since: Option<String>,
     lost: LostV1,
+    /// What its last messages changed, in the form of `telemetry::past`, as base64.
+    history: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,6 +153,7 @@ impl From<RocketSnapshot> for RocketV1 {
             waiting_since,
             quiet_since,
             lost,
+            history,
         } = rocket;
         Self {
             id: channel.to_string(),
@@ -156,6 +164,7 @@ impl From<RocketSnapshot> for RocketV1 {
             waiting_since: waiting_since.map(|time| time.to_string()),
             quiet_since: quiet_since.map(|time| time.to_string()),
             lost: LostV1 { count: lost.count(), ranges: lost.ranges().to_vec() },
+            history: BASE64.encode(history),
         }
     }
 }
@@ -173,6 +182,7 @@ impl TryFrom<RocketV1> for RocketSnapshot {
             waiting_since,
             quiet_since,
             lost: LostV1 { count, ranges },
+            history,
         } = rocket;
         let optional = |field: &str, text: Option<String>| match text {
             Some(text) => time(field, &text).map(Some),
@@ -192,6 +202,8 @@ impl TryFrom<RocketV1> for RocketSnapshot {
             quiet_since: optional("quiet_since", quiet_since)?,
             lost: Lost::restore(count, ranges)
                 .ok_or_else(|| "lost: the numbers make no sense".to_owned())?,
+            // What it says is looked at where it is stored.
+            history: BASE64.decode(history).map_err(|error| format!("history: {error}"))?,
         })
     }
 }

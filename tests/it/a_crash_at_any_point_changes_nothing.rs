@@ -18,9 +18,10 @@ use crate::support::fleet::{TestFleet, channel, deadline, parse, shape};
 use crate::support::messages;
 use crate::support::model::{Disk, ModelJournal};
 use crate::support::oracle::{self, Lost};
+use crate::support::past;
 use downlink::fleet::checkpoint::{Checkpointer, Interval};
 use downlink::fleet::health::{Health, Phase};
-use downlink::fleet::limits::Limits;
+use downlink::fleet::limits::{HistoryLimits, Limits};
 use downlink::fleet::outcome::{ForgetError, Outcome, SkipError, Skipped};
 use downlink::fleet::restore::restore;
 use downlink::fleet::workers::{IdleWorkers, Shape};
@@ -31,6 +32,9 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
+
+/// A few messages of each rocket's past.
+const HISTORY: HistoryLimits = HistoryLimits { per_rocket: 4, memory: 1 << 20 };
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -106,7 +110,8 @@ struct Running {
 
 impl Running {
     fn start(disk: Disk, workers: usize) -> Self {
-        let limits = Limits { buffered_per_rocket: 1000, buffered: 10_000, rockets: 1000 };
+        let limits =
+            Limits { buffered_per_rocket: 1000, buffered: 10_000, rockets: 1000, history: HISTORY };
         let health = Arc::new(Health::new(Phase::Ready));
         let prepared = IdleWorkers::prepare(Shape { workers, limits, ..shape() }, health);
         let (rosters, _) = restore(
@@ -364,9 +369,21 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
     // Whatever was forgotten was sent once more.
     assert_eq!(expected, oracle::rockets_without(arrivals, &lost));
     assert_eq!(running.fleet.rockets().await, expected);
+    check_history(&running, arrivals, &lost).await;
     let (disk, _) = running.crash().await;
     assert_eq!(disk.journal_rows(), 0, "the checkpoint left something in the journal");
-    assert_eq!(Running::start(disk, 3).fleet.rockets().await, expected);
+    let running = Running::start(disk, 3);
+    assert_eq!(running.fleet.rockets().await, expected);
+    check_history(&running, arrivals, &lost).await;
+}
+
+/// That of each rocket the last messages are known, with what they changed.
+async fn check_history(running: &Running, arrivals: &[Value], lost: &Lost) {
+    for id in (0..5).map(|rocket| format!("rocket {rocket}")) {
+        let expected = past::history(arrivals, lost, &id);
+        let last = expected.len().saturating_sub(HISTORY.per_rocket);
+        assert_eq!(running.fleet.history(&id).await, expected[last..], "{id}");
+    }
 }
 
 proptest! {

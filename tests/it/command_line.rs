@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 44] = [
+const FLAGS: [(&str, &str, &str); 46] = [
     ("--config", "DOWNLINK_CONFIG", "none"),
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
@@ -36,6 +36,8 @@ const FLAGS: [(&str, &str, &str); 44] = [
     ("--gap-timeout", "DOWNLINK_GAP_TIMEOUT", "none"),
     ("--forget-exploded-after", "DOWNLINK_FORGET_EXPLODED_AFTER", "none"),
     ("--forgotten", "DOWNLINK_FORGOTTEN", "archive"),
+    ("--history-per-rocket", "DOWNLINK_HISTORY_PER_ROCKET", "64"),
+    ("--history-memory", "DOWNLINK_HISTORY_MEMORY", "64MiB"),
     ("--max-connections", "DOWNLINK_MAX_CONNECTIONS", "16384"),
     ("--max-connections-per-client", "DOWNLINK_MAX_CONNECTIONS_PER_CLIENT", "none"),
     ("--max-rate-per-client", "DOWNLINK_MAX_RATE_PER_CLIENT", "none"),
@@ -58,7 +60,7 @@ const FLAGS: [(&str, &str, &str); 44] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 41] = [
+const BAD: [(&str, &[&str]); 43] = [
     ("--config", &["", "missing", "/"]),
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
@@ -97,6 +99,8 @@ const BAD: [(&str, &[&str]); 41] = [
     ("--forget-exploded-after", &["", "0s", "never", "3651days"]),
     // There is no directory for it: this runs with `--durability memory`.
     ("--forgotten", &["", "burn", "archive"]),
+    ("--history-per-rocket", &["", "-1", "1001", "x"]),
+    ("--history-memory", &["", "0", "x", "2TiB"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
     ("--log-format", &["", "xml"]),
     ("--log", &["", "a=b=c", "warning", "verbose", "downlink", "info,loud"]),
@@ -147,7 +151,7 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
 
 /// Every flag that takes a number, with what it takes none for, its least, its
 /// most, and the end of all numbers.
-const EXTREMES: [(&str, [&str; 4]); 26] = [
+const EXTREMES: [(&str, [&str; 4]); 28] = [
     ("--workers", ["0", "1", "1024", "18446744073709551615"]),
     ("--threads", ["0", "1", "1024", "18446744073709551615"]),
     ("--inbox-capacity", ["0", "1", "16777216", "18446744073709551615"]),
@@ -173,6 +177,8 @@ const EXTREMES: [(&str, [&str; 4]); 26] = [
     ("--shutdown-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
     ("--forget-exploded-after", ["0s", "1ms", "3650days", "18446744073709551615s 1000ms"]),
     ("--gap-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
+    ("--history-per-rocket", ["-1", "0", "1000", "18446744073709551615"]),
+    ("--history-memory", ["0", "1", "1TiB", "18446744073709551615"]),
     ("--unix-mode", ["", "0", "777", "18446744073709551615"]),
 ];
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::support::fleet::{TestFleet, channel, deadline, parse, shape};
 use crate::support::messages::{launch, speed_up};
 use crate::support::{Request, Service, messages, problem};
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::query::{Filter, GapPlace, GapSelection};
 use downlink::fleet::roster::{Admission, Roster};
 use downlink::fleet::workers::Shape;
@@ -208,7 +208,12 @@ proptest! {
 /// thousand times more cost, it would show.
 #[test]
 fn a_page_does_not_grow_with_the_fleet() {
-    let limits = Limits { buffered_per_rocket: 1, buffered: 100_000, rockets: usize::MAX };
+    let limits = Limits {
+        buffered_per_rocket: 1,
+        buffered: 100_000,
+        rockets: usize::MAX,
+        history: HistoryLimits::NONE,
+    };
     let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
     for rocket in 0..100_000 {
         let message = parse(&speed_up(&format!("rocket {rocket}"), 2, 1));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::support::{Request, Service, eventually, kind, problem};
 use downlink::config::Durability;
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::observer::Observer;
 use downlink::fleet::outcome::{Outcome, Skipped};
 use downlink::fleet::roster::slot::Slot;
@@ -154,7 +154,8 @@ impl Observer for Heard {
 
 #[test]
 fn what_comes_late_is_told_from_what_is_repeated_and_the_buffers_are_free() {
-    let limits = Limits { buffered_per_rocket: 2, buffered: 2, rockets: 1 };
+    let limits =
+        Limits { buffered_per_rocket: 2, buffered: 2, rockets: 1, history: HistoryLimits::NONE };
     let quotas = Arc::new(Quotas::new(limits));
     let mut roster = Roster::new(quotas.clone());
     let mut heard = Heard::default();

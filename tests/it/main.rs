@@ -98,6 +98,8 @@ mod many_messages_in_one_request;
 mod messages_are_folded_in_order;
 /// Every figure of `GET /metrics` is moved by what it counts, and tools can read it.
 mod metrics_are_moved;
+/// Missions in detail: how many rockets, how many exploded, how fast, whoever is first.
+mod missions_in_detail;
 /// When no thread is free to block, whoever needs one is answered in time.
 mod no_thread_is_free;
 /// 304 goes to who has what there is, and never to anyone else.
@@ -154,6 +156,8 @@ mod texts_match_whatever_their_case;
 mod the_directory_is_taken_away;
 /// Browsers get the page and its files, and what these may load; all others a list.
 mod the_page_is_served;
+/// What the last messages of a rocket changed is known, within bounds, after a restart too.
+mod the_recent_past;
 /// TLS, tokens, hosts, origins and the operators' address hold at the same time.
 mod the_walls_stand_together;
 /// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.

@@ -18,6 +18,7 @@ use crate::support::scrape::Scrape;
 use crate::support::service::wide;
 use crate::support::{Connection, Request, Service, eventually};
 use downlink::config::Durability;
+use downlink::fleet::limits::HistoryLimits;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -137,6 +138,30 @@ fn refusals_and_bounds() {
     }
     assert_eq!(scrape.get("downlink_buffered_messages_limit", &[]), 2.0);
     assert_eq!(scrape.get("downlink_rockets_limit", &[]), 3.0);
+}
+
+#[test]
+fn the_recent_past() {
+    let start = |per_rocket, memory| {
+        Service::start_with(|config| {
+            config.limits.history = HistoryLimits { per_rocket, memory };
+        })
+    };
+    let service = start(2, 1 << 20);
+    let scrape = Scrape::of(&service);
+    assert_eq!(scrape.get("downlink_history_bytes", &[]), 0.0);
+    assert_eq!(scrape.get("downlink_history_limit_bytes", &[]), f64::from(1 << 20));
+    service.post(&[launch("a"), speed_up("a", 2, 1), speed_up("a", 3, 1), speed_up("a", 4, 1)]);
+    let dropped = |scrape: &Scrape, reason: &str| {
+        let label = format!("reason=\"{reason}\"");
+        scrape.get("downlink_history_entries_dropped_total", &[&label])
+    };
+    let scrape = Scrape::of(&service);
+    assert!((40.0..200.0).contains(&scrape.get("downlink_history_bytes", &[])));
+    assert_eq!([dropped(&scrape, "per_rocket"), dropped(&scrape, "memory")], [2.0, 0.0]);
+    let service = start(2, 1);
+    service.post(&[launch("a"), speed_up("a", 2, 1)]);
+    assert_eq!(dropped(&Scrape::of(&service), "memory"), 2.0);
 }
 
 #[test]

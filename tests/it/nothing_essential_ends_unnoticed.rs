@@ -209,6 +209,7 @@ impl OpenedJournal for Unreadable {
             waiting_since: None,
             lost: downlink::telemetry::lost::Lost::default(),
             quiet_since: None,
+            history: Vec::new(),
         };
         let _ = sink(Recovered::Rocket(rocket));
         panic!("the test wants it so");

@@ -170,6 +170,7 @@ fn the_lines_are_those_of_the_format() {
     assert_eq!(lines[4], json!({"rockets": 3, "buffered_messages": 2}));
     let mut b = lines[2].clone();
     assert!(b["waiting_since"].take().is_string());
+    assert!(b["history"].take().as_str().is_some_and(|text| !text.is_empty()));
     assert_eq!(
         b,
         json!({
@@ -189,7 +190,9 @@ fn the_lines_are_those_of_the_format() {
                 "event": {"type": "RocketMissionChanged", "mission": "N"},
             }],
             "waiting_since": null,
+            "quiet_since": null,
             "lost": {"count": 2, "ranges": [[2, 3]]},
+            "history": null,
         })
     );
     assert_eq!(

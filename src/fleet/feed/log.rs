@@ -305,6 +305,7 @@ mod tests {
             explosion_reason: None,
             buffered_messages: 2,
             lost_messages: 0,
+            conflicts: 0,
         }
     }
 

@@ -260,12 +260,13 @@ impl Observer for Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::limits::{Limits, Quotas};
+    use crate::fleet::limits::{HistoryLimits, Limits, Quotas};
     use crate::fleet::roster::Admission;
     use crate::telemetry::wire;
 
     fn roster() -> Roster {
-        let limits = Limits { buffered_per_rocket: 10, buffered: 10, rockets: 100_000 };
+        let history = HistoryLimits::NONE;
+        let limits = Limits { buffered_per_rocket: 10, buffered: 10, rockets: 100_000, history };
         Roster::new(Arc::new(Quotas::new(limits)))
     }
 

@@ -5,10 +5,14 @@
 //! * `slices`: many rockets, in steps that each take little.
 //! * `filter`: conditions.
 //! * `gaps`: rockets that wait for a missing message.
+//! * `history`: the recent past of one rocket.
+//! * `mission_figures`: the missions with what is known of their rockets.
 //! * `whole`: the merge of a whole listing, done as it is taken.
 
 mod filter;
 mod gaps;
+mod history;
+mod mission_figures;
 mod slices;
 mod sort;
 mod whole;
@@ -24,6 +28,8 @@ use crate::telemetry::{Caseless, Channel, Timestamp};
 
 pub use self::filter::Filter;
 pub use self::gaps::{GapPage, GapPart, GapPlace, GapSelection};
+pub use self::history::{History, Span};
+pub use self::mission_figures::{Figures, MissionRow, MissionTable};
 pub use self::slices::Slices;
 pub use self::sort::{Field, Position, Sort, SortKey};
 pub use self::whole::Whole;
@@ -37,6 +43,15 @@ pub enum Query {
         channel: Channel,
         /// Where the answer goes.
         reply: oneshot::Sender<Lookup>,
+    },
+    /// The recent past of one rocket; asked of the partition that owns it.
+    History {
+        /// Which one.
+        channel: Channel,
+        /// Which part of it.
+        span: Span,
+        /// Where the answer goes.
+        reply: oneshot::Sender<History>,
     },
     /// Rockets in some order; asked of every partition.
     Rockets {
@@ -69,6 +84,11 @@ pub enum Query {
         limit: usize,
         /// Where this partition's missions go, each once, sorted.
         reply: oneshot::Sender<Vec<Arc<str>>>,
+    },
+    /// All missions with what is known of their rockets; asked of every partition.
+    MissionFigures {
+        /// Where this partition's part goes, in no order.
+        reply: oneshot::Sender<Slices<MissionRow>>,
     },
     /// One mission; asked of every partition.
     Mission {

@@ -1,4 +1,4 @@
-//! Rockets in slices, so that no step with many of them takes long: neither
+//! Rockets, or missions, in slices, so that no step with many of them takes long: neither
 //! adding one nor handing all of them on, and not giving them up either.
 
 use tokio::runtime::Handle;
@@ -9,12 +9,18 @@ use crate::fleet::view::RocketView;
 const SLICE: usize = 1024;
 
 /// See the module. Many are dropped on a thread that may block.
-#[derive(Debug, Default)]
-pub struct Slices(Vec<Vec<RocketView>>);
+#[derive(Debug)]
+pub struct Slices<T: Send + 'static = RocketView>(Vec<Vec<T>>);
 
-impl Slices {
+impl<T: Send + 'static> Default for Slices<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Send + 'static> Slices<T> {
     /// Adds a rocket.
-    pub fn push(&mut self, rocket: RocketView) {
+    pub fn push(&mut self, rocket: T) {
         match self.0.last_mut() {
             Some(last) if last.len() < SLICE => last.push(rocket),
             last => {
@@ -28,7 +34,7 @@ impl Slices {
 
     /// All slices. None is empty.
     #[must_use]
-    pub fn take(mut self) -> Vec<Vec<RocketView>> {
+    pub fn take(mut self) -> Vec<Vec<T>> {
         std::mem::take(&mut self.0)
     }
 }
@@ -41,7 +47,7 @@ impl FromIterator<RocketView> for Slices {
     }
 }
 
-impl Drop for Slices {
+impl<T: Send + 'static> Drop for Slices<T> {
     fn drop(&mut self) {
         if self.0.len() > 1 {
             drop_elsewhere(std::mem::take(&mut self.0));

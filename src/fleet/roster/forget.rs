@@ -71,6 +71,9 @@ impl Roster {
         if before.launched {
             self.listed.remove(&self.rockets, slot);
         }
+        if let Some(history) = &mut self.history {
+            history.forget(slot);
+        }
         self.quiet.leave(slot);
         self.conflicts.leave(slot);
         self.census.moved(before, Standing::BLANK);

@@ -7,6 +7,7 @@
 //! applied is counted, and the bounds hold for both together.
 //!
 //! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
+//! * `admission`: what becomes of a message before it is applied.
 //! * [`census`]: how many rockets are in which state.
 //! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
 //!   `by_index`: what is answered from them.
@@ -16,13 +17,17 @@
 //!   else than what they repeat.
 //! * `snapshot`: what a checkpoint stores, and back.
 
+mod admission;
 mod by_index;
 pub mod census;
 mod chunked;
 mod conflicts;
 mod forget;
 mod gaps;
+mod history;
 mod listed;
+mod missions;
+mod past;
 mod places;
 mod quiet;
 mod repeats;
@@ -38,11 +43,14 @@ use std::sync::Arc;
 use ahash::{AHashMap, RandomState};
 use hashbrown::HashTable;
 
+use self::admission::Admitted;
+pub use self::admission::{Admission, Ticket};
 use self::census::{Census, Standing};
 use self::chunked::Chunked;
 use self::conflicts::Conflicts;
 pub use self::gaps::GapKey;
 use self::gaps::Gaps;
+use self::history::History;
 use self::listed::Listed;
 use self::quiet::Quiet;
 use self::slot::Slot;
@@ -56,30 +64,7 @@ use super::view::{Lookup, RocketView, Status};
 use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Place;
 use crate::telemetry::rocket::{Effect, Vocabulary};
-use crate::telemetry::{Caseless, Channel, Message, Report};
-
-/// A message that was let in, on its way to [`Roster::apply`].
-#[derive(Clone, Copy, Debug)]
-pub struct Ticket {
-    slot: Slot,
-    /// Whether room for it was taken in the buffers.
-    early: bool,
-}
-
-/// What [`Roster::admit`] decided.
-#[derive(Debug)]
-pub enum Admission {
-    /// It may be appended, and must be applied.
-    Accepted(Ticket),
-    /// Applied or buffered before.
-    Known,
-    /// Likewise, and what it says is not what was accepted then.
-    Conflicting(Slot),
-    /// Declared lost before: as good as applied.
-    Late,
-    /// A bound is reached; nothing was changed.
-    Refused(Refusal),
-}
+use crate::telemetry::{Channel, Message, Report};
 
 /// See the module.
 pub struct Roster {
@@ -102,18 +87,11 @@ pub struct Roster {
     conflicts: Conflicts,
     /// Exploded rockets by when something was heard of them last.
     quiet: Quiet,
+    /// `None` if nothing of it is kept.
+    history: Option<History>,
     quotas: Arc<Quotas>,
     census: Census,
     hasher: RandomState,
-}
-
-/// What is admitted of one rocket's messages and not applied yet.
-struct Admitted {
-    messages: usize,
-    /// The number awaited once the ones that came in order are applied.
-    next: u64,
-    /// How many of them will have to wait in the buffer.
-    early: usize,
 }
 
 /// The channel index grows in so many pieces, so that none of them holds the
@@ -136,6 +114,7 @@ impl Roster {
             gone: Vec::new(),
             conflicts: Conflicts::default(),
             quiet: Quiet::followed_if(quotas.follows_quiet()),
+            history: History::bounded(&quotas),
             quotas,
             census: Census::default(),
             hasher: RandomState::new(),
@@ -234,10 +213,18 @@ impl Roster {
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let (number, waited) = (report.number, reorder.waiting_since());
+        let mut last = reorder.next() - 1;
         let place = reorder.offer(report, |report| {
             passed += 1;
             let (number, time, kind) = (report.number, report.time, report.event.kind());
-            let effect = rocket.apply(report, &mut self.vocabulary);
+            let effect = history::apply(
+                &mut self.history,
+                (slot, last),
+                rocket,
+                report,
+                &mut self.vocabulary,
+            );
+            last = number;
             launched |= effect == Effect::Launched;
             let vocabulary = &self.vocabulary;
             let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };
@@ -321,20 +308,6 @@ impl Roster {
                 Lookup::NotLaunched { buffered_messages: reorder.buffered(), lost_messages }
             }
         }
-    }
-
-    /// Missions of launched rockets behind `after`, or from the first on, each
-    /// once, sorted; at most `limit`.
-    #[must_use]
-    pub fn missions(&self, after: Option<&str>, limit: usize) -> Vec<Arc<str>> {
-        self.vocabulary.missions.after(after).take(limit).cloned().collect()
-    }
-
-    /// The mission that launched rockets are on, as they spell it; of several
-    /// spellings the one that sorts first.
-    #[must_use]
-    pub fn mission(&self, wanted: &Caseless) -> Option<Arc<str>> {
-        self.vocabulary.missions.find(wanted).cloned()
     }
 
     /// The number of launched rockets.

@@ -2,10 +2,10 @@
 //! the journal in between. [`Roster::find_gap`] says what there is to skip and
 //! changes nothing; [`Roster::skip`] does it, if it is so still.
 
-use super::Roster;
 use super::census::Standing;
 use super::slot::Slot;
 use super::tracked::Tracked;
+use super::{Roster, history};
 use crate::fleet::observer::{Folded, Observer};
 use crate::fleet::outcome::{SkipRefusal, Skipped};
 use crate::journal::Skip;
@@ -62,10 +62,14 @@ impl Roster {
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let waited = reorder.waiting_since();
+        let mut before_it = reorder.next() - 1;
         let (first, last) = reorder.skip(awaited, |report| {
             passed += 1;
             let (number, time, kind) = (report.number, report.time, report.event.kind());
-            let effect = rocket.apply(report, &mut self.vocabulary);
+            let place = (slot, before_it);
+            let effect =
+                history::apply(&mut self.history, place, rocket, report, &mut self.vocabulary);
+            before_it = number;
             launched |= effect == Effect::Launched;
             let vocabulary = &self.vocabulary;
             let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };

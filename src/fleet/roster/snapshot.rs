@@ -23,6 +23,9 @@ const SLICE_MESSAGES: usize = 4096;
 
 /// Most rows emptied at once, for the same reason.
 const SLICE_DISCARDED: usize = 1024;
+/// Bytes of what is kept of the recent past that are stored in the time of one such
+/// message.
+const HISTORY_BYTES: usize = 100;
 
 /// Most rockets looked at before messages get their turn again.
 const MAX_VISITED: Slot = 8192;
@@ -62,7 +65,9 @@ impl Roster {
             if std::mem::take(&mut tracked.changed) {
                 tracked.stored = true;
                 messages += tracked.reorder.buffered();
-                slice.rockets.push(self.snapshot(slot));
+                let snapshot = self.snapshot(slot);
+                messages += snapshot.history.len() / HISTORY_BYTES;
+                slice.rockets.push(snapshot);
                 slice.slots.push(slot);
             }
         }
@@ -107,6 +112,7 @@ impl Roster {
             waiting_since: reorder.waiting_since(),
             lost: reorder.lost().cloned().unwrap_or_default(),
             quiet_since: self.quiet.of(slot),
+            history: self.history.as_ref().map_or_else(Vec::new, |history| history.stored(slot)),
         }
     }
 
@@ -133,6 +139,9 @@ impl Roster {
         });
         if launched {
             self.listed.insert(&self.rockets, slot);
+        }
+        if let Some(history) = &mut self.history {
+            history.restore(slot, &snapshot.history);
         }
         self.restore_gap(slot, snapshot.waiting_since);
         if exploded && self.quiet.resume(slot, snapshot.quiet_since) {

@@ -17,6 +17,10 @@ impl Partition {
             Query::Silent { before, limit, reply } => {
                 drop(reply.send(self.roster.silent(before, limit)));
             }
+            Query::History { channel, span, reply } => {
+                drop(reply.send(self.roster.history(&channel, &span)));
+            }
+            Query::MissionFigures { reply } => self.walks.push_back(Walk::over_missions(reply)),
             Query::Missions { after, limit, reply } => {
                 drop(reply.send(self.roster.missions(after.as_deref(), limit)));
             }

@@ -18,7 +18,7 @@
 //!   (`forgets`).
 //! * `answers`: what is made of queries.
 //! * `walk`: queries that no index answers, a slice at a time: `scan` over all
-//!   rockets, `gap_walk` over those that wait.
+//!   rockets, `gap_walk` over those that wait, `mission_walk` for missions.
 //! * `commands`: what is told: a checkpoint's `snapshot`, a walk over the roster that
 //!   stores what changed.
 //! * `anomalies`: the log of anomalies, an observer.
@@ -31,6 +31,7 @@ mod decisions;
 mod forgets;
 mod gap_walk;
 mod in_flight;
+mod mission_walk;
 mod scan;
 mod skips;
 mod snapshot;

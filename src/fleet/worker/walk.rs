@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::gap_walk::GapWalk;
+use super::mission_walk::MissionWalk;
 use super::scan::Scan;
-use crate::fleet::query::{GapPart, GapSelection, Part, Selection};
+use crate::fleet::query::{GapPart, GapSelection, MissionRow, Part, Selection, Slices};
 use crate::fleet::roster::Roster;
 
 /// A walk in progress.
@@ -17,6 +18,7 @@ pub(super) enum Walk {
     Gaps(GapWalk),
     /// For queries to come: the order of IDs is made.
     OrderOfIds,
+    Missions(MissionWalk),
 }
 
 impl Walk {
@@ -26,6 +28,10 @@ impl Walk {
 
     pub fn over_gaps(selection: Arc<GapSelection>, reply: oneshot::Sender<GapPart>) -> Self {
         Self::Gaps(GapWalk::new(selection, reply))
+    }
+
+    pub fn over_missions(reply: oneshot::Sender<Slices<MissionRow>>) -> Self {
+        Self::Missions(MissionWalk::new(reply))
     }
 
     /// Whether it ends in an answer, and not only in what later ones are made of.
@@ -41,6 +47,7 @@ impl Walk {
             Self::Rockets(scan) => scan.step(roster).map(Self::Rockets),
             Self::Gaps(walk) => walk.step(roster).map(Self::Gaps),
             Self::OrderOfIds => roster.order_ids().then_some(Self::OrderOfIds),
+            Self::Missions(walk) => walk.step(roster).map(Self::Missions),
         }
     }
 }

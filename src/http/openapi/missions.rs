@@ -2,18 +2,28 @@
 
 #![expect(dead_code, reason = "what stands here is read by the macros alone")]
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::rockets::{Listing, launched};
 use super::table::NotModified;
 use crate::fleet::view::RocketView;
+use crate::http::mission_figures::Answer;
 
 /// As it is written, a piece at a time.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct Missions {
     /// Each once, sorted by their bytes.
     missions: Vec<String>,
+}
+
+/// By what was asked for.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum MissionsOrFigures<'a> {
+    Names(Missions),
+    Figures(Answer<'a>),
 }
 
 /// As it is written, a piece at a time.
@@ -35,11 +45,17 @@ fn artemis() -> Value {
     tag = "fleet",
     operation_id = "listMissions",
     summary = "The missions in use",
+    params((
+        "detail" = Option<bool>,
+        Query,
+        description = "Whether to tell what is known of their rockets.",
+    )),
     responses(
         (
             status = 200,
-            description = "Every mission that a launched rocket is on.",
-            body = Missions,
+            description = "Every mission that a launched rocket is on; with `detail=true` the \
+                           largest with their figures.",
+            body = inline(MissionsOrFigures),
             links(
                 ("mission" = (
                     operation_id = "getMission",

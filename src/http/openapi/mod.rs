@@ -55,6 +55,7 @@ use crate::fleet::outcome::QueryError;
         rockets::list,
         rockets::get,
         rockets::delete,
+        rockets::history,
         missions::list,
         missions::get,
         gaps::list,

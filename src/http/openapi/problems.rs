@@ -162,7 +162,9 @@ fn of_endpoint(endpoint: Endpoint) -> &'static [&'static [Kind]] {
             Kind::NotKept,
             Kind::Unavailable,
         ]],
-        Endpoint::GetRocket | Endpoint::GetMission => &[OF_QUERIES, &[Kind::NotFound]],
+        Endpoint::GetRocket | Endpoint::GetHistory | Endpoint::GetMission => {
+            &[OF_QUERIES, &[Kind::NotFound]]
+        }
         Endpoint::SkipGap => &[&[
             Kind::BadParameter,
             Kind::NotFound,

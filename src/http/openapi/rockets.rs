@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use super::table::NotModified;
 use crate::fleet::query::Field;
 use crate::fleet::view::{RocketView, Status};
+use crate::http::history::Answer;
 use crate::http::listing::MAX_LIMIT;
 
 /// What a listing of rockets takes.
@@ -159,3 +160,33 @@ fn get() {}
     responses((status = 204, description = "It is forgotten, for good.")),
 )]
 fn delete() {}
+
+/// Which part of the past.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Span {
+    /// From this time on, of the messages.
+    start: Option<String>,
+    /// Before this time.
+    end: Option<String>,
+    /// At most so many, the latest.
+    #[param(schema_with = limit)]
+    limit: Option<usize>,
+}
+
+#[utoipa::path(
+    get,
+    path = "/rockets/{id}/history",
+    tag = "fleet",
+    operation_id = "getHistory",
+    summary = "What the last messages of one rocket changed",
+    params(
+        ("id" = String, Path, description = "The rocket's channel.", min_length = 1),
+        Span,
+    ),
+    responses(
+        (status = 200, description = "As far as it is kept.", body = inline(Answer)),
+        (status = 304, response = NotModified),
+    ),
+)]
+fn history() {}

@@ -41,7 +41,7 @@ const isSteady = () => STEADY.includes(route.current().sort);
 export const version = (rocket) => BigInt(rocket.last_message_number) + BigInt(rocket.buffered_messages);
 
 export function makeRow(rocket) {
-  return { rocket, version: version(rocket), heard: null, isStale: false, isNew: true };
+  return { rocket, version: version(rocket), heard: null, isStale: false };
 }
 
 /** Takes what is not older than what is there; says whether it did. */

@@ -16,6 +16,15 @@ const cells = new WeakMap();
 let standing = [];
 let second = 0;
 
+/** Tells which rows are in sight; the others are written once a second. */
+const sight = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) target.isInSight = isIntersecting;
+    paint("sight");
+  },
+  { rootMargin: "100px" },
+);
+
 export function begin() {
   byId("columns").append(...COLUMNS.map(heading));
   byId("previous").addEventListener("click", route.previousPage);
@@ -26,7 +35,7 @@ export function begin() {
     if (!row || event.target.closest("a") || String(getSelection()) !== "") return;
     route.go({ rocket: row.rocketId });
   });
-  view(["rows", "route", "settings", "connection", "stats", "tick"], draw);
+  view(["rows", "route", "settings", "connection", "stats", "sight", "tick"], draw);
 }
 
 function heading(column) {
@@ -47,15 +56,17 @@ function sortBy({ sort, isNumeric }) {
 
 function draw(topics) {
   const time = now();
-  const isAll = topics.has("rows") || topics.has("route") || topics.has("settings");
+  const isNew = ["rows", "route", "settings", "sight"].some((topic) => topics.has(topic));
   const isNextSecond = Math.floor(time / 1000) !== second;
   settle();
-  if (isAll || isNextSecond) {
+  if (isNew || isNextSecond) {
     second = Math.floor(time / 1000);
     for (const row of shown.rows) judge(row);
-    keyed(byId("rows"), shown.rows, (row) => row.rocket.id, make, (node, row, index) => fill(node, row, index, time));
+    keyed(byId("rows"), shown.rows, (row) => row.rocket.id, make, (node, row, index) => {
+      if (isNextSecond || node.isInSight !== false) fill(node, row, index, time);
+    });
   }
-  if (isAll || topics.has("stats") || topics.has("connection")) frame();
+  if (isNew || topics.has("stats") || topics.has("connection")) frame();
 }
 
 function make(row) {
@@ -67,12 +78,14 @@ function make(row) {
     route.go({ rocket: id });
   });
   const parts = COLUMNS.map((column, index) =>
-    index === 0 ? el("th", { scope: "row", class: classOf(column) }, link) : el("td", { class: classOf(column) }),
+    index === 0
+      ? el("th", { scope: "row", class: classOf(column) }, link)
+      : el("td", { class: classOf(column) }, el("div", { class: "cell" })),
   );
   const node = el("tr", {}, ...parts);
   node.rocketId = id;
   cells.set(node, { parts, link, said: [] });
-  row.isNew = true;
+  sight.observe(node);
   return node;
 }
 
@@ -89,8 +102,9 @@ function fill(node, row, index, time) {
     if (value === said[at]) return;
     const isFirst = said[at] === undefined;
     said[at] = value;
-    if (column.show) column.show(parts[at], value, row);
-    else setText(parts[at], value);
+    const inner = parts[at].firstElementChild;
+    if (column.show) column.show(inner, value, row);
+    else setText(inner, value);
     if (!isFirst && !column.isClock) standOut(parts[at]);
   });
 }

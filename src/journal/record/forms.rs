@@ -28,23 +28,6 @@ pub(super) struct SkipV1<'a> {
     pub awaited: u64,
 }
 
-/// What a rocket has beside its messages that wait.
-#[derive(Serialize, Deserialize)]
-pub(super) struct AsideV2 {
-    /// Since when they wait: seconds since 1970 and nanoseconds.
-    pub waiting_since: Option<(i64, u32)>,
-    pub lost: u64,
-    /// Of the latest of those, the first and the last numbers.
-    pub ranges: Vec<(u64, u64)>,
-}
-
-/// When something was heard last of an exploded rocket, since 1970.
-#[derive(Serialize, Deserialize)]
-pub(super) struct QuietV3 {
-    pub seconds: i64,
-    pub nanoseconds: u32,
-}
-
 #[derive(Serialize, Deserialize)]
 pub(super) struct MessageV1<'a> {
     #[serde(borrow)]

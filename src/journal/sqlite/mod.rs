@@ -16,7 +16,8 @@
 //!   rocket_type, mission, explosion_reason
 //!            as the HTTP contract shows them; what only a launched rocket has
 //!            is NULL before its launch
-//!   buffered a block of the messages that wait, or NULL if none does
+//!   buffered a block of the messages that wait, what was lost and the recent past,
+//!            or NULL if there is nothing of them
 //!   checksum CRC-32 of the row's ID and its other columns
 //! meta     one row
 //!   first_seq  the lowest seq that was not forgotten

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use crate::journal::{Buffer, RocketSnapshot, record};
+use crate::telemetry::past::{self, FlightState, State};
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Report, Timestamp};
 
@@ -117,9 +118,11 @@ fn write_row(
     let last_update_time = rocket.last_update_time.map(|time| time.to_string());
     let flight = rocket.flight.as_ref();
     let launch_time = flight.map(|flight| flight.launch_time.to_string());
-    let RocketSnapshot { buffered, waiting_since, lost, quiet_since, .. } = rocket;
-    let buffered = (!buffered.is_empty() || !lost.is_empty() || quiet_since.is_some())
-        .then(|| record::buffer_block(id, buffered, *waiting_since, lost, *quiet_since));
+    let RocketSnapshot { buffered, waiting_since, lost, quiet_since, history, .. } = rocket;
+    let has_more =
+        !buffered.is_empty() || !lost.is_empty() || quiet_since.is_some() || !history.is_empty();
+    let buffered = has_more
+        .then(|| record::buffer_block(id, buffered, *waiting_since, lost, *quiet_since, history));
     let row = Columns {
         channel: &channel,
         last_message_number: i64::try_from(rocket.last_message_number)
@@ -188,11 +191,12 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         (None, None, None, None) => None,
         _ => return Err("it is launched in part".to_owned()),
     };
-    let Buffer { reports: buffered, waiting_since, lost, quiet_since } = match stored.buffered {
-        Some(block) => record::read_buffer(u64::from(row_id), block)
-            .map_err(|error| format!("its buffered messages: {error}"))?,
-        None => Buffer::default(),
-    };
+    let Buffer { reports: buffered, waiting_since, lost, quiet_since, history } =
+        match stored.buffered {
+            Some(block) => record::read_buffer(u64::from(row_id), block)
+                .map_err(|error| format!("its buffered messages: {error}"))?,
+            None => Buffer::default(),
+        };
     let rocket = RocketSnapshot {
         row_id,
         channel: Channel::parse(stored.channel)?,
@@ -204,6 +208,7 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         waiting_since,
         lost,
         quiet_since,
+        history,
     };
     check_all(&rocket)?;
     Ok(rocket)
@@ -212,6 +217,7 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
 /// What holds of every rocket that is stored, whoever made it.
 pub(super) fn check_all(rocket: &RocketSnapshot) -> Result<(), String> {
     check(rocket)?;
+    check_history(rocket)?;
     check_waits_once(&rocket.buffered)
 }
 
@@ -224,6 +230,23 @@ fn check_waits_once(buffered: &[Report]) -> Result<(), String> {
         Some(pair) => Err(format!("message {} waits twice", pair[0])),
         None => Ok(()),
     }
+}
+
+/// Apart from [`check`], since it takes some time, and what is written was made of
+/// the same rocket.
+fn check_history(rocket: &RocketSnapshot) -> Result<(), String> {
+    let RocketSnapshot { last_message_number, last_update_time, flight, history, .. } = rocket;
+    if history.is_empty() {
+        return Ok(());
+    }
+    let time = last_update_time.ok_or("it has a past and no last message")?;
+    let flight = flight.as_ref().map(|flight| FlightState {
+        speed: flight.speed,
+        mission: flight.mission.clone(),
+        explosion: flight.explosion_reason.clone(),
+    });
+    past::check(history, State { number: *last_message_number, time, flight })
+        .map_err(|problem| format!("its recent past: {problem}"))
 }
 
 /// What holds of every rocket that is stored, whatever happened to it.
@@ -300,6 +323,7 @@ mod tests {
             waiting_since: Some(time()),
             lost: Lost::default(),
             quiet_since: None,
+            history: vec![],
         }
     }
 
@@ -320,6 +344,8 @@ mod tests {
             waiting_since: None,
             lost: Lost::restore(5, vec![(7, 11)]).unwrap(),
             quiet_since: Some(time()),
+            // The explosion, a second after the message before.
+            history: vec![0x34, 2],
         }
     }
 
@@ -347,6 +373,7 @@ mod tests {
         moved.row_id = 7;
         moved.last_message_number = 1;
         moved.lost = Lost::default();
+        moved.history = Vec::new();
         write(&table, &[moved.clone(), silent(), exploded()]).unwrap();
         moved.last_message_number = 2;
         (moved.flight, moved.quiet_since) = (None, None);
@@ -405,6 +432,7 @@ mod tests {
         let not_missing = RocketSnapshot { last_message_number: 1, ..silent() };
         let not_missing = RocketSnapshot { last_update_time: Some(time()), ..not_missing };
         let without_id = RocketSnapshot { row_id: 0, ..silent() };
+        let another_past = RocketSnapshot { history: vec![0x31, 0], ..exploded() };
         let beyond = RocketSnapshot { row_id: MAX_ROW_ID + 1, ..silent() };
         for (rocket, problem) in [
             (without_time, "without its time"),
@@ -414,6 +442,7 @@ mod tests {
             (lost_last, "none after it has counted"),
             (without_id, "its id is 0"),
             (beyond, "its id is out of range"),
+            (another_past, "its recent past: it exploded before its launch"),
         ] {
             let table = table();
             write_row(&mut table.prepare_cached(UPSERT).unwrap(), &rocket).unwrap();

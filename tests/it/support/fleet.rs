@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use downlink::fleet::Fleet;
 use downlink::fleet::health::{Health, Phase};
-use downlink::fleet::limits::Limits;
+use downlink::fleet::limits::{HistoryLimits, Limits};
 use downlink::fleet::mailbox::{Inbox, Mailbox};
 use downlink::fleet::outcome::Outcome;
+use downlink::fleet::query::Span;
 use downlink::fleet::roster::Roster;
 use downlink::fleet::supervisor::Supervisor;
 use downlink::fleet::threading::Threading;
@@ -34,7 +35,12 @@ pub fn shape() -> Shape {
     Shape {
         workers: 2,
         inbox_capacity: 10_000,
-        limits: Limits { buffered_per_rocket: 10_000, buffered: 100_000, rockets: 10_000 },
+        limits: Limits {
+            buffered_per_rocket: 10_000,
+            buffered: 100_000,
+            rockets: 10_000,
+            history: HistoryLimits::NONE,
+        },
         threading: Threading::Several(2),
     }
 }
@@ -96,6 +102,13 @@ impl TestFleet {
     pub async fn rockets(&self) -> Vec<Value> {
         let page = self.fleet.rockets(Arc::default(), deadline()).await.unwrap();
         page.rockets.iter().map(|rocket| serde_json::to_value(rocket).unwrap()).collect()
+    }
+
+    /// What is kept of the past of the rocket with this ID, as JSON.
+    pub async fn history(&self, id: &str) -> Vec<Value> {
+        let span = Span::default();
+        let history = self.fleet.history(channel(id), span, deadline()).await.unwrap();
+        history.entries.iter().map(crate::the_recent_past::json_of).collect()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod messages;
 pub mod model;
 pub mod odd_journal;
 pub mod oracle;
+pub mod past;
 pub mod process;
 pub mod scrape;
 pub mod service;

@@ -76,7 +76,7 @@ fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>, lost: &Lost) -> Option
 }
 
 /// The state table.
-fn step(flight: &mut Option<Value>, kind: &str, message: &Value, time: &str) {
+pub fn step(flight: &mut Option<Value>, kind: &str, message: &Value, time: &str) {
     match (kind, flight) {
         ("RocketLaunched", flight @ None) => {
             *flight = Some(json!({
@@ -110,7 +110,7 @@ fn change_speed(flight: &mut Value, message: &Value, sign: i128) {
 
 /// `2022-02-02T19:39:05.500+01:00` as `2022-02-02T18:39:05.5Z`. Only for times
 /// that an offset of whole hours does not move to another day.
-fn in_utc(time: &str) -> String {
+pub fn in_utc(time: &str) -> String {
     let (date, rest) = time.split_at(10);
     let (clock, offset) = match rest.find(['+', '-', 'Z']) {
         Some(at) => rest.split_at(at),

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use downlink::app::{self, Hurry};
 use downlink::config::{Config, Durability};
-use downlink::fleet::limits::Limits;
+use downlink::fleet::limits::{HistoryLimits, Limits};
 use downlink::fleet::threading::Threading;
 use downlink::fleet::workers::Shape;
 use downlink::http::access::Gate;
@@ -307,5 +307,10 @@ pub fn on_one_thread_and_on_several(test: impl Fn(usize)) {
 
 /// Limits that nothing in a test reaches, to change one of.
 pub fn wide() -> Limits {
-    Limits { buffered_per_rocket: 10_000, buffered: 10_000_000, rockets: 10_000_000 }
+    Limits {
+        buffered_per_rocket: 10_000,
+        buffered: 10_000_000,
+        rockets: 10_000_000,
+        history: HistoryLimits { per_rocket: 64, memory: 64 << 20 },
+    }
 }

@@ -1,0 +1,396 @@
+//! What the last messages of each rocket changed, for those who ask: bounded for
+//! each rocket, and in bytes for the fleet.
+//!
+//! Owns whose entries are kept and which go. Does not own their form
+//! (`telemetry/past`), nor how a reader gets them (`past`). It is part of the roster and no observer, because an entry
+//! is made of what was before its message too, and because a checkpoint stores it
+//! with the rocket, and a restart replays into both.
+//!
+//! A rocket's entries stand in one piece of memory, the oldest first. Beyond the
+//! bound of a rocket its oldest go. When the memory of all is nearly used up, room
+//! is made by age, for which time is cut into *generations*: the present one ends
+//! when a sixteenth of what is held was written in it. A hand goes round over the
+//! rockets, a few for each message, and cuts off what is of the oldest generation
+//! that there is; once it was round, of the next. So an entry goes before another
+//! only if it is older, or younger by no more than one generation. Where that does
+//! not make room in time, the rocket whose message it is loses its entries instead:
+//! the bound holds in any case.
+
+use std::sync::Arc;
+
+use super::chunked::Chunked;
+use super::slot::Slot;
+use crate::fleet::limits::Quotas;
+use crate::telemetry::message::Kind;
+use crate::telemetry::past::{self, Entry, State, Step, Undo};
+use crate::telemetry::rocket::{Effect, Flight, Rocket, Vocabulary};
+use crate::telemetry::{Report, Timestamp};
+
+/// Rockets that the hand comes by for each message while room is short.
+const VISITS: usize = 16;
+
+/// Of what is held, written in each generation; the same of the bound is kept free.
+const SHARES: usize = 16;
+
+/// Least bytes written in a generation.
+const LEAST_GENERATION: usize = 4096;
+
+/// Why what was written here can be read.
+const WRITTEN: &str = "entries are read as they were written";
+
+/// See the module.
+pub(super) struct History {
+    quotas: Arc<Quotas>,
+    /// Of each slot, where its past is, from 1; 0 if it has none.
+    places: Chunked<u32>,
+    pasts: Chunked<Past>,
+    /// Pasts that nobody has.
+    vacant: Vec<u32>,
+    /// The present one.
+    generation: u32,
+    /// Bytes written in it.
+    written: usize,
+    /// Bytes held by all entries of this partition.
+    held: usize,
+    hand: u32,
+    /// What is of this generation or an older one goes when the hand comes by.
+    going: u32,
+    /// The oldest generation that the hand left anything of since it began this
+    /// round.
+    left: u32,
+    /// An entry, before it is known whether there is room.
+    scratch: Vec<u8>,
+}
+
+/// One rocket's entries.
+#[derive(Default)]
+struct Past {
+    bytes: Vec<u8>,
+    entries: u32,
+    /// The generations of the first and the last entry. Those between are told by
+    /// marks: the difference to the one before.
+    oldest: u32,
+    newest: u32,
+    slot: Slot,
+}
+
+/// What a rocket was before a message.
+struct Before {
+    kind: Kind,
+    time: Option<Timestamp>,
+    /// The speed, and whether it had exploded; `None` before the launch.
+    flight: Option<(i64, bool)>,
+    /// If the message is about it.
+    mission: Option<Arc<str>>,
+}
+
+impl Before {
+    fn of(rocket: &Rocket, report: &Report, vocabulary: &Vocabulary) -> Self {
+        let kind = report.event.kind();
+        let flight = rocket.flight.as_ref();
+        let mission = flight.filter(|_| kind == Kind::MissionChanged);
+        Self {
+            kind,
+            time: rocket.last_update_time,
+            flight: flight.map(|flight| (flight.speed, flight.explosion.is_some())),
+            mission: mission.map(|flight| vocabulary.missions.get(&flight.mission).clone()),
+        }
+    }
+
+    /// What the message changed in this to make `after` of it.
+    fn undo(&self, after: Option<&Flight>) -> Undo<'_> {
+        match (self.kind, self.flight, after) {
+            (Kind::Launched, None, Some(_)) => Undo::Launched,
+            (Kind::SpeedIncreased | Kind::SpeedDecreased, Some((speed, _)), Some(after)) => {
+                Undo::Speed(speed, after.speed)
+            }
+            (Kind::MissionChanged, Some(_), _) => {
+                Undo::Mission(self.mission.as_deref().expect("a flight has a mission"))
+            }
+            (Kind::Exploded, Some((_, false)), _) => Undo::Exploded,
+            _ => Undo::Nothing,
+        }
+    }
+}
+
+/// Applies a rocket's next message, and keeps what it changed. `slot` is the
+/// rocket's, and `last` the number of the message before.
+pub(super) fn apply(
+    history: &mut Option<History>,
+    (slot, last): (Slot, u64),
+    rocket: &mut Rocket,
+    report: Report,
+    vocabulary: &mut Vocabulary,
+) -> Effect {
+    let Some(history) = history else { return rocket.apply(report, vocabulary) };
+    let before = Before::of(rocket, &report, vocabulary);
+    let Report { number, time, .. } = report;
+    let effect = rocket.apply(report, vocabulary);
+    let undo = before.undo(rocket.flight.as_ref());
+    let step = Step { number_before: last, number, time_before: before.time, time, undo, mark: 0 };
+    history.record(slot, step);
+    effect
+}
+
+/// The size of the piece of memory that holds so many bytes: allocators have four
+/// sizes from one power of two to the next, and none that 16 does not divide.
+fn piece(bytes: usize) -> usize {
+    bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16))
+}
+
+impl History {
+    /// None if its bound is 0.
+    pub fn bounded(quotas: &Arc<Quotas>) -> Option<Self> {
+        (quotas.history.per_rocket > 0).then(|| Self {
+            quotas: quotas.clone(),
+            places: Chunked::default(),
+            pasts: Chunked::default(),
+            vacant: Vec::new(),
+            generation: 1,
+            written: 0,
+            held: 0,
+            hand: 0,
+            going: 0,
+            left: 1,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// There is one more slot.
+    pub fn appear(&mut self, slot: Slot) {
+        let at = self.places.push(0);
+        assert_eq!(at, slot, "every slot has a place");
+        // Without it there is nothing: the bound is one of entries.
+        self.quotas.history.bytes.take(size_of::<u32>());
+    }
+
+    /// The rocket at `slot` is gone, or begins anew.
+    pub fn forget(&mut self, slot: Slot) {
+        if let Some(place) = self.place(slot) {
+            self.empty(place);
+        }
+    }
+
+    fn place(&self, slot: Slot) -> Option<u32> {
+        self.places.get(slot).checked_sub(1)
+    }
+
+    fn record(&mut self, slot: Slot, step: Step<'_>) {
+        let Some(place) = self.place(slot).or_else(|| self.begin(slot)) else {
+            // There is no room for its first entry, and nothing to cut off.
+            return self.quotas.history.dropped_for_memory.add(1);
+        };
+        let past = self.pasts.get(place);
+        let mark = if past.entries > 0 { self.generation - past.newest } else { 0 };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        Step { mark, ..step }.write(&mut scratch);
+        self.append(place, &scratch);
+        self.scratch = scratch;
+    }
+
+    /// Gives a slot a past.
+    fn begin(&mut self, slot: Slot) -> Option<u32> {
+        let place = match self.vacant.pop() {
+            Some(place) => place,
+            None if self.make_room(size_of::<Past>(), None) => self.pasts.push(Past::default()),
+            None => return None,
+        };
+        self.pasts.get_mut(place).slot = slot;
+        *self.places.get_mut(slot) = place + 1;
+        Some(place)
+    }
+
+    fn append(&mut self, place: u32, entry: &[u8]) {
+        let past = self.pasts.get(place);
+        let (length, has) = (past.bytes.len() + entry.len(), past.bytes.capacity());
+        if length > has {
+            if !self.make_room(piece(length) - has, Some(place)) {
+                // What is kept must go on to the last message, so all of it goes.
+                self.quotas.history.dropped_for_memory.add(1);
+                return self.lose(place);
+            }
+            let past = self.pasts.get_mut(place);
+            past.bytes.reserve_exact(piece(length) - past.bytes.len());
+            let grown = past.bytes.capacity() - has;
+            self.account(piece(length) - has, grown);
+        }
+        let most = self.quotas.history.per_rocket;
+        let generation = self.generation;
+        let past = self.pasts.get_mut(place);
+        if past.entries == 0 {
+            past.oldest = generation;
+        }
+        past.newest = generation;
+        past.bytes.extend_from_slice(entry);
+        past.entries += 1;
+        // Not one at a time, for what is left is moved.
+        if past.entries as usize > most + most / 8 {
+            let surplus = past.entries - u32::try_from(most).expect("it is below that");
+            past.cut(|past| past.entries as usize > most);
+            self.quotas.history.dropped_of_rocket.add(surplus.into());
+        }
+        self.written += entry.len();
+        if self.written >= LEAST_GENERATION.max(self.held / SHARES) {
+            self.written = 0;
+            self.generation += 1;
+        }
+    }
+
+    /// Takes so many bytes for the past at `own`, or a new one; `false` if there is
+    /// no room for them.
+    fn make_room(&mut self, bytes: usize, own: Option<u32>) -> bool {
+        let quotas = self.quotas.clone();
+        let quota = &quotas.history.bytes;
+        let soft = quota.limit() - quota.limit() / SHARES;
+        if quota.taken() + bytes > soft {
+            self.go_round(own, || quota.taken() + bytes > soft);
+        }
+        let taken = quota.try_take_some(bytes);
+        if taken < bytes {
+            quota.give_back(taken);
+            return false;
+        }
+        self.held += bytes;
+        true
+    }
+
+    /// What was taken for a piece of memory is what it has.
+    fn account(&mut self, taken: usize, has: usize) {
+        let quota = &self.quotas.history.bytes;
+        self.held = self.held + has - taken;
+        quota.take(has);
+        quota.give_back(taken);
+    }
+
+    /// Cuts off what is oldest, at the rockets that the hand comes by, while it
+    /// `is_needed`; not at `own`, to which something is being added.
+    fn go_round(&mut self, own: Option<u32>, is_needed: impl Fn() -> bool) {
+        for _ in 0..VISITS.min(self.pasts.len() as usize) {
+            if self.hand == self.pasts.len() {
+                self.hand = 0;
+                self.going = self.left;
+                self.left = self.generation;
+            }
+            let (place, going) = (self.hand, self.going);
+            self.hand += 1;
+            let past = self.pasts.get_mut(place);
+            if past.entries == 0 {
+                continue;
+            }
+            let is_own = own == Some(place);
+            let dropped = past.cut(|past| past.oldest <= going && !is_own);
+            if past.entries > 0 {
+                self.left = self.left.min(past.oldest);
+            }
+            if dropped > 0 {
+                self.quotas.history.dropped_for_memory.add(dropped.into());
+                self.shrink(place);
+                if !is_needed() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gives back the memory that a past does not need any more.
+    fn shrink(&mut self, place: u32) {
+        let past = self.pasts.get_mut(place);
+        if past.entries == 0 {
+            return self.empty(place);
+        }
+        let before = past.bytes.capacity();
+        past.bytes.shrink_to(piece(past.bytes.len()));
+        let less = before - past.bytes.capacity();
+        self.account(less, 0);
+    }
+
+    /// Drops all that a past has, for want of room.
+    fn lose(&mut self, place: u32) {
+        let entries = self.pasts.get(place).entries;
+        self.quotas.history.dropped_for_memory.add(entries.into());
+        self.empty(place);
+    }
+
+    fn empty(&mut self, place: u32) {
+        let Past { bytes, slot, .. } = std::mem::take(self.pasts.get_mut(place));
+        self.account(bytes.capacity(), 0);
+        *self.places.get_mut(slot) = 0;
+        self.vacant.push(place);
+    }
+
+    /// What is kept of a rocket, as a checkpoint stores it.
+    pub fn stored(&self, slot: Slot) -> Vec<u8> {
+        let Some(place) = self.place(slot) else { return Vec::new() };
+        let Past { bytes, entries, .. } = self.pasts.get(place);
+        let surplus = (*entries as usize).saturating_sub(self.quotas.history.per_rocket);
+        let skipped = (0..surplus).fold(0, |at, _| at + first(&bytes[at..]).0);
+        past::unmarked(&bytes[skipped..]).expect(WRITTEN).0
+    }
+
+    /// Takes back what a checkpoint stored, as far as there is room for it.
+    pub fn restore(&mut self, slot: Slot, stored: &[u8]) {
+        let (bytes, entries) = past::unmarked(stored).expect("it was checked when it was read");
+        let surplus = entries.saturating_sub(self.quotas.history.per_rocket);
+        let mut at = (0..surplus).fold(0, |at, _| at + first(&bytes[at..]).0);
+        self.quotas.history.dropped_of_rocket.add(surplus as u64);
+        if at == bytes.len() {
+            return;
+        }
+        let Some(place) = self.begin(slot) else {
+            return self.quotas.history.dropped_for_memory.add((entries - surplus) as u64);
+        };
+        while at < bytes.len() && self.place(slot).is_some() {
+            let (length, _) = first(&bytes[at..]);
+            // All of one rocket is of one generation, for nothing tells them apart.
+            let (generation, written) = (self.generation, self.written);
+            self.append(place, &bytes[at..at + length]);
+            if at + length < bytes.len() {
+                (self.generation, self.written) = (generation, written + length);
+            }
+            at += length;
+        }
+        if self.place(slot).is_none() {
+            let rest = past::unmarked(&bytes[at..]).expect(WRITTEN).1;
+            self.quotas.history.dropped_for_memory.add(rest as u64);
+        }
+    }
+
+    /// Most messages that are kept of a rocket.
+    pub fn per_rocket(&self) -> usize {
+        self.quotas.history.per_rocket
+    }
+
+    /// What is kept of a rocket that is in the state `after` it.
+    pub fn entries(&self, slot: Slot, after: State) -> Vec<Entry> {
+        let Some(place) = self.place(slot) else { return Vec::new() };
+        let bytes = &self.pasts.get(place).bytes;
+        let mut entries = past::read(bytes, after).expect(WRITTEN);
+        entries.drain(..entries.len().saturating_sub(self.quotas.history.per_rocket));
+        entries
+    }
+}
+
+impl Past {
+    /// Cuts entries off, the oldest first, while there are any and `goes` says so;
+    /// returns how many.
+    fn cut(&mut self, goes: impl Fn(&Self) -> bool) -> u32 {
+        let (entries, mut at) = (self.entries, 0);
+        while self.entries > 0 && goes(self) {
+            at += first(&self.bytes[at..]).0;
+            self.entries -= 1;
+            if self.entries > 0 {
+                self.oldest += first(&self.bytes[at..]).1;
+            }
+        }
+        if at > 0 {
+            self.bytes.drain(..at);
+        }
+        entries - self.entries
+    }
+}
+
+/// The length and the mark of the first entry.
+fn first(bytes: &[u8]) -> (usize, u32) {
+    past::first(bytes).expect(WRITTEN).expect("as many entries are there as are counted")
+}
