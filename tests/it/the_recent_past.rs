@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::fleet::{channel, parse};
+use crate::support::fleet::{channel, parse, past_as_json};
 use crate::support::messages::{
     at, change_mission, explode, launch, launch_as, message, slow_down, speed_up,
 };
@@ -407,7 +407,7 @@ proptest! {
                 .collect();
             let expected = &expected[expected.len().saturating_sub(bound)..];
             let shown = roster.history(&channel("a"), &Span::default()).entries;
-            prop_assert_eq!(shown.iter().map(json_of).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(shown.iter().map(past_as_json).collect::<Vec<_>>(), expected);
         }
     }
 }
@@ -427,25 +427,6 @@ fn any_message(id: &str, number: u64) -> Value {
 fn applied(sent: &[Value]) -> u64 {
     let has = |n: u64| sent.iter().any(|message| message["metadata"]["messageNumber"] == n);
     (1..=24).take_while(|n| has(*n)).last().unwrap_or(0)
-}
-
-/// As the HTTP contract has it.
-pub fn json_of(entry: &past::Entry) -> Value {
-    let (change, from, to) = match &entry.change {
-        Change::Nothing => ("none", Value::Null, Value::Null),
-        Change::Launched => ("launched", Value::Null, "Launched".into()),
-        Change::Speed { from, to } => ("speed", (*from).into(), (*to).into()),
-        Change::Mission { from, to } => ("mission", (**from).into(), (**to).into()),
-        Change::Exploded(reason) => ("exploded", Value::Null, (**reason).into()),
-    };
-    json!({
-        "message_number": entry.number,
-        "time": entry.time,
-        "change": change,
-        "from": from,
-        "to": to,
-        "speed": entry.speed,
-    })
 }
 
 /// Releases before this one wrote no past; what they wrote is read, and goes on.

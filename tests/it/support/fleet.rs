@@ -14,8 +14,9 @@ use downlink::fleet::supervisor::Supervisor;
 use downlink::fleet::threading::Threading;
 use downlink::fleet::workers::{IdleWorkers, Shape, Workers};
 use downlink::journal::Journal;
+use downlink::telemetry::past::{self, Change};
 use downlink::telemetry::{Channel, Message, wire};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::PATIENCE;
@@ -108,7 +109,7 @@ impl TestFleet {
     pub async fn history(&self, id: &str) -> Vec<Value> {
         let span = Span::default();
         let history = self.fleet.history(channel(id), span, deadline()).await.unwrap();
-        history.entries.iter().map(crate::the_recent_past::json_of).collect()
+        history.entries.iter().map(past_as_json).collect()
     }
 }
 
@@ -131,4 +132,23 @@ pub fn name(outcome: Outcome) -> &'static str {
         Outcome::Buffered => "buffered",
         Outcome::Duplicate => "duplicate",
     }
+}
+
+/// What is known of a message that counted, as the HTTP contract has it.
+pub fn past_as_json(entry: &past::Entry) -> Value {
+    let (change, from, to) = match &entry.change {
+        Change::Nothing => ("none", Value::Null, Value::Null),
+        Change::Launched => ("launched", Value::Null, "Launched".into()),
+        Change::Speed { from, to } => ("speed", (*from).into(), (*to).into()),
+        Change::Mission { from, to } => ("mission", (**from).into(), (**to).into()),
+        Change::Exploded(reason) => ("exploded", Value::Null, (**reason).into()),
+    };
+    json!({
+        "message_number": entry.number,
+        "time": entry.time,
+        "change": change,
+        "from": from,
+        "to": to,
+        "speed": entry.speed,
+    })
 }
