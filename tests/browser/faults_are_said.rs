@@ -83,6 +83,8 @@ fn it_asks_for_a_token_and_keeps_it_in_the_tab() {
         let page = Page::open(service.address).await;
         page.until("it asks", "document.querySelector('#token').open").await;
         page.shows("#connection", "Token needed").await;
+        page.click("#token-later").await;
+        page.click("#retry").await;
         page.write("#token-value", "not the right one\n").await;
         page.says("#token-why", "letters, digits").await;
         page.write("#token-value", "a-wrong-token-0123456789\n").await;

@@ -1,4 +1,9 @@
+use std::net::SocketAddr;
+
 use crate::page::{Allowed, Page, post, visit};
+use crate::support::PATIENCE;
+use crate::support::events::Subscriber;
+use crate::support::http::{Connection, Request};
 use crate::support::messages::{change_mission, explode, launch, launch_as, speed_up};
 use crate::support::process::Process;
 
@@ -175,6 +180,43 @@ fn it_finds_by_how_an_id_begins() {
         page.says("#listing-note", "No rocket meets these conditions").await;
         page.click("#clear").await;
         page.shows("#range", "1–50 of 120").await;
+        page.finish(Allowed::Nothing);
+    });
+}
+
+/// Waits until so many listen to `GET /events`, beside who asks.
+#[track_caller]
+fn until_heard_by(address: SocketAddr, wanted: u64) {
+    let mut asker = Subscriber::with(Connection::open(address), &Request::get("/events"));
+    // One a second.
+    for _ in 0..PATIENCE.as_secs() {
+        let stats = std::iter::from_fn(|| asker.next_of_all()).find(|event| event.name == "stats");
+        if stats.unwrap().data["subscribers"] == wanted + 1 {
+            return;
+        }
+    }
+    panic!("there are never {wanted} who listen");
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn nothing_is_asked_while_the_tab_is_hidden() {
+    let service = Process::start(&[]);
+    post(service.address, &[launch("a")]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        page.lists(&["a"]).await;
+        until_heard_by(service.address, 2);
+        let first = page.browser.client.window().await.unwrap();
+        let other = page.browser.client.new_window(true).await.unwrap();
+        page.browser.client.switch_to_window(other.handle).await.unwrap();
+        until_heard_by(service.address, 0);
+        post(service.address, &[speed_up("a", 2, 1)]);
+        page.browser.client.switch_to_window(first).await.unwrap();
+        page.is_live().await;
+        page.shows("#rows .col-speed", "501").await;
+        until_heard_by(service.address, 2);
         page.finish(Allowed::Nothing);
     });
 }

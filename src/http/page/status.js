@@ -32,7 +32,7 @@ const PATIENCE = 1500;
 let firstBuild = null;
 
 export function begin() {
-  byId("retry").addEventListener("click", retry);
+  byId("retry").addEventListener("click", () => (fleet.state === "token" ? byId("enter-token").click() : retry()));
   view(["connection", "stats", "tick"], draw);
 }
 
@@ -48,7 +48,7 @@ function draw() {
   const figures = fleet.stats && fleet.since !== null ? `Figures are from ${duration(Date.now() - fleet.since)} ago. ` : "";
   const left = fleet.until - Date.now();
   setText(byId("banner-when"), figures + (left > 0 ? `Next try in ${duration(left + 999)}.` : ""));
-  byId("retry").hidden = state === "token";
+  setText(byId("retry"), state === "token" ? "Enter a token" : "Try now");
   firstBuild ??= fleet.build;
   byId("outdated").hidden = fleet.build === firstBuild;
 }
