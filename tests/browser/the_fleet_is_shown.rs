@@ -42,7 +42,7 @@ fn an_empty_fleet_says_what_to_do_and_then_appears_and_moves() {
         assert_eq!(same, true);
         page.until(
             "a rate is drawn",
-            "document.querySelector('.line.applied').getAttribute('d').includes('L')",
+            "document.querySelector('#traffic-chart .line.applied').getAttribute('d').includes('L')",
         )
         .await;
         page.says("#missions", "ARTEMIS").await;

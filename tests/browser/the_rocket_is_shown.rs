@@ -37,7 +37,7 @@ fn a_rocket_opens_beside_the_table() {
         page.says("#timeline li:last-child", "launched at speed 500").await;
         page.until(
             "a line",
-            "document.querySelector('.line.speed').getAttribute('d').includes('L')",
+            "document.querySelector('#speed-chart .line.speed').getAttribute('d').includes('L')",
         )
         .await;
         // And what comes after.
@@ -144,10 +144,16 @@ fn time_can_be_paused_for_chart_timeline_and_feed() {
         page.is_live().await;
         page.click("#rows tr:first-child th a").await;
         page.until("its launch", "document.querySelectorAll('#timeline li').length === 1").await;
-        page.until("a rate", "document.querySelector('.line.applied').getAttribute('d')").await;
+        page.until(
+            "a rate",
+            "document.querySelector('#traffic-chart .line.applied').getAttribute('d')",
+        )
+        .await;
         page.click("#pause").await;
         page.says("#window-end", "until ").await;
-        let line = page.eval("document.querySelector('.line.applied').getAttribute('d')").await;
+        let line = page
+            .eval("document.querySelector('#traffic-chart .line.applied').getAttribute('d')")
+            .await;
         post(service.address, &[now(speed_up("a", 2, 1)), now(explode("b", 2, "UNKNOWN"))]);
         page.shows("#figure-exploded", "1").await;
         page.says("#state", "501").await;
@@ -155,7 +161,8 @@ fn time_can_be_paused_for_chart_timeline_and_feed() {
         assert_eq!(page.eval("document.querySelectorAll('#timeline li').length").await, json!(1));
         assert_eq!(page.eval("document.querySelectorAll('#explosions li').length").await, json!(0));
         assert_eq!(
-            page.eval("document.querySelector('.line.applied').getAttribute('d')").await,
+            page.eval("document.querySelector('#traffic-chart .line.applied').getAttribute('d')")
+                .await,
             line
         );
         page.click("#pause").await;

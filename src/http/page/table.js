@@ -141,11 +141,19 @@ function frame() {
   byId("pager").hidden = isEmpty;
   byId("empty").hidden = !isEmpty;
   setText(byId("range"), range(first, last, total));
-  byId("previous").disabled = Number(page) <= 1;
-  byId("next").disabled = shown.next === null;
+  able(byId("next"), shown.next !== null, byId("previous"), Number(page) > 1);
   const note = noteOf();
   setText(byId("listing-note"), note);
   byId("listing-note").hidden = note === "";
+}
+
+/** A button that cannot be pressed any longer leaves the focus to the other one. */
+function able(next, hasNext, previous, hasPrevious) {
+  const focused = document.activeElement;
+  next.disabled = !hasNext;
+  previous.disabled = !hasPrevious;
+  if (focused === next && !hasNext && hasPrevious) previous.focus();
+  if (focused === previous && !hasPrevious && hasNext) next.focus();
 }
 
 function range(first, last, total) {
