@@ -9,6 +9,7 @@
 //! * [`manager`]: what a service manager is told of it.
 //! * [`reload`]: what SIGHUP has read again.
 
+mod decisions;
 mod drain;
 mod hurry;
 pub mod manager;
@@ -28,13 +29,14 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
+use self::decisions::Decisions;
 use self::drain::drain;
 pub use self::hurry::Hurry;
 use self::manager::Notifier;
 use crate::config::{Config, Durability};
 use crate::fleet::Fleet;
+use crate::fleet::archive::Archive;
 use crate::fleet::checkpoint::Checkpointer;
-use crate::fleet::gap_timeout::GapTimeout;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
@@ -151,6 +153,11 @@ pub async fn run_with(
     };
     let manager = Arc::new(Notifier::to(&config.manager));
     let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
+    let archive = config.retention.archives.then(|| Arc::new(Archive::below(&config.data_dir)));
+    if config.retention.after.is_some() {
+        idle.quotas().follow_quiet();
+    }
+    let fleet = fleet.archiving(archive.clone());
     let reached = reached.into();
     let tls = reached.over_tls();
     let feed = fleet.feed().clone();
@@ -179,7 +186,7 @@ pub async fn run_with(
         }
     };
     let watched = (health.clone(), manager.clone());
-    let fleet = RunningFleet::start(&config, recovered, idle, &supervisor, watched);
+    let fleet = RunningFleet::start(&config, (recovered, archive), idle, &supervisor, watched);
     if told.is_none() {
         health.set(Phase::Ready);
         match health.phase() {
@@ -370,8 +377,7 @@ struct RunningFleet {
     workers: Workers,
     stop_checkpoints: watch::Sender<bool>,
     checkpoints: JoinHandle<Option<()>>,
-    /// There if there is a time-out.
-    gap_timeout: Option<JoinHandle<Option<()>>>,
+    decisions: Decisions,
     journal_ended: JoinHandle<Option<()>>,
     looks: JoinHandle<Option<Infallible>>,
 }
@@ -379,7 +385,7 @@ struct RunningFleet {
 impl RunningFleet {
     fn start(
         config: &Config,
-        recovered: Recovered,
+        (recovered, archive): (Recovered, Option<Arc<Archive>>),
         idle: IdleWorkers,
         supervisor: &Supervisor,
         (health, manager): (Arc<Health>, Arc<Notifier>),
@@ -392,10 +398,11 @@ impl RunningFleet {
         let metrics = idle.metrics().clone();
         let workers = idle.start(rosters, journal.clone(), supervisor);
         let (stop_checkpoints, stop) = watch::channel(false);
-        let gap_timeout = config.gap_timeout.map(|timeout| {
-            let run = GapTimeout::new(workers.mailboxes().clone(), timeout).run(stop.clone());
-            tokio::spawn(supervisor.supervise("the gap time-out", run.map(Ok)))
-        });
+        if let Some(archive) = &archive {
+            metrics.follow_archive(archive.clone());
+        }
+        let with = (workers.mailboxes(), archive);
+        let decisions = Decisions::start(config, with, supervisor, &health, &stop);
         let checkpointer =
             Checkpointer::new(workers.mailboxes().clone(), journal, config.checkpoints);
         health.watch(checkpointer.overdue());
@@ -410,7 +417,7 @@ impl RunningFleet {
         let every = manager.every();
         let looks = supervisor.keep_watch(every, move |health| manager.looked(health));
         let looks = tokio::spawn(looks);
-        Self { workers, stop_checkpoints, checkpoints, gap_timeout, journal_ended, looks }
+        Self { workers, stop_checkpoints, checkpoints, decisions, journal_ended, looks }
     }
 
     /// Finishes everything that was accepted, and closes the journal. The last
@@ -430,9 +437,7 @@ impl RunningFleet {
                 warn!("the last checkpoint is left out; the next start replays more");
             }
         }
-        if let Some(gap_timeout) = self.gap_timeout {
-            let _ = gap_timeout.await;
-        }
+        self.decisions.ended().await;
         self.workers.stop().await;
         // The last handle on the journal is dropped by now.
         let _ = self.journal_ended.await;

@@ -11,11 +11,15 @@
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
 //! * `drain`: the flag about serving on when told to stop.
-//! * `environment`: flags that are given in the environment.
 //! * `events`: the flags of the change feed.
+//! * `environment`, `file`: flags that are given in the environment, and in a file.
+//! * `sources`: where values come from, and which one counts.
+//! * [`invocation`]: the subcommands, and what each of them takes.
+//! * `listing`: what is valid, for `downlink config` to print.
 //! * `fairness`: flags about what one client may take.
 //! * `gaps`: the flag about messages that do not come.
 //! * [`manager`]: what a service manager put into the environment.
+//! * `retention`: the flags about rockets that are not wanted any more.
 //! * `tls`: the flags of TLS.
 
 mod access;
@@ -25,10 +29,15 @@ mod drain;
 mod environment;
 mod events;
 mod fairness;
+mod file;
 mod gaps;
+pub mod invocation;
+mod listing;
 pub mod manager;
 mod memory;
 mod parse;
+mod retention;
+pub mod sources;
 mod tls;
 
 use std::ffi::OsString;
@@ -36,7 +45,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 
 pub use self::choices::{Durability, LogFormat};
 
@@ -45,13 +54,16 @@ use self::admin::AdminArguments;
 use self::drain::DrainArguments;
 use self::events::EventArguments;
 use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
+use self::file::FileArguments;
 use self::gaps::GapArguments;
 use self::manager::Manager;
 use self::memory::{Bounds, MOST_BUFFERED, MOST_HELD, MOST_ROCKETS};
 use self::parse::{address, count, log_filter, memory, mode, size, time, time_or_zero};
+use self::sources::Sources;
 use self::tls::TlsArguments;
 use crate::fleet::checkpoint::Interval;
 use crate::fleet::limits::{self, Limits};
+use crate::fleet::retention::Policy;
 use crate::fleet::threading::Threading;
 use crate::http::access::Access;
 use crate::http::context::HttpConfig;
@@ -92,6 +104,9 @@ const FASTEST: u64 = 1 << 40;
 #[derive(Debug, Parser)]
 #[command(name = "downlink", version)]
 pub struct Arguments {
+    #[command(flatten)]
+    file: FileArguments,
+
     /// Addresses to serve on, separated by commas or given one by one: ADDR:PORT,
     /// NAME:PORT, :PORT for all of the machine's, or unix:PATH
     #[arg(
@@ -257,6 +272,8 @@ pub struct Arguments {
 /// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Where what was not typed was looked up.
+    pub file: Option<PathBuf>,
     /// Where to serve; port 0 lets the system choose one.
     pub listen: Vec<Address>,
     /// Where operators are served; nowhere else if it is empty.
@@ -286,6 +303,8 @@ pub struct Config {
     pub checkpoints: Interval,
     /// How long a message is waited for; `None` for as long as it takes.
     pub gap_timeout: Option<Duration>,
+    /// What becomes of rockets that are not wanted any more.
+    pub retention: Policy,
     /// Messages, for each worker.
     pub inbox_capacity: usize,
     /// What the fleet may hold.
@@ -319,10 +338,18 @@ impl Config {
         line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
         let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
-        let matches = environment::read(&Arguments::command(), &line)?;
+        Self::read(&Arguments::command(), &line).map(|(config, ..)| config)
+    }
+
+    /// As [`Config::parse`], of a command that has these arguments among its `flags`.
+    fn read(
+        flags: &Command,
+        line: &[OsString],
+    ) -> Result<(Self, ArgMatches, Sources), clap::Error> {
+        let (matches, sources) = sources::read(flags, flags, line)?;
         let arguments = Arguments::from_arg_matches(&matches)?;
         arguments.tls.check()?;
-        arguments.validate()
+        Ok((arguments.validate()?, matches, sources))
     }
 }
 
@@ -330,6 +357,7 @@ impl Arguments {
     fn validate(self) -> Result<Config, clap::Error> {
         let bounds = Bounds::within(self.memory_limit);
         Ok(Config {
+            file: self.file.config,
             listen: self.listen,
             admin_listen: self.admin.admin_listen,
             manager: Manager::of_the_environment(),
@@ -341,6 +369,7 @@ impl Arguments {
             blocking_threads: cores().get(),
             data_dir: self.data_dir,
             gap_timeout: self.gaps.gap_timeout,
+            retention: self.gaps.retention.validate(self.durability)?,
             durability: self.durability,
             commit_delay: self.commit_delay,
             checkpoints: Interval {
@@ -386,63 +415,4 @@ pub fn default_threads() -> NonZeroUsize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<Config, clap::Error> {
-        Config::parse(std::iter::once(&"downlink").chain(arguments))
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_contract() {
-        let config = parse(&[]).unwrap();
-        assert_eq!(config.listen, [address("127.0.0.1:8088").unwrap()]);
-        let cores = std::thread::available_parallelism().unwrap().get();
-        assert_eq!(config.workers, cores);
-        assert_eq!(config.threads, cores.max(2) - 1);
-        assert_eq!(config.data_dir, PathBuf::from("./data"));
-        assert_eq!(config.durability, Durability::Fsync);
-        assert_eq!(config.commit_delay, Duration::from_micros(500));
-        assert_eq!(config.limits.buffered_per_rocket, 10_000);
-        assert_eq!((config.limits.buffered, config.limits.rockets), (10_000_000, 10_000_000));
-        assert_eq!(config.http.max_body, 64 * 1024);
-        assert_eq!(config.shutdown_timeout, Duration::from_secs(10));
-    }
-
-    #[test]
-    fn a_memory_limit_stands_for_what_is_not_given() {
-        let limited = |more: &[&str]| {
-            let line = [&["--memory-limit", "64MiB"], more].concat();
-            let Config { limits, http, .. } = parse(&line).unwrap();
-            (limits.rockets, limits.buffered, http.max_body_bytes_held, http.max_answer_bytes_held)
-        };
-        let held = 2 << 20;
-        assert_eq!(limited(&[]), (10_131, 13_530, held, held));
-        let given = ["--max-rockets=1", "--max-body-bytes-held=7MiB", "--max-answer-bytes-held=2"];
-        assert_eq!(limited(&given), (1, 13_530, 7 << 20, 2));
-    }
-
-    #[test]
-    fn bad_values_are_refused_by_name() {
-        for (arguments, name) in [
-            (["--listen", "nowhere"], "--listen"),
-            (["--workers", "0"], "--workers"),
-            (["--workers", "many"], "--workers"),
-            (["--threads", "0"], "--threads"),
-            (["--durability", "eternal"], "--durability"),
-            (["--max-body", "0"], "--max-body"),
-            (["--max-buffered-per-rocket", "0"], "--max-buffered-per-rocket"),
-            (["--max-buffered-per-rocket", "50001"], "1 to 50000"),
-            (["--memory-limit", "63MiB"], "64MiB"),
-            (["--log-format", "xml"], "--log-format"),
-            (["--log", "a=b=c"], "--log"),
-            (["--log", "verbose"], "--log"),
-            (["--workers", "99999999"], "--workers"),
-            (["--warp-speed", "9"], "--warp-speed"),
-        ] {
-            let error = parse(&arguments).unwrap_err();
-            assert!(error.to_string().contains(name), "{error}");
-            assert_eq!(error.exit_code(), 2);
-        }
-    }
-}
+mod tests;

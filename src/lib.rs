@@ -8,12 +8,14 @@
 //! part of the library: it reaches the service only over HTTP.
 //!
 //! * [`config`]: what was typed, and what is valid.
+//! * [`tool`]: the subcommands that are not the service.
 //! * [`app`]: wires everything, starts it and stops it in order.
 //! * [`http`]: the HTTP contract: routes, errors, the accept loop.
 //! * [`fleet`]: ownership: partitions, their inboxes and workers, queries.
 //! * [`journal`]: the seam to what makes accepted messages durable.
 //! * [`telemetry`]: the domain: messages, their order, a rocket's state.
 //! * [`logging`]: log lines, which never stall or end what works.
+//! * [`top`]: `downlink top`, which reads a service over HTTP and names nothing of it.
 
 pub mod app;
 pub mod config;
@@ -22,3 +24,5 @@ pub mod http;
 pub mod journal;
 pub mod logging;
 pub mod telemetry;
+pub mod tool;
+pub mod top;

@@ -1,4 +1,5 @@
-//! `downlink`: arguments, then configuration, then [`downlink::app::run`].
+//! `downlink`: arguments, then configuration, then [`downlink::app::run`]; or
+//! [`downlink::tool::run`], for a subcommand that is not the service.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 
 use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
+use downlink::config::invocation::Invocation;
 use downlink::config::{Config, Durability};
 use downlink::http::descriptors;
 use downlink::http::forwarded::Proxy;
@@ -13,7 +15,7 @@ use downlink::http::inherited::{InheritError, Inherited};
 use downlink::http::listener::Listeners;
 use downlink::http::reading;
 use downlink::http::tls::Tls;
-use downlink::{app, logging};
+use downlink::{app, logging, tool, top};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes the least memory for buffers and rockets: see decision 17.
@@ -27,9 +29,11 @@ const SIGXFSZ: i32 = 25;
 fn main() -> ExitCode {
     // Files may take their time, and that is no reason to end.
     let hangup = listen_for_hangups();
-    let config = logging::say_if_slow(reading::now, || Config::parse(std::env::args_os()));
-    let config = match config {
-        Ok(config) => config,
+    let invocation = logging::say_if_slow(reading::now, || Invocation::parse(std::env::args_os()));
+    let config = match invocation {
+        Ok(Invocation::Serve(config)) => *config,
+        Ok(Invocation::Tool(tool)) => return tool::run(tool),
+        Ok(Invocation::Top(words)) => return top::main(words),
         Err(error) if error.use_stderr() => {
             logging::say(&format!("{}; see --help", one_line(&error.to_string())));
             return ExitCode::from(2);

@@ -46,6 +46,7 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
                     record::push_record(Record::Message(message), entries)
                 }
                 Recovered::Skip(skip) => record::push_record(Record::Skip(skip), entries),
+                Recovered::Forget(forget) => record::push_record(Record::Forget(forget), entries),
                 Recovered::Rocket(_) => unreachable!("no record is a rocket"),
             });
             let mut again = Vec::new();
@@ -64,6 +65,7 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
         let its = match &record {
             Recovered::Message(message) => &message.channel,
             Recovered::Skip(skip) => &skip.channel,
+            Recovered::Forget(forget) => &forget.channel,
             Recovered::Rocket(_) => unreachable!("no record is a rocket"),
         };
         let channel = Channel::parse(&its.text());
@@ -71,13 +73,14 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
         match record {
             Recovered::Message(message) => roster.replay(message),
             Recovered::Skip(skip) => roster.replay_skip(&skip),
+            Recovered::Forget(forget) => roster.replay_forget(&forget),
             Recovered::Rocket(_) => {}
         }
     }
     let early = match record::read_buffer(ROW, &block) {
         Ok(buffer) => {
-            let Buffer { reports, waiting_since, lost } = &buffer;
-            let block = record::buffer_block(ROW, reports, *waiting_since, lost);
+            let Buffer { reports, waiting_since, lost, quiet_since } = &buffer;
+            let block = record::buffer_block(ROW, reports, *waiting_since, lost, *quiet_since);
             let again = record::read_buffer(ROW, &block);
             ensure!(again.as_ref() == Ok(&buffer), "{buffer:?} came back as {again:?}");
             "early messages".to_owned()

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use crate::http::access::Access;
 use crate::http::access::cors::CorsOrigin;
 use crate::http::access::host::AllowedHost;
-use crate::http::access::tokens::Tokens;
+use crate::http::access::tokens::{TokenFiles, Tokens};
 
 /// As typed.
 #[derive(Debug, Args)]
@@ -53,6 +53,13 @@ pub struct AccessArguments {
     /// [default: none: anybody may read]
     #[arg(long, env = "DOWNLINK_READ_TOKEN_FILE", value_name = "FILE")]
     read_token_file: Option<PathBuf>,
+
+    /// File with the tokens that POST /gaps/{id}/skip and DELETE /rockets/{id} need,
+    /// one a line; read again at SIGHUP. Not needed on addresses of --admin-listen
+    ///
+    /// [default: none: anybody may if there are no tokens at all, or else nobody]
+    #[arg(long, env = "DOWNLINK_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
 }
 
 impl AccessArguments {
@@ -61,7 +68,11 @@ impl AccessArguments {
     /// # Errors
     /// When a file is not as it should be.
     pub fn open(self) -> Result<Access, clap::Error> {
-        let tokens = Tokens::open(self.ingest_token_file, self.read_token_file);
+        let tokens = Tokens::of(TokenFiles {
+            ingest: self.ingest_token_file,
+            read: self.read_token_file,
+            admin: self.admin_token_file,
+        });
         let failed = |error| clap::Error::raw(ErrorKind::ValueValidation, error);
         Ok(Access {
             allowed_hosts: self.allowed_host,

@@ -1,10 +1,12 @@
-//! The flag about messages that do not come.
+//! The flag about messages that do not come, and behind it those about rockets that
+//! are not wanted any more (`retention`).
 
 use std::time::Duration;
 
 use clap::Args;
 
 use super::parse::time;
+use super::retention::RetentionArguments;
 
 /// As it is typed.
 #[derive(Debug, Args)]
@@ -15,4 +17,7 @@ pub struct GapArguments {
     /// [default: none]
     #[arg(long, env = "DOWNLINK_GAP_TIMEOUT", value_name = "TIME", value_parser = time)]
     pub gap_timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub retention: RetentionArguments,
 }

@@ -5,6 +5,7 @@
 //! Blanks around a value and its case make no difference.
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::http::listener::Address;
 
 /// Beyond any use, and far from overflowing a deadline.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const TEN_YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 
 /// Reads a whole number from 1 to `MOST`.
 pub fn count<const MOST: u64>(text: &str) -> Result<NonZeroUsize, String> {
@@ -102,13 +105,23 @@ pub fn time_or_zero(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected 0 or a time up to 1day, such as 500us or 2ms".to_owned())
 }
 
+/// As [`time`], of what may be for long: up to ten years.
+pub fn long_time(text: &str) -> Result<Duration, String> {
+    time_within(Duration::from_millis(1)..=TEN_YEARS, text)
+        .ok_or_else(|| "expected a time from 1ms to 3650days, such as 12h or 30days".to_owned())
+}
+
 fn time_from(shortest: Duration, text: &str) -> Option<Duration> {
+    time_within(shortest..=DAY, text)
+}
+
+fn time_within(times: RangeInclusive<Duration>, text: &str) -> Option<Duration> {
     let text = text.trim().to_ascii_lowercase();
     let mut sum = Duration::ZERO;
     for term in terms(&text) {
         sum = sum.checked_add(humantime::parse_duration(term).ok()?)?;
     }
-    (!text.is_empty() && (shortest..=DAY).contains(&sum)).then_some(sum)
+    (!text.is_empty() && times.contains(&sum)).then_some(sum)
 }
 
 /// Each number with its unit. humantime adds them up without looking for an
@@ -153,9 +166,10 @@ pub fn address(text: &str) -> Result<Address, String> {
     })
 }
 
-/// Reads the mode of a file, in octal digits.
+/// Reads the mode of a file, in octal digits; `0o` may stand before them, as in TOML.
 pub fn mode(text: &str) -> Result<u32, String> {
     let text = text.trim();
+    let text = text.strip_prefix("0o").unwrap_or(text);
     let is_octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let mode = u32::from_str_radix(text, 8).ok().filter(|&mode| is_octal && mode <= 0o777);
     mode.ok_or_else(|| "expected a mode in octal digits from 0 to 777, such as 660".to_owned())
@@ -285,8 +299,9 @@ mod tests {
     fn modes_are_octal() {
         assert_eq!(mode("660"), Ok(0o660));
         assert_eq!(mode("0600"), Ok(0o600));
+        assert_eq!(mode("0o600"), Ok(0o600));
         assert_eq!(mode("0"), Ok(0));
-        for bad in ["", "8", "1000", "rw", "-1", "+7", "18446744073709551615"] {
+        for bad in ["", "0o", "8", "1000", "rw", "-1", "+7", "18446744073709551615"] {
             assert!(mode(bad).is_err(), "{bad}");
         }
     }

@@ -11,11 +11,15 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
+use super::archive::Archive;
 use super::feed::hub::Feed;
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::metrics::FleetMetrics;
-use super::outcome::{QueryError, SkipError, Skipped, SubmitError, Submitted, Verdict};
+use super::outcome::{
+    Cause, ForgetError, ForgetRefusal, QueryError, SkipError, Skipped, SubmitError, Submitted,
+    Verdict,
+};
 use super::query::{GapPage, GapPart, GapSelection, Missions, Page, Part, Query, Selection, Whole};
 use super::refusals::Refusals;
 use super::routing::Router;
@@ -33,6 +37,8 @@ pub struct Fleet {
     refusals: Arc<Refusals>,
     metrics: Arc<FleetMetrics>,
     feed: Feed,
+    /// Where rockets that are forgotten go, if they are to be kept.
+    archive: Option<Arc<Archive>>,
 }
 
 /// Many messages on their way to their worker.
@@ -95,13 +101,19 @@ impl Fleet {
         feed: Feed,
     ) -> Self {
         let refusals = metrics.refusals().clone();
-        Self { mailboxes, router, health, version, refusals, metrics, feed }
+        Self { mailboxes, router, health, version, refusals, metrics, feed, archive: None }
     }
 
     /// What tells of its changes.
     #[must_use]
     pub fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// The same, which archives what it forgets.
+    #[must_use]
+    pub fn archiving(self, archive: Option<Arc<Archive>>) -> Self {
+        Self { archive, ..self }
     }
 
     /// What is counted and measured of it.
@@ -165,6 +177,35 @@ impl Fleet {
         })?;
         let verdict = timeout_at(deadline, verdict).await.map_err(|_| SkipError::TimedOut)?;
         Ok(verdict.map_err(|_| SkipError::Lost)??)
+    }
+
+    /// Forgets everything about a rocket, launched or not, once that is kept. If it is
+    /// to be archived, that is done before, as it is then.
+    ///
+    /// # Errors
+    /// [`ForgetError`] tells whether it may be done yet.
+    pub async fn forget(&self, channel: Channel, deadline: Instant) -> Result<(), ForgetError> {
+        self.health.can_write()?;
+        if let Some(archive) = &self.archive {
+            let found = self.rocket(channel.clone(), deadline).await?;
+            if matches!(found, Lookup::Unknown) {
+                return Err(ForgetRefusal::Unknown.into());
+            }
+            let mut lines = archive.lines(Cause::Deleted);
+            lines.add_found(&channel, &found);
+            let kept = timeout_at(deadline, archive.keep(lines)).await;
+            let kept = kept.unwrap_or_else(|_| Err("it took too long".to_owned()));
+            kept.map_err(ForgetError::NotArchived)?;
+        }
+        let mailbox = &self.mailboxes[self.router.route(&channel)];
+        let (reply, verdict) = oneshot::channel();
+        let why = (None, Cause::Deleted);
+        mailbox.forget(channel, why, reply).map_err(|undelivered| match undelivered {
+            Undelivered::Full => ForgetError::Busy,
+            Undelivered::Closed => ForgetError::Lost,
+        })?;
+        let verdict = timeout_at(deadline, verdict).await.map_err(|_| ForgetError::TimedOut)?;
+        Ok(verdict.map_err(|_| ForgetError::Lost)??)
     }
 
     /// The partition that a message goes to, below [`Fleet::partitions`].

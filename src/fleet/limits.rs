@@ -1,6 +1,6 @@
 //! How much the fleet may hold, so that no sender can fill the memory.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::view::RocketView;
 
@@ -54,11 +54,12 @@ pub struct Quotas {
     pub buffered_per_rocket: usize,
     /// Messages that wait for an earlier one, in all rockets together.
     pub buffered: Quota,
-    /// Channels, whether launched yet or not. One is given back only if nothing of
-    /// it could be kept.
+    /// Channels, whether launched yet or not. One is given back when it is forgotten,
+    /// or if nothing of it could be kept.
     pub rockets: Quota,
     /// The numbers of the rockets' rows in the journal's store.
     pub row_ids: RowIds,
+    follows_quiet: AtomicBool,
 }
 
 /// Gives every rocket of the fleet a number of its own, from 1: its row in the
@@ -89,7 +90,20 @@ impl Quotas {
             buffered: Quota::new(limits.buffered),
             rockets: Quota::new(limits.rockets),
             row_ids: RowIds::default(),
+            follows_quiet: AtomicBool::new(false),
         }
+    }
+
+    /// Rosters that are made from now on follow when something was heard last of
+    /// exploded rockets.
+    pub fn follow_quiet(&self) {
+        self.follows_quiet.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they do.
+    #[must_use]
+    pub fn follows_quiet(&self) -> bool {
+        self.follows_quiet.load(Ordering::Relaxed)
     }
 }
 
@@ -155,8 +169,8 @@ mod tests {
 
     #[test]
     fn a_memory_limit_is_shared_out_as_documented() {
-        assert_eq!(size_of::<RocketView>(), 128);
-        assert_eq!(Limits::fitting(1 << 30), (324_197, 432_960));
+        assert_eq!(size_of::<RocketView>(), 136);
+        assert_eq!(Limits::fitting(1 << 30), (321_095, 432_960));
         assert_eq!(Limits::fitting(1), (1, 1));
     }
 

@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 
 use super::limits::Quota;
 use super::order::Order;
-use super::outcome::{SkipVerdict, Verdict};
+use super::outcome::{Cause, ForgetVerdict, SkipVerdict, Verdict};
 use super::query::Query;
+use super::view::Seen;
 use crate::telemetry::{Channel, Message, Timestamp};
 
 /// Most queries that wait for one partition; beyond it they are refused.
@@ -52,6 +53,16 @@ pub enum Submission {
         /// As for one message.
         reply: oneshot::Sender<SkipVerdict>,
     },
+    /// To forget a rocket; counts as one message.
+    Forget {
+        /// Which rocket.
+        channel: Channel,
+        /// How it must have been seen, if it is not to be forgotten anyhow; and the
+        /// cause.
+        why: (Option<Seen>, Cause),
+        /// As for one message.
+        reply: oneshot::Sender<ForgetVerdict>,
+    },
     /// To declare lost what rockets have waited for since `before` or longer: some
     /// of them, the longest first. Counts as one message.
     Expire {
@@ -67,7 +78,7 @@ impl Submission {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::One { .. } | Self::Skip { .. } | Self::Expire { .. } => 1,
+            Self::One { .. } | Self::Skip { .. } | Self::Expire { .. } | Self::Forget { .. } => 1,
             Self::Many { messages, .. } => messages.len(),
         }
     }
@@ -165,6 +176,22 @@ impl Mailbox {
             return Err(Undelivered::Full);
         }
         self.hand_over(Submission::Skip { channel, awaited, reply })
+    }
+
+    /// Hands over that a rocket is to be forgotten, or refuses it at once.
+    ///
+    /// # Errors
+    /// When there is no room for it, or nobody reads it.
+    pub fn forget(
+        &self,
+        channel: Channel,
+        why: (Option<Seen>, Cause),
+        reply: oneshot::Sender<ForgetVerdict>,
+    ) -> Result<(), Undelivered> {
+        if self.room.try_take_some(1) == 0 {
+            return Err(Undelivered::Full);
+        }
+        self.hand_over(Submission::Forget { channel, why, reply })
     }
 
     /// Hands over that what rockets have waited for since `before` is to be declared

@@ -15,12 +15,13 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::archive::Archive;
 use super::checkpoint::{self, Checkpoints};
 use super::clock::Clock;
 use super::health::Health;
 use super::limits::Quotas;
 use super::mailbox::Mailbox;
-use super::outcome::Outcome;
+use super::outcome::{Cause, Outcome};
 use super::refusals::{REASONS, Refusals};
 use super::roster::census::Census;
 use super::tally::{ANOMALIES, OUTCOMES, Tally};
@@ -42,6 +43,8 @@ pub struct FleetMetrics {
     /// Likewise; none of a journal that keeps nothing.
     journal: OnceLock<Arc<journal::Figures>>,
     checkpoints: OnceLock<Arc<Checkpoints>>,
+    /// None where forgotten rockets are not archived.
+    archive: OnceLock<Arc<Archive>>,
 }
 
 /// The few figures that sum a fleet up.
@@ -82,6 +85,7 @@ impl FleetMetrics {
             censuses: OnceLock::new(),
             journal: OnceLock::new(),
             checkpoints: OnceLock::new(),
+            archive: OnceLock::new(),
         }
     }
 
@@ -128,6 +132,11 @@ impl FleetMetrics {
             waiting: sum(Census::waiting),
             buffered_messages: self.quotas.buffered.taken(),
         }
+    }
+
+    /// Rockets that are forgotten are archived there.
+    pub fn follow_archive(&self, archive: Arc<Archive>) {
+        assert!(self.archive.set(archive).is_ok(), "a fleet starts once");
     }
 
     fn journal(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -193,7 +202,9 @@ impl FleetMetrics {
         let help = "Messages that were declared lost";
         counter(encoder, "downlink_messages_lost", help, sum(Tally::lost))?;
         let help = "Messages that came after they were declared lost";
-        counter(encoder, "downlink_messages_late", help, sum(Tally::late))
+        counter(encoder, "downlink_messages_late", help, sum(Tally::late))?;
+        let help = "Duplicates whose content was not that of the first, as far as it is known";
+        counter(encoder, "downlink_messages_conflicting", help, sum(Tally::conflicts))
     }
 
     fn waiting(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -238,7 +249,16 @@ impl FleetMetrics {
         // A clock for each partition: they may differ by a moment.
         let longest = oldest.map_or(0.0, |oldest| f64::max(now - oldest as f64 / 1e6, 0.0));
         let help = "Since when the rocket waits that waits longest; 0 if none does";
-        gauge(encoder, "downlink_oldest_gap_seconds", help, longest)
+        gauge(encoder, "downlink_oldest_gap_seconds", help, longest)?;
+        let forgotten = Cause::NAMES.map(|(cause, name)| {
+            let sum = censuses.iter().map(|census| census.forgotten_for(cause)).sum();
+            ([("reason", name)], sum)
+        });
+        let help = "Rockets that were forgotten, by reason";
+        counters(encoder, "downlink_rockets_forgotten", help, &forgotten)?;
+        let failures = self.archive.get().map_or(0, |archive| archive.failures());
+        let help = "Times that rockets to be forgotten could not be archived";
+        counter(encoder, "downlink_archive_failures", help, failures as f64)
     }
 
     fn state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -17,10 +17,13 @@
 //! * [`roster`]: the rockets of one partition, their order and their bounds.
 //! * [`checkpoint`], [`restore`]: to the journal's store from time to time, and
 //!   back at a start.
+//! * [`kept`]: all that was kept, for who reads it and serves nothing.
 //! * [`version`]: how often the fleet has changed.
 //! * [`feed`]: what has changed, for those who listen.
 //! * [`clock`]: the time, for what the service says about itself.
 //! * [`gap_timeout`]: gives up what is waited for too long.
+//! * [`retention`]: has exploded rockets forgotten that are silent for long;
+//!   [`archive`]: keeps what was known of those that are forgotten.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`tally`]: what became of messages, counted; [`metrics`]: the fleet's figures.
 //! * [`refusals`]: counts what is refused, and says in the log that a limit is reached.
@@ -28,6 +31,7 @@
 //!   is observed of it.
 //! * [`threading`]: what depends on how many threads there are.
 
+pub mod archive;
 pub mod checkpoint;
 pub mod clock;
 pub mod feed;
@@ -35,6 +39,7 @@ pub mod gap_timeout;
 pub mod handle;
 pub mod health;
 pub mod intake;
+pub mod kept;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;
@@ -44,6 +49,7 @@ pub mod outcome;
 pub mod query;
 pub mod refusals;
 pub mod restore;
+pub mod retention;
 pub mod roster;
 pub mod routing;
 pub mod supervisor;

@@ -23,6 +23,8 @@ pub struct Folded<'a> {
     pub number: u64,
     /// The message's time.
     pub time: Timestamp,
+    /// What kind of message it was.
+    pub kind: Kind,
     /// What kind of change it was, or why it was an anomaly.
     pub effect: Effect,
     /// The rocket as it is now.
@@ -49,6 +51,13 @@ pub trait Observer {
 
     /// A message came whose number had been declared lost; it changes nothing.
     fn late(&mut self, _channel: &Channel, _number: u64) {}
+
+    /// A message that had been taken in came again with another content. It changes
+    /// nothing, and is reported as a repeat besides.
+    fn conflicting(&mut self, _slot: Slot, _channel: &Channel, _number: u64) {}
+
+    /// Everything about a rocket was forgotten; its slot may be another's from now on.
+    fn forgotten(&mut self, _slot: Slot, _channel: &Channel) {}
 
     /// Nothing more will be reported.
     fn ended(&mut self) {}
@@ -82,6 +91,16 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn late(&mut self, channel: &Channel, number: u64) {
         self.0.late(channel, number);
         self.1.late(channel, number);
+    }
+
+    fn conflicting(&mut self, slot: Slot, channel: &Channel, number: u64) {
+        self.0.conflicting(slot, channel, number);
+        self.1.conflicting(slot, channel, number);
+    }
+
+    fn forgotten(&mut self, slot: Slot, channel: &Channel) {
+        self.0.forgotten(slot, channel);
+        self.1.forgotten(slot, channel);
     }
 
     fn ended(&mut self) {

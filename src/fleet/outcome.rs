@@ -146,6 +146,73 @@ pub enum SkipError {
     Lost,
 }
 
+/// Why a rocket is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody asked for it.
+    Deleted,
+    /// It exploded, and nothing was heard of it for long.
+    Retention,
+}
+
+impl Cause {
+    /// All, and their names in figures and in the archive.
+    pub const NAMES: [(Self, &'static str); 2] =
+        [(Self::Deleted, "deleted"), (Self::Retention, "retention")];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
+}
+
+/// Why a rocket was not forgotten.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ForgetRefusal {
+    /// Nothing is known of it.
+    #[error("no such rocket is known")]
+    Unknown,
+    /// It was to be as it had been seen, and something came since.
+    #[error("the rocket was heard of again")]
+    HeardOf,
+    /// Nothing can be kept any more.
+    #[error("nothing is kept any more: {0}")]
+    NotKept(String),
+    /// It could not be kept, and may be if it is asked for again.
+    #[error("nothing can be kept for now: {0}")]
+    NotNow(String),
+}
+
+/// What a worker made of being told to forget a rocket.
+pub type ForgetVerdict = Result<(), ForgetRefusal>;
+
+/// Why a rocket was not forgotten, or is not known to be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ForgetError {
+    /// Nobody was asked.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Nobody was asked: too many messages wait for the rocket's worker.
+    #[error("too many messages wait to be taken in")]
+    Busy,
+    /// It was to be archived first, and could not be.
+    #[error("the rocket could not be archived, so it is not forgotten: {0}")]
+    NotArchived(String),
+    /// What there is of it to be archived could not be asked for.
+    #[error(transparent)]
+    NotAnswered(#[from] QueryError),
+    /// The worker refused it.
+    #[error(transparent)]
+    Refused(#[from] ForgetRefusal),
+    /// No answer came in time. It may be done yet.
+    #[error("the answer did not come in time, and the rocket may be forgotten yet")]
+    TimedOut,
+    /// The worker ended.
+    #[error("the worker of this rocket ended without an answer")]
+    Lost,
+}
+
 /// Why a query has no answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum QueryError {

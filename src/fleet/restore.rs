@@ -17,7 +17,7 @@ use super::health::{Health, Phase};
 use super::limits::Quotas;
 use super::roster::Roster;
 use super::routing::Router;
-use crate::journal::{self, JournalSource, OpenError, RunningJournal, Skip};
+use crate::journal::{self, Forget, JournalSource, OpenError, RunningJournal, Skip};
 use crate::telemetry::Message;
 
 /// Items handed over to a building thread at a time.
@@ -131,7 +131,8 @@ pub fn restore<E>(
                     &rocket.channel
                 }
                 journal::Recovered::Message(Message { channel, .. })
-                | journal::Recovered::Skip(Skip { channel, .. }) => {
+                | journal::Recovered::Skip(Skip { channel, .. })
+                | journal::Recovered::Forget(Forget { channel }) => {
                     if restored.messages == 0 {
                         restored.rockets_took = begun.elapsed();
                     }
@@ -189,6 +190,7 @@ fn build(mut roster: Roster, batches: Receiver<Vec<journal::Recovered>>) -> Rost
             journal::Recovered::Rocket(rocket) => roster.restore(rocket),
             journal::Recovered::Message(message) => roster.replay(message),
             journal::Recovered::Skip(skip) => roster.replay_skip(&skip),
+            journal::Recovered::Forget(forget) => roster.replay_forget(&forget),
         }
     }
     roster

@@ -35,6 +35,7 @@ struct Counts {
     anomalies: [Count; ANOMALIES.len()],
     lost: Count,
     late: Count,
+    conflicts: Count,
 }
 
 /// The reading side of one partition.
@@ -79,6 +80,10 @@ impl Observer for Teller {
     fn late(&mut self, _: &Channel, _: u64) {
         self.0.late.add_alone(1);
     }
+
+    fn conflicting(&mut self, _: Slot, _: &Channel, _: u64) {
+        self.0.conflicts.add_alone(1);
+    }
 }
 
 impl Tally {
@@ -98,6 +103,12 @@ impl Tally {
     #[must_use]
     pub fn late(&self) -> u64 {
         self.0.late.get()
+    }
+
+    /// Repeats that said something else than what they repeated, since the start.
+    #[must_use]
+    pub fn conflicts(&self) -> u64 {
+        self.0.conflicts.get()
     }
 
     /// Messages that counted and made no sense, since the start.

@@ -47,6 +47,14 @@ impl Observer for Changes {
     fn lost(&mut self, _: Slot, _: &Channel, _: Skipped) {
         self.count_one();
     }
+
+    fn conflicting(&mut self, _: Slot, _: &Channel, _: u64) {
+        self.count_one();
+    }
+
+    fn forgotten(&mut self, _: Slot, _: &Channel) {
+        self.count_one();
+    }
 }
 
 impl Changes {

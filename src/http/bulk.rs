@@ -14,6 +14,7 @@ use futures_util::Stream;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 use warp::reply::Response;
 
 use super::body::next_piece;
@@ -54,7 +55,7 @@ impl Form {
 }
 
 /// Where a message stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Place {
     /// Counted from 1, blank lines too.
@@ -64,7 +65,7 @@ enum Place {
 }
 
 /// Counts of what became of the lines, and what was wrong with the first ones.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Tally {
     applied: u64,
     buffered: u64,
@@ -79,7 +80,7 @@ pub struct Tally {
 }
 
 /// What was wrong with one line.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 struct LineError {
     #[serde(flatten)]
     place: Place,
@@ -94,9 +95,20 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-#[derive(Serialize)]
-struct Answer {
-    status: &'static str,
+/// Whether all of them were accepted.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ManyStatus)]
+enum Status {
+    Success,
+    Partial,
+}
+
+/// What became of many messages.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ManyTaken)]
+pub(super) struct Answer {
+    status: Status,
     #[serde(flatten)]
     tally: Tally,
 }
@@ -174,7 +186,7 @@ fn answer(tally: Tally) -> Result<Response, Problem> {
         return Err(Problem::no_message());
     }
     if accepted > 0 {
-        let status = if tally.rejected == 0 { "success" } else { "partial" };
+        let status = if tally.rejected == 0 { Status::Success } else { Status::Partial };
         return Ok(json(&Answer { status, tally }));
     }
     let retry = tally.retryable == tally.rejected;

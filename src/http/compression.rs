@@ -59,6 +59,26 @@ const fn encoder_bytes(coding: Coding) -> usize {
 /// `*` speaks for gzip only: who names nothing most likely knows that.
 #[must_use]
 pub fn preferred(headers: &HeaderMap) -> Option<Coding> {
+    let Weights { gzip, zstd, identity } = weights(headers);
+    let best = if zstd >= gzip { Coding::Zstd } else { Coding::Gzip };
+    let weight = gzip.max(zstd);
+    (weight > 0 && identity.is_none_or(|identity| identity <= weight)).then_some(best)
+}
+
+/// Whether a client takes gzip, whatever else it likes.
+#[must_use]
+pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    weights(headers).gzip > 0
+}
+
+/// How much a client likes each coding.
+struct Weights {
+    gzip: u16,
+    zstd: u16,
+    identity: Option<u16>,
+}
+
+fn weights(headers: &HeaderMap) -> Weights {
     let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
     for value in headers.get_all(ACCEPT_ENCODING) {
         for range in parts(value.as_bytes(), b',') {
@@ -79,10 +99,7 @@ pub fn preferred(headers: &HeaderMap) -> Option<Coding> {
             *place = Some(weight(parts));
         }
     }
-    let (gzip, zstd) = (gzip.or(any).unwrap_or(0), zstd.unwrap_or(0));
-    let best = if zstd >= gzip { Coding::Zstd } else { Coding::Gzip };
-    let weight = gzip.max(zstd);
-    (weight > 0 && identity.is_none_or(|identity| identity <= weight)).then_some(best)
+    Weights { gzip: gzip.or(any).unwrap_or(0), zstd: zstd.unwrap_or(0), identity }
 }
 
 /// The same answer, compressed if it is long, there is a coding for it, and room

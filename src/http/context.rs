@@ -104,6 +104,7 @@ impl Context {
         let figures = Arc::<Figures>::default();
         let metrics = Metrics::new(
             fleet.metrics().clone(),
+            fleet.feed().clone(),
             figures.clone(),
             bodies_held.clone(),
             answers_held.clone(),

@@ -23,7 +23,9 @@ use super::problem::Problem;
 use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
-use super::{events, gaps, messages, metrics, missions, readiness, rockets, ui, unsent};
+use super::{
+    docs, events, gaps, messages, metrics, missions, openapi, readiness, rockets, ui, unsent,
+};
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -103,7 +105,7 @@ async fn dispatch(
     context: Arc<Context>,
     side: Side,
     method: &Method,
-    Found { endpoint, segment, .. }: Found<'_>,
+    Found { endpoint, segment, has_slash, .. }: Found<'_>,
     (headers, query): (HeaderMap, String),
     begun: Instant,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
@@ -116,6 +118,7 @@ async fn dispatch(
         }
         Endpoint::ListRockets => rockets::list(context, headers, query).await,
         Endpoint::GetRocket => rockets::get(context, segment, headers, &query).await,
+        Endpoint::DeleteRocket => rockets::delete(context, segment, &query).await,
         Endpoint::ListMissions => missions::list(context, headers, &query).await,
         Endpoint::GetMission => missions::get(context, segment, headers, query).await,
         Endpoint::ListGaps => gaps::list(context, headers, &query).await,
@@ -130,6 +133,9 @@ async fn dispatch(
         }
         Endpoint::GetIndex => ui::root(side, &headers, &query),
         Endpoint::GetPageFile => ui::file(segment, &headers, &query),
+        Endpoint::GetOpenApi => openapi::get(context.epoch, side, headers, &query).await,
+        Endpoint::GetDocs => docs::get(context.epoch, has_slash, headers, &query).await,
+        Endpoint::GetDocsFile => docs::get_file(context.epoch, segment, headers, &query).await,
     }?;
     // What is compressed as it is read is there in plain until then.
     let response = unsent::bounded(&kept, response).await?;
@@ -138,13 +144,17 @@ async fn dispatch(
         | Endpoint::ListMissions
         | Endpoint::GetMission
         | Endpoint::ListGaps
-        | Endpoint::GetMetrics => compression::answer(coding, &kept.answers_held, response),
+        | Endpoint::GetMetrics
+        | Endpoint::GetOpenApi => compression::answer(coding, &kept.answers_held, response),
         Endpoint::PostMessages
         | Endpoint::GetRocket
+        | Endpoint::DeleteRocket
         | Endpoint::SkipGap
         | Endpoint::GetEvents
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
+        | Endpoint::GetDocs
+        | Endpoint::GetDocsFile
         | Endpoint::GetIndex
         | Endpoint::GetPageFile => response,
     })

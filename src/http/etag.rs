@@ -43,12 +43,20 @@ impl Epoch {
         Tag(format!("{:x}-{version}", self.0))
     }
 
-    /// Of one rocket. The two numbers name its state: what was applied follows
-    /// from the first, and while that stays the same the second only goes up.
+    /// Of what is part of the program. Another program is another run.
+    #[must_use]
+    pub fn of_build(self) -> Tag {
+        Tag(format!("{:x}", self.0))
+    }
+
+    /// Of one rocket: a hash of all that is shown of it, since what else tells its
+    /// states apart may come again with a rocket that was forgotten.
     #[must_use]
     pub fn of_rocket(self, rocket: &RocketView) -> Tag {
-        let RocketView { last_message_number, buffered_messages, .. } = rocket;
-        Tag(format!("{:x}-{last_message_number}-{buffered_messages}", self.0))
+        let shown = serde_json::to_vec(rocket).expect("texts and numbers always serialise");
+        let [one, other] =
+            [0, 1].map(|seed| ahash::RandomState::with_seeds(self.0, seed, 0, 0).hash_one(&shown));
+        Tag(format!("{:x}-{one:016x}{other:016x}", self.0))
     }
 }
 

@@ -42,8 +42,8 @@ pub const BOUNDS: [u64; 17] = [
 const METHODS: [&str; 4] = ["POST", "GET", "HEAD", "other"];
 
 /// The statuses that there are, the usual ones first.
-const STATUSES: [u16; 18] =
-    [204, 200, 304, 404, 400, 422, 429, 503, 401, 403, 405, 408, 413, 415, 421, 500, 501, 406];
+const STATUSES: [u16; 19] =
+    [204, 200, 304, 404, 400, 422, 429, 503, 308, 401, 403, 405, 408, 413, 415, 421, 500, 501, 406];
 
 /// A status that is not in the table.
 const OTHER_STATUS: usize = STATUSES.len();

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 use warp::http::header::LINK;
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
@@ -97,8 +98,10 @@ fn parse(parameters: &[(String, String)]) -> Result<GapSelection, Problem> {
 }
 
 /// What came of it.
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Skipped)]
+pub(super) struct Answer {
+    #[schema(pattern = "^success$")]
     status: &'static str,
     /// The first and the last of the numbers that were declared lost.
     lost_from: u64,

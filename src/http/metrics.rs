@@ -21,6 +21,7 @@ use super::media::{parts, weight};
 use super::problem::Problem;
 use super::process;
 use super::respond::no_parameters;
+use crate::fleet::feed::hub::Feed;
 use crate::fleet::metrics::{
     FleetCollector, FleetMetrics, Scale, counter, counters, gauge, gauges, histograms,
 };
@@ -48,6 +49,7 @@ impl Metrics {
     #[must_use]
     pub fn new(
         fleet: Arc<FleetMetrics>,
+        feed: Feed,
         figures: Arc<Figures>,
         bodies_held: Arc<BytesHeld>,
         answers_held: Arc<BytesHeld>,
@@ -56,6 +58,7 @@ impl Metrics {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(FleetCollector(fleet)));
         registry.register_collector(Box::new(HttpCollector {
+            feed,
             figures,
             bodies_held,
             answers_held,
@@ -140,6 +143,7 @@ impl Format {
 /// Writes what HTTP counts, and what is known of the process.
 #[derive(Debug)]
 struct HttpCollector {
+    feed: Feed,
     figures: Arc<Figures>,
     bodies_held: Arc<BytesHeld>,
     answers_held: Arc<BytesHeld>,
@@ -198,6 +202,22 @@ impl HttpCollector {
     }
 }
 
+fn events(encoder: &mut DescriptorEncoder<'_>, feed: &Feed) -> fmt::Result {
+    let help = "Subscribers of GET /events";
+    gauge(encoder, "downlink_events_subscribers", help, feed.subscribers() as f64)?;
+    let figures = feed.figures();
+    let help = "Events about rockets that were sent, to each subscriber";
+    counter(encoder, "downlink_events_sent", help, figures.sent.get() as f64)?;
+    let resets = [
+        ([("reason", "not_kept")], figures.reset_at_once.get()),
+        ([("reason", "too_slow")], figures.reset_later.get()),
+    ];
+    let help = "Subscribers that were told to list again, by reason";
+    counters(encoder, "downlink_events_reset", help, &resets)?;
+    let help = "Requests to subscribe for which there was no place";
+    counter(encoder, "downlink_events_refused", help, figures.refused.get() as f64)
+}
+
 /// What has a name that all scrapers know.
 fn process(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let Some(process) = process::read() else { return Ok(()) };
@@ -222,6 +242,7 @@ impl Collector for HttpCollector {
         self.requests(encoder)?;
         self.pages(encoder)?;
         self.connections(encoder)?;
+        events(encoder, &self.feed)?;
         let build =
             [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT.unwrap_or("unknown"))];
         gauges(encoder, "downlink_build_info", "What this is; always 1", &[(build, 1.0)])?;

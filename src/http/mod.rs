@@ -33,6 +33,7 @@
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
 //! * [`index`]: `GET /`; [`ui`]: the page there for browsers, and its files.
+//! * [`openapi`]: `GET /openapi.json`; [`docs`]: the same as a page.
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
 //! * [`listing`]: query parameters and streams, shared by rockets and missions.
@@ -58,6 +59,7 @@ pub mod deadline;
 pub mod decoder;
 pub mod descriptors;
 pub mod dispatch;
+pub mod docs;
 pub mod elements;
 pub mod encoding;
 pub mod etag;
@@ -79,6 +81,7 @@ pub mod media;
 pub mod messages;
 pub mod metrics;
 pub mod missions;
+pub mod openapi;
 pub mod origin;
 pub mod pace;
 pub mod page;

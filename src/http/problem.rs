@@ -2,20 +2,22 @@
 //!
 //! Owns the one table from errors to status codes, and not the errors of the
 //! fleet and of the wire, which say themselves what they are. Those of access are
-//! made in `access`, a part of this; those of gaps in `gaps`.
+//! made in `access`, a part of this; those of decisions in `gaps` and `forget`.
 
 mod access;
+mod forget;
 mod gaps;
 mod kind;
 
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use warp::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use warp::http::{HeaderName, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
-use self::kind::Kind;
+pub(in crate::http) use self::kind::Kind;
 use super::access::headers;
 use super::codings::DecodeError;
 use super::held::NoRoom;
@@ -38,8 +40,11 @@ pub struct Problem {
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// What every error is told as (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
+    #[schema(schema_with = Kind::schema)]
     r#type: &'static str,
     title: &'a str,
     status: u16,
@@ -47,6 +52,7 @@ struct Body<'a> {
     /// Where the clients of the original service look.
     error: &'a str,
     #[serde(flatten)]
+    #[schema(ignore)]
     extension: Option<Box<serde_json::Value>>,
 }
 

@@ -3,14 +3,17 @@
 
 use serde::Serialize;
 use serde_json::json as members;
+use utoipa::ToSchema;
 use warp::reply::Response;
 
 use super::context::Context;
 use super::problem::Problem;
 use super::respond::json;
 
-#[derive(Serialize)]
-struct Ready {
+/// That everything works.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    #[schema(pattern = "^ready$")]
     status: &'static str,
     /// Only for those who ask.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,12 +21,20 @@ struct Ready {
 }
 
 /// One of the things that are looked at.
-#[derive(Serialize)]
-struct Check {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Check {
     name: String,
-    status: &'static str,
+    status: CheckStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+}
+
+/// What was found of it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum CheckStatus {
+    Ok,
+    Failed,
 }
 
 /// Whether everything works; with `verbose` each check by its name. Other parameters
@@ -40,7 +51,7 @@ pub fn get(context: &Context, parameters: &str) -> Result<Response, Problem> {
     }
     let ready = health.ready();
     let checks = health.checks().into_iter().map(|it| {
-        let status = if it.trouble.is_none() { "ok" } else { "failed" };
+        let status = if it.trouble.is_none() { CheckStatus::Ok } else { CheckStatus::Failed };
         Check { name: it.name, status, detail: it.trouble }
     });
     let checks: Vec<_> = checks.collect();
@@ -50,8 +61,10 @@ pub fn get(context: &Context, parameters: &str) -> Result<Response, Problem> {
     }
 }
 
-#[derive(Serialize)]
-struct Alive {
+/// That the process moves.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Alive {
+    #[schema(pattern = "^alive$")]
     status: &'static str,
 }
 

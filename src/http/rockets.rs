@@ -1,9 +1,9 @@
-//! `GET /rockets` and `GET /rockets/{id}`.
+//! `GET /rockets`, `GET /rockets/{id}` and `DELETE /rockets/{id}`.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use warp::http::HeaderMap;
+use warp::http::{HeaderMap, StatusCode};
 use warp::reply::Response;
 
 use super::context::Context;
@@ -11,6 +11,7 @@ use super::listing::{self, Envelope, Listing};
 use super::page;
 use super::problem::Problem;
 use super::respond::{decode_segment, json, no_parameters};
+use crate::fleet::outcome::{ForgetError, ForgetRefusal};
 use crate::fleet::view::Lookup;
 use crate::telemetry::Channel;
 use crate::telemetry::shown::Quoted;
@@ -73,5 +74,31 @@ pub async fn get(
             Quoted(&id)
         ))),
         Lookup::Unknown => Err(unknown()),
+    }
+}
+
+/// Forgets a rocket, launched or not.
+///
+/// # Errors
+/// 400 for any parameter, 404 when it is unknown, 503 when that could not be kept, or
+/// the rocket not archived.
+pub async fn delete(
+    context: Arc<Context>,
+    segment: &str,
+    parameters: &str,
+) -> Result<Response, Problem> {
+    no_parameters(parameters)?;
+    let id = decode_segment(segment)?;
+    let unknown = || Problem::not_found(format!("no rocket with the ID {} is known", Quoted(&id)));
+    let channel = Channel::parse(&id).map_err(|_| unknown())?;
+    let deadline = Instant::now() + context.config.request_timeout;
+    match context.fleet.forget(channel, deadline).await {
+        Ok(()) => {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            Ok(response)
+        }
+        Err(ForgetError::Refused(ForgetRefusal::Unknown)) => Err(unknown()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -14,6 +14,8 @@ pub enum Endpoint {
     ListRockets,
     /// One launched rocket.
     GetRocket,
+    /// Forgets a rocket.
+    DeleteRocket,
     /// The names of the missions in use.
     ListMissions,
     /// The rockets on one mission.
@@ -30,6 +32,12 @@ pub enum Endpoint {
     GetLiveness,
     /// The service's figures.
     GetMetrics,
+    /// What the service says of itself, for programs.
+    GetOpenApi,
+    /// The same as a page.
+    GetDocs,
+    /// What that page is made of.
+    GetDocsFile,
     /// What there is to ask for; for browsers the page.
     GetIndex,
     /// A file of the page.
@@ -43,6 +51,8 @@ pub enum Scope {
     Ingest,
     /// To read the fleet.
     Read,
+    /// To decide about the fleet. Not needed on an address for operators.
+    Operate,
     /// No token is needed: it tells nothing of the fleet.
     Open,
 }
@@ -121,16 +131,22 @@ pub const ROUTES: &[Route] = &[
     Route::new("/messages", &[Method::POST], Endpoint::PostMessages, For::Clients, Scope::Ingest),
     Route::new("/rockets", READ, Endpoint::ListRockets, For::Clients, Scope::Read),
     Route::new("/rockets/{id}", READ, Endpoint::GetRocket, For::Clients, Scope::Read),
+    Route::new(
+        "/rockets/{id}",
+        &[Method::DELETE],
+        Endpoint::DeleteRocket,
+        For::Operators,
+        Scope::Operate,
+    ),
     Route::new("/missions", READ, Endpoint::ListMissions, For::Clients, Scope::Read),
     Route::new("/missions/{mission}", READ, Endpoint::GetMission, For::Clients, Scope::Read),
     Route::new("/gaps", READ, Endpoint::ListGaps, For::All, Scope::Read),
-    // Whoever may send may do this, where operators have no address of their own.
     Route::new(
         "/gaps/{id}/skip",
         &[Method::POST],
         Endpoint::SkipGap,
         For::Operators,
-        Scope::Ingest,
+        Scope::Operate,
     ),
     Route::new("/events", READ, Endpoint::GetEvents, For::Clients, Scope::Read),
     Route::new("/readyz", READ, Endpoint::GetReadiness, For::Operators, Scope::Open),
@@ -140,6 +156,9 @@ pub const ROUTES: &[Route] = &[
     Route::new("/metrics", READ, Endpoint::GetMetrics, For::Operators, Scope::Open),
     // The page is the same for everybody; what it shows is asked for with a token.
     Route::new("/ui/{file}", READ, Endpoint::GetPageFile, For::Clients, Scope::Open),
+    Route::new("/openapi.json", READ, Endpoint::GetOpenApi, For::All, Scope::Open),
+    Route::new("/docs", READ, Endpoint::GetDocs, For::All, Scope::Open),
+    Route::new("/docs/{file}", READ, Endpoint::GetDocsFile, For::All, Scope::Open),
     Route::new("/", READ, Endpoint::GetIndex, For::All, Scope::Open),
 ];
 
@@ -153,6 +172,8 @@ pub struct Found<'a> {
     /// The segment that stands for the name in braces, as it came; empty if the
     /// route has none.
     pub segment: &'a str,
+    /// Whether the path ends in a slash, for what refers to what is beside it.
+    pub has_slash: bool,
 }
 
 /// Why a request leads nowhere.
@@ -173,7 +194,8 @@ pub fn find<'a>(side: Side, method: &Method, path: &'a str) -> Result<Found<'a>,
     for Route { path: pattern, methods, endpoint, scope, .. } in side.routes() {
         let Some(segment) = matched(pattern, path) else { continue };
         if methods.contains(method) {
-            return Ok(Found { endpoint: *endpoint, scope: *scope, segment });
+            let has_slash = path.ends_with('/');
+            return Ok(Found { endpoint: *endpoint, scope: *scope, segment, has_slash });
         }
         allowed.extend(*methods);
     }
@@ -253,7 +275,9 @@ mod tests {
             let other = if path == "/" { path.clone() } else { format!("{path}/") };
             for path in [path.clone(), other] {
                 for method in route.methods {
-                    let found = Found { endpoint: route.endpoint, scope: route.scope, segment };
+                    let Route { endpoint, scope, .. } = *route;
+                    let has_slash = path.ends_with('/');
+                    let found = Found { endpoint, scope, segment, has_slash };
                     assert_eq!(find(Side::Only, method, &path), Ok(found), "{method} {path}");
                 }
                 let at_path = ROUTES.iter().filter(|other| other.path == route.path);

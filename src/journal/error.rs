@@ -89,6 +89,29 @@ pub enum OpenError {
         /// The one that is not.
         missing: PathBuf,
     },
+    /// Somebody began to make a database there, and did not come to the end.
+    #[error(
+        "{} is what an import or a backup left that was cut off: do that again, or delete it",
+        file.display()
+    )]
+    HalfMade {
+        /// The file that is not whole.
+        file: PathBuf,
+    },
+    /// What is to be made would lie beside something else.
+    #[error("the directory {} is not empty: {found} is there", directory.display())]
+    NotEmpty {
+        /// The directory.
+        directory: PathBuf,
+        /// What is in it.
+        found: String,
+    },
+    /// There is no database to be read.
+    #[error("no fleet is kept in {}", directory.display())]
+    Nothing {
+        /// The data directory.
+        directory: PathBuf,
+    },
     /// The operating system refused a thread.
     #[error("cannot start the thread that commits: {0}")]
     Thread(io::Error),

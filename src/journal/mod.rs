@@ -103,6 +103,11 @@ pub trait Journal: Send + Sync + 'static {
     /// Everything in them must be durable already.
     fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit;
 
+    /// Forgets what was stored in these rows; that there is nothing more to be
+    /// stored must be durable already. What is stored or discarded later does not
+    /// become durable before that.
+    fn discard(&self, rows: Vec<u32>) -> Commit;
+
     /// Where the journal stands.
     fn progress(&self) -> Progress;
 
@@ -148,6 +153,8 @@ pub enum Record<'a> {
     Message(&'a Message),
     /// What is missing is declared lost, unless something else has become of it.
     Skip(&'a Skip),
+    /// Everything before this that is about a rocket counts no more.
+    Forget(&'a Forget),
 }
 
 /// That a rocket waits no longer for what is missing from the awaited number up to
@@ -159,6 +166,15 @@ pub struct Skip {
     pub channel: Channel,
     /// The number that must be awaited.
     pub awaited: u64,
+}
+
+/// That nothing is known of a rocket any more, whatever was. What comes after it
+/// begins anew. Without a condition, so that a replay over rows that know of what
+/// came later ends as it should: that is replayed too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forget {
+    /// Which rocket.
+    pub channel: Channel,
 }
 
 /// How a commit ended.
@@ -211,6 +227,9 @@ pub struct RocketSnapshot {
     pub waiting_since: Option<Timestamp>,
     /// What is not waited for any more.
     pub lost: Lost,
+    /// Of an exploded one, when something was heard of it last, by the service's
+    /// clock; `None` if nobody wanted to know.
+    pub quiet_since: Option<Timestamp>,
 }
 
 /// What is stored of a rocket in a buffer.
@@ -222,6 +241,8 @@ pub struct Buffer {
     pub waiting_since: Option<Timestamp>,
     /// What is not waited for any more.
     pub lost: Lost,
+    /// When something was heard last of one that exploded, if it is known.
+    pub quiet_since: Option<Timestamp>,
 }
 
 /// Something that a restart gets back.
@@ -233,4 +254,6 @@ pub enum Recovered {
     Message(Message),
     /// Likewise.
     Skip(Skip),
+    /// Likewise.
+    Forget(Forget),
 }

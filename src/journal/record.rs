@@ -1,11 +1,11 @@
 //! Records and buffered messages as bytes.
 //!
-//! # Format, versions 1 and 2
+//! # Format, versions 1 to 3
 //!
 //! A *block* is what one row of the journal, or one rocket's buffer, holds:
 //!
 //! ```text
-//! version  1 byte   1, or 2 of a buffer
+//! version  1 byte   1; 2 or 3 of a buffer
 //! checksum 4 bytes  CRC-32 (IEEE) of the context and the entries, little-endian
 //! entries  the rest one after the other, to the end
 //! ```
@@ -16,145 +16,37 @@
 //!
 //! Entries are in the wire format of postcard 1 (a published specification:
 //! variable-length integers, lengths before texts, an enum's variants numbered
-//! from 0): `Entry` in the journal, `ReportV1` in a buffer. The types here
-//! are the format, and are not those of the domain on purpose: variants and
-//! fields may be added at the end of an enum, and nothing else may change
+//! from 0): `Entry` in the journal, `ReportV1` in a buffer. The types in
+//! `forms` are the format, and are not those of the domain on purpose: variants
+//! and fields may be added at the end of an enum, and nothing else may change
 //! without a new version. A speed change takes some 30 bytes.
 //!
 //! Version 2 is of buffers alone: an `AsideV2` stands before the reports, and of
-//! one of version 1 nothing was lost, and since when it waits is not known.
+//! one of version 1 nothing was lost, and since when it waits is not known. In
+//! version 3 a `QuietV3` follows it, of an exploded rocket; one without has none.
 
 // It reads what a disk may have damaged: a wrong length must be an error.
 #![warn(clippy::indexing_slicing)]
 
+mod error;
+mod forms;
+
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::{Buffer, Record, Recovered, Skip};
+pub use self::error::BlockError;
+use self::forms::{AsideV2, ChannelV1, Entry, MessageV1, NUMBERS, QuietV3, ReportV1, SkipV1};
+use super::{Buffer, Forget, Record, Recovered, Skip};
 use crate::telemetry::lost::Lost;
-use crate::telemetry::{Channel, Event, Message, Report, Timestamp};
+use crate::telemetry::{Message, Report, Timestamp};
 
 const VERSION: u8 = 1;
-/// Of buffers, which are written in no other.
+/// Of buffers.
 const BUFFER_VERSION: u8 = 2;
+/// Of those of exploded rockets, if it is known when something was heard of them.
+const QUIET_VERSION: u8 = 3;
 const HEADER: usize = 5;
-
-/// Of messages. The HTTP contract has the same, and SQLite can hold no more.
-const NUMBERS: RangeInclusive<u64> = 1..=i64::MAX as u64;
-
-/// Why a block cannot be read.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum BlockError {
-    /// Shorter than its own header.
-    #[error("it is cut short")]
-    Short,
-    /// Written in a version of the format that is not known; holds it.
-    #[error("its format has version {0}, which is not known here")]
-    Version(u8),
-    /// Damaged, or in the row of another.
-    #[error("its checksum does not match its content")]
-    Checksum,
-    /// Intact, and yet nothing that was ever written; says why.
-    #[error("its content cannot be read: {0}")]
-    Content(String),
-}
-
-#[derive(Serialize, Deserialize)]
-enum Entry<'a> {
-    Message(#[serde(borrow)] MessageV1<'a>),
-    Skip(#[serde(borrow)] SkipV1<'a>),
-}
-
-#[derive(Serialize, Deserialize)]
-struct SkipV1<'a> {
-    #[serde(borrow)]
-    channel: ChannelV1<'a>,
-    awaited: u64,
-}
-
-/// What a rocket has beside its messages that wait.
-#[derive(Serialize, Deserialize)]
-struct AsideV2 {
-    /// Since when they wait: seconds since 1970 and nanoseconds.
-    waiting_since: Option<(i64, u32)>,
-    lost: u64,
-    /// Of the latest of those, the first and the last numbers.
-    ranges: Vec<(u64, u64)>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MessageV1<'a> {
-    #[serde(borrow)]
-    channel: ChannelV1<'a>,
-    #[serde(borrow)]
-    report: ReportV1<'a>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum ChannelV1<'a> {
-    Uuid([u8; 16]),
-    Text(&'a str),
-}
-
-#[derive(Serialize, Deserialize)]
-struct ReportV1<'a> {
-    number: u64,
-    /// Since 1970.
-    seconds: i64,
-    nanoseconds: u32,
-    #[serde(borrow)]
-    event: EventV1<'a>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum EventV1<'a> {
-    Launched { rocket_type: &'a str, speed: i64, mission: &'a str },
-    SpeedIncreased { by: i64 },
-    SpeedDecreased { by: i64 },
-    MissionChanged { mission: &'a str },
-    Exploded { reason: &'a str },
-}
-
-impl<'a> From<&'a Report> for ReportV1<'a> {
-    fn from(report: &'a Report) -> Self {
-        assert!(NUMBERS.contains(&report.number), "no message has the number {}", report.number);
-        let (seconds, nanoseconds) = report.time.to_unix();
-        let event = match &report.event {
-            Event::Launched { rocket_type, speed, mission } => {
-                EventV1::Launched { rocket_type, speed: *speed, mission }
-            }
-            Event::SpeedIncreased { by } => EventV1::SpeedIncreased { by: *by },
-            Event::SpeedDecreased { by } => EventV1::SpeedDecreased { by: *by },
-            Event::MissionChanged { mission } => EventV1::MissionChanged { mission },
-            Event::Exploded { reason } => EventV1::Exploded { reason },
-        };
-        Self { number: report.number, seconds, nanoseconds, event }
-    }
-}
-
-impl ReportV1<'_> {
-    fn into_report(self) -> Result<Report, BlockError> {
-        if !NUMBERS.contains(&self.number) {
-            return Err(BlockError::Content("a message number is out of range".to_owned()));
-        }
-        let time = Timestamp::from_unix(self.seconds, self.nanoseconds)
-            .ok_or_else(|| BlockError::Content("a time is out of range".to_owned()))?;
-        let event = match self.event {
-            EventV1::Launched { rocket_type, speed, mission } => {
-                Event::Launched { rocket_type: rocket_type.into(), speed, mission: mission.into() }
-            }
-            EventV1::SpeedIncreased { by } => Event::SpeedIncreased { by },
-            EventV1::SpeedDecreased { by } => Event::SpeedDecreased { by },
-            EventV1::MissionChanged { mission } => {
-                Event::MissionChanged { mission: mission.into() }
-            }
-            EventV1::Exploded { reason } => Event::Exploded { reason: reason.into() },
-        };
-        Ok(Report { number: self.number, time, event })
-    }
-}
 
 fn push(entry: &impl Serialize, entries: Vec<u8>) -> Vec<u8> {
     // Cannot fail: a vector takes all, and the types have no unsized parts.
@@ -167,14 +59,10 @@ pub fn push_record(record: Record<'_>, entries: Vec<u8>) -> Vec<u8> {
     let channel = match record {
         Record::Message(message) => &message.channel,
         Record::Skip(skip) => &skip.channel,
+        Record::Forget(forget) => &forget.channel,
     };
-    let text;
-    let channel = if let Some(uuid) = channel.as_uuid() {
-        ChannelV1::Uuid(*uuid)
-    } else {
-        text = channel.text();
-        ChannelV1::Text(&text)
-    };
+    let mut text = String::new();
+    let channel = ChannelV1::of(channel, &mut text);
     let entry = match record {
         Record::Message(Message { report, .. }) => {
             Entry::Message(MessageV1 { channel, report: report.into() })
@@ -183,28 +71,35 @@ pub fn push_record(record: Record<'_>, entries: Vec<u8>) -> Vec<u8> {
             assert!(NUMBERS.contains(&awaited), "no message has the number {awaited}");
             Entry::Skip(SkipV1 { channel, awaited })
         }
+        Record::Forget(_) => Entry::Forget(channel),
     };
     push(&entry, entries)
 }
 
 /// The block of the rocket stored as row `row`: what waits, since when, and what
-/// was lost.
+/// was lost; and when something was heard of it last, if it is quiet.
 #[must_use]
 pub fn buffer_block(
     row: u64,
     reports: &[Report],
     waiting_since: Option<Timestamp>,
     lost: &Lost,
+    quiet_since: Option<Timestamp>,
 ) -> Vec<u8> {
     let aside = AsideV2 {
         waiting_since: waiting_since.map(Timestamp::to_unix),
         lost: lost.count(),
         ranges: lost.ranges().to_vec(),
     };
-    let entries = reports
-        .iter()
-        .fold(push(&aside, Vec::new()), |entries, report| push(&ReportV1::from(report), entries));
-    block_of(BUFFER_VERSION, row, &[&entries])
+    let mut aside = push(&aside, Vec::new());
+    let mut version = BUFFER_VERSION;
+    if let Some((seconds, nanoseconds)) = quiet_since.map(Timestamp::to_unix) {
+        aside = push(&QuietV3 { seconds, nanoseconds }, aside);
+        version = QUIET_VERSION;
+    }
+    let entries =
+        reports.iter().fold(aside, |entries, report| push(&ReportV1::from(report), entries));
+    block_of(version, row, &[&entries])
 }
 
 /// Makes a block of entries, handed over in parts, for the row `row`.
@@ -281,18 +176,12 @@ pub fn read_records(
                 }
                 Recovered::Skip(Skip { channel: channel.into_channel()?, awaited })
             }
+            Entry::Forget(channel) => {
+                Recovered::Forget(Forget { channel: channel.into_channel()? })
+            }
         });
     }
     Ok(())
-}
-
-impl ChannelV1<'_> {
-    fn into_channel(self) -> Result<Channel, BlockError> {
-        match self {
-            Self::Uuid(bytes) => Ok(Channel::from_uuid(bytes)),
-            Self::Text(text) => Channel::parse(text).map_err(BlockError::Content),
-        }
-    }
 }
 
 /// Reads the buffer of the rocket stored as row `row`.
@@ -300,9 +189,9 @@ impl ChannelV1<'_> {
 /// # Errors
 /// [`BlockError`].
 pub fn read_buffer(row: u64, block: &[u8]) -> Result<Buffer, BlockError> {
-    let (version, mut entries) = entries(row, block, VERSION..=BUFFER_VERSION)?;
+    let (version, mut entries) = entries(row, block, VERSION..=QUIET_VERSION)?;
     let mut buffer = Buffer::default();
-    if version == BUFFER_VERSION {
+    if version >= BUFFER_VERSION {
         let content = |problem: &str| BlockError::Content(problem.to_owned());
         let AsideV2 { waiting_since, lost, ranges } = take(&mut entries)?;
         if let Some((seconds, nanoseconds)) = waiting_since {
@@ -311,6 +200,11 @@ pub fn read_buffer(row: u64, block: &[u8]) -> Result<Buffer, BlockError> {
         }
         buffer.lost = Lost::restore(lost, ranges)
             .ok_or_else(|| content("the numbers that were lost make no sense"))?;
+        if version == QUIET_VERSION {
+            let QuietV3 { seconds, nanoseconds } = take(&mut entries)?;
+            let since = Timestamp::from_unix(seconds, nanoseconds);
+            buffer.quiet_since = Some(since.ok_or_else(|| content("a time is out of range"))?);
+        }
     }
     while !entries.is_empty() {
         buffer.reports.push(take::<ReportV1<'_>>(&mut entries)?.into_report()?);
@@ -320,7 +214,9 @@ pub fn read_buffer(row: u64, block: &[u8]) -> Result<Buffer, BlockError> {
 
 #[cfg(test)]
 mod tests {
+    use super::forms::EventV1;
     use super::*;
+    use crate::telemetry::{Channel, Event};
 
     fn message(channel: &str, number: u64, event: Event) -> Message {
         let time = Timestamp::parse("2025-04-02T09:21:50.458989221+02:00").unwrap();
@@ -365,9 +261,13 @@ mod tests {
         let reports: Vec<_> = messages().into_iter().map(|message| message.report).collect();
         let (waiting_since, lost) =
             (Some(reports[0].time), Lost::restore(3, vec![(2, 4)]).unwrap());
-        let block = buffer_block(9, &reports, waiting_since, &lost);
-        assert_eq!(read_buffer(9, &block), Ok(Buffer { reports, waiting_since, lost }));
-        let none = buffer_block(9, &[], None, &Lost::default());
+        for quiet_since in [None, Some(reports[1].time)] {
+            let block = buffer_block(9, &reports, waiting_since, &lost, quiet_since);
+            let (reports, lost) = (reports.clone(), lost.clone());
+            let buffer = Buffer { reports, waiting_since, lost, quiet_since };
+            assert_eq!(read_buffer(9, &block), Ok(buffer));
+        }
+        let none = buffer_block(9, &[], None, &Lost::default(), None);
         assert_eq!(read_buffer(9, &none), Ok(Buffer::default()));
     }
 
@@ -379,6 +279,11 @@ mod tests {
             let mut records = Vec::new();
             read_records(3, &block, |record| records.push(record)).unwrap();
             assert_eq!(records, [Recovered::Skip(skip)]);
+            let forget = Forget { channel: Channel::parse(channel).unwrap() };
+            let row = self::block(3, &[&push_record(Record::Forget(&forget), Vec::new())]);
+            let mut records = Vec::new();
+            read_records(3, &row, |record| records.push(record)).unwrap();
+            assert_eq!(records, [Recovered::Forget(forget)]);
         }
         let skip = Entry::Skip(SkipV1 { channel: ChannelV1::Text("a"), awaited: 0 });
         let refused = read(3, &block(3, &[&push(&skip, Vec::new())])).unwrap_err();
@@ -428,8 +333,8 @@ mod tests {
         let event = Event::Launched { rocket_type: text(), speed: i64::MAX, mission: text() };
         let number = u64::MAX >> 1;
         let time = Timestamp::parse("9999-12-31T23:59:59.999999999Z").unwrap();
-        let none = buffer_block(1, &[], None, &Lost::default());
-        let block = buffer_block(1, &[Report { number, time, event }], None, &Lost::default());
+        let of = |reports: &[Report]| buffer_block(1, reports, None, &Lost::default(), None);
+        let (none, block) = (of(&[]), of(&[Report { number, time, event }]));
         assert!((540..=560 + none.len()).contains(&block.len()), "{}", block.len());
     }
 

@@ -31,7 +31,7 @@ pub struct Report {
 
 /// What happened. Texts hold 1 to [`MAX_TEXT_BYTES`] bytes, and numbers are
 /// between 0 and [`MAX_INTEGER`]. Speeds have no unit: the senders state none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// It took off.
     Launched {

@@ -135,6 +135,13 @@ impl Reorder {
         })
     }
 
+    /// What the message with this number says, if it waits.
+    #[must_use]
+    pub fn waiting_event(&self, number: u64) -> Option<&Event> {
+        let aside = self.aside.as_ref().filter(|_| number > self.next)?;
+        aside.early.get(&number).map(|waiting| &waiting.event)
+    }
+
     /// Where `number` stands now.
     #[must_use]
     pub fn place(&self, number: u64) -> Place {

@@ -142,6 +142,16 @@ impl Flight {
         }
     }
 
+    /// Gives back the texts of a flight that is gone, to the vocabulary that it had
+    /// them from.
+    pub fn release(self, vocabulary: &mut Vocabulary) {
+        vocabulary.types.release(self.rocket_type);
+        vocabulary.missions.release(self.mission);
+        if let Some(reason) = self.explosion {
+            vocabulary.reasons.release(reason);
+        }
+    }
+
     fn apply(&mut self, event: Event, vocabulary: &mut Vocabulary) -> Effect {
         let exploded = self.explosion.is_some();
         let in_range = match event {

@@ -2,6 +2,7 @@
 //! that was acknowledged before it began. A copy that is not whole is refused.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -112,6 +113,79 @@ fn sqlites_online_backup_is_whole() {
         let step = Backup::new(&from, &mut to).unwrap().step(-1).unwrap();
         assert_eq!(step, StepResult::Done);
     });
+}
+
+/// Runs `downlink backup`: exit code, standard output, standard error.
+fn back_up(from: &Path, to: &Path) -> (Option<i32>, String, String) {
+    let mut command = downlink();
+    command.arg("backup").arg(to).arg("--data-dir").arg(from);
+    run(command)
+}
+
+#[test]
+fn downlinks_own_backup_is_whole() {
+    backup_under_load(|from, to| {
+        let to = to.parent().unwrap();
+        let (code, out, err) = back_up(from.parent().unwrap(), to);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert_eq!(out, format!("the backup is complete: {}\n", to.display()));
+        let names = fs::read_dir(to).unwrap().map(|it| it.unwrap().file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        assert_eq!(names, [sqlite::FILE, "lock"]);
+        assert!(!is_marked(to), "nothing is missing beside it");
+    });
+}
+
+#[test]
+fn a_stopped_or_killed_service_can_be_backed_up_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let next = AtomicU64::new(1);
+    for (round, signal) in ["KILL", "TERM"].into_iter().enumerate() {
+        let service = start(&data);
+        send(&service, &next, |number| number > 60 * (round as u64 + 1));
+        service.signal(signal);
+        service.wait();
+        let to = directory.path().join(signal);
+        assert_eq!(back_up(&data, &to).0, Some(0));
+        assert_eq!(found(&to), next.load(Ordering::Acquire) - 1);
+    }
+    // A part is no less refused than by a start.
+    let (_keep, part) = copy(&directory.path().join("TERM"), &[sqlite::FILE]);
+    let mut file = fs::OpenOptions::new().append(true).open(part.join(sqlite::FILE)).unwrap();
+    file.write_all(b"\nA part only: the rest is in downlink.db-wal, beside this file.\n").unwrap();
+    let (code, _, err) = back_up(&part, &directory.path().join("of a part"));
+    assert!(code == Some(1) && err.contains("is only a part"), "{err}");
+}
+
+#[test]
+fn a_backup_goes_where_nothing_is_and_half_of_one_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let service = start(&data);
+    send(&service, &AtomicU64::new(1), |number| number > 10);
+    let full = directory.path().join("full");
+    fs::create_dir(&full).unwrap();
+    fs::write(full.join("notes"), "").unwrap();
+    for (from, to, problem) in [
+        (&data, &full, "full is not empty: notes is there"),
+        (&data, &data, "data is not empty: "),
+        (&directory.path().join("missing"), &directory.path().join("to"), "no fleet is kept in"),
+    ] {
+        let (code, out, err) = back_up(from, to);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        assert!(err.contains(problem), "{err}");
+    }
+    assert!(!directory.path().join("to").exists());
+    // As one that was killed leaves it.
+    let half = directory.path().join("half");
+    fs::create_dir(&half).unwrap();
+    fs::copy(data.join(sqlite::FILE), half.join("downlink.db.part")).unwrap();
+    assert!(refusal(&half).contains("downlink.db.part is what an import or a backup left"));
+    assert!(!half.join(sqlite::FILE).exists());
+    assert_eq!(back_up(&data, &half).0, Some(0));
+    assert_eq!(found(&half), 10);
 }
 
 /// What a start on this directory says.

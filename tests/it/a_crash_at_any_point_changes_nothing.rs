@@ -2,13 +2,15 @@
 //! and any number of times, leaves the fleet that the messages make; and so does
 //! a refusal of what was handed to the journal.
 //!
-//! Now and then what some rocket waits for is declared lost. Which numbers that
-//! were is what the answers say; where a crash came before the answer, the fleet
-//! that the restart finds tells, and both must agree from then on.
+//! Now and then what some rocket waits for is declared lost, and now and then a
+//! rocket is forgotten. In which order all that happened is what the journal was
+//! given: [`Told`] folds everything that was ever committed, in the plain way, and
+//! each restart must find just that. What was answered must be in there.
 //!
 //! The journal is a model that makes things durable one step at a time, so
 //! every interleaving of messages, commits, checkpoints and crashes can occur.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +20,11 @@ use crate::support::model::{Disk, ModelJournal};
 use crate::support::oracle::{self, Lost};
 use downlink::fleet::checkpoint::{Checkpointer, Interval};
 use downlink::fleet::health::{Health, Phase};
-use downlink::fleet::limits::{Limits, Quotas};
-use downlink::fleet::outcome::{Outcome, SkipError, Skipped};
+use downlink::fleet::limits::Limits;
+use downlink::fleet::outcome::{ForgetError, Outcome, SkipError, Skipped};
 use downlink::fleet::restore::restore;
-use downlink::fleet::roster::Roster;
-use downlink::fleet::routing::Router;
 use downlink::fleet::workers::{IdleWorkers, Shape};
-use downlink::journal::{Journal, RocketSnapshot};
+use downlink::journal::{Journal, Recovered};
 use downlink::telemetry::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -47,6 +47,8 @@ enum Step {
     Skip(usize),
     /// What all rockets wait for is: the time is over.
     Expire,
+    /// A rocket is forgotten.
+    Forget(usize),
     /// The service is killed and started again with so many workers.
     Crash(usize),
 }
@@ -59,6 +61,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Checkpoint),
         2 => (0usize..5).prop_map(Step::Skip),
         1 => Just(Step::Expire),
+        2 => (0usize..5).prop_map(Step::Forget),
         1 => (1usize..5).prop_map(Step::Crash),
     ];
     prop::collection::vec(step, 1..120)
@@ -97,6 +100,7 @@ struct Running {
     fleet: TestFleet,
     sent: Vec<(Value, JoinHandle<Option<Outcome>>)>,
     skips: Vec<(String, JoinHandle<Result<Skipped, SkipError>>)>,
+    forgets: Vec<(String, JoinHandle<Result<(), ForgetError>>)>,
     checkpoint: Option<JoinHandle<()>>,
 }
 
@@ -114,15 +118,8 @@ impl Running {
         .unwrap();
         let journal = ModelJournal::over(disk);
         let fleet = TestFleet::resume(prepared, rosters, journal.clone());
-        Self { journal, fleet, sent: Vec::new(), skips: Vec::new(), checkpoint: None }
-    }
-
-    /// What a restart makes of a disk, without starting it.
-    fn restored(disk: &Disk) -> Vec<Roster> {
-        let limits = Limits { buffered_per_rocket: 1000, buffered: 10_000, rockets: 1000 };
-        let quotas = Arc::new(Quotas::new(limits));
-        let go_on = |_| std::ops::ControlFlow::Continue(());
-        restore(&Router::new(1), &quotas, |sink| disk.read(sink), go_on).unwrap().0
+        let (sent, skips, forgets) = (Vec::new(), Vec::new(), Vec::new());
+        Self { journal, fleet, sent, skips, forgets, checkpoint: None }
     }
 
     fn send(&mut self, message: &Value) {
@@ -140,6 +137,13 @@ impl Running {
         let channel = channel(&id);
         let task = tokio::spawn(async move { fleet.skip(channel, None, deadline()).await });
         self.skips.push((id, task));
+    }
+
+    fn forget(&mut self, rocket: usize) {
+        let (fleet, id) = (self.fleet.fleet.clone(), format!("rocket {rocket}"));
+        let channel = channel(&id);
+        let task = tokio::spawn(async move { fleet.forget(channel, deadline()).await });
+        self.forgets.push((id, task));
     }
 
     fn begin_checkpoint(&mut self) {
@@ -162,32 +166,123 @@ impl Running {
         }
     }
 
-    /// What was declared lost by now, as the answers say.
-    async fn answered_skips(&mut self) -> Lost {
-        let mut lost = Lost::new();
-        for (id, task) in std::mem::take(&mut self.skips) {
-            if !task.is_finished() {
-                self.skips.push((id, task));
-            } else if let Ok(Skipped { first, last }) = task.await.unwrap() {
-                lost.extend((first..=last).map(|number| (id.clone(), number)));
-            }
-        }
-        lost
-    }
-
-    /// Kills the fleet. Returns what is on the disk and what was acknowledged.
+    /// Kills the fleet. What was answered is on the disk, which is returned with the
+    /// messages that were acknowledged.
     async fn crash(self) -> (Disk, Vec<Value>) {
         let disk = self.journal.disk();
+        let history = disk.history();
         let mut acked = Vec::new();
         for (message, task) in self.sent {
             if task.is_finished() && task.await.unwrap().is_some() {
+                let sent = parse(&message);
+                let is_it = |record: &Recovered| match record {
+                    Recovered::Message(kept) => {
+                        (&kept.channel, kept.report.number) == (&sent.channel, sent.report.number)
+                    }
+                    // It came when it was late.
+                    Recovered::Skip(skip) => skip.channel == sent.channel,
+                    _ => false,
+                };
+                assert!(history.iter().any(is_it), "{message} was acknowledged");
                 acked.push(message);
             }
+        }
+        for (id, task) in self.skips {
+            if task.is_finished()
+                && let Ok(Skipped { first, .. }) = task.await.unwrap()
+            {
+                let is_it = |record: &Recovered| {
+                    matches!(record, Recovered::Skip(skip)
+                    if skip.awaited == first && skip.channel == channel(&id))
+                };
+                assert!(history.iter().any(is_it), "{id} waited for {first} no longer");
+            }
+        }
+        let mut forgotten: BTreeMap<String, usize> = BTreeMap::new();
+        for (id, task) in self.forgets {
+            if task.is_finished() && task.await.unwrap().is_ok() {
+                *forgotten.entry(id).or_default() += 1;
+            }
+        }
+        for (id, times) in forgotten {
+            let is_it = |record: &&Recovered| {
+                matches!(record, Recovered::Forget(forget)
+                if forget.channel == channel(&id))
+            };
+            assert!(history.iter().filter(is_it).count() >= times, "{id} was forgotten");
         }
         // What is not durable by now never will be.
         drop(self.fleet);
         (disk, acked)
     }
+}
+
+/// What the journal was told of one rocket since it was forgotten last.
+struct Told {
+    next: u64,
+    messages: Vec<Value>,
+    waiting: BTreeMap<u64, Value>,
+    lost: Lost,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { next: 1, messages: Vec::new(), waiting: BTreeMap::new(), lost: Lost::new() }
+    }
+}
+
+impl Told {
+    fn knows(&self, number: u64) -> bool {
+        number < self.next || self.waiting.contains_key(&number)
+    }
+
+    fn go_on(&mut self) {
+        while let Some(message) = self.waiting.remove(&self.next) {
+            self.messages.push(message);
+            self.next += 1;
+        }
+    }
+}
+
+/// What all that was ever committed makes, rocket by rocket.
+fn told(disk: &Disk) -> BTreeMap<String, Told> {
+    let mut rockets: BTreeMap<String, Told> = BTreeMap::new();
+    for record in disk.history() {
+        match record {
+            Recovered::Message(message) => {
+                let (id, number) = (message.channel.to_string(), message.report.number);
+                let rocket = id.strip_prefix("rocket ").unwrap().parse().unwrap();
+                let told = rockets.entry(id).or_default();
+                if !told.knows(number) {
+                    told.waiting.insert(number, any_message(rocket, number));
+                    told.go_on();
+                }
+            }
+            Recovered::Skip(skip) => {
+                let id = skip.channel.to_string();
+                let told = rockets.entry(id.clone()).or_default();
+                let first = told.waiting.keys().next().copied();
+                if let Some(first) = first.filter(|_| told.next == skip.awaited) {
+                    told.lost.extend((skip.awaited..first).map(|number| (id.clone(), number)));
+                    told.next = first;
+                    told.go_on();
+                }
+            }
+            Recovered::Forget(forget) => drop(rockets.remove(&forget.channel.to_string())),
+            Recovered::Rocket(_) => unreachable!("no record is a rocket"),
+        }
+    }
+    rockets
+}
+
+/// The fleet that is told, and what of it was declared lost.
+fn fleet_told(disk: &Disk) -> (Vec<Value>, Lost) {
+    let (mut messages, mut lost) = (Vec::new(), Lost::new());
+    for told in told(disk).into_values() {
+        messages.extend(told.messages.into_iter().chain(told.waiting.into_values()));
+        lost.extend(told.lost);
+    }
+    (oracle::rockets_without(&messages, &lost), lost)
 }
 
 /// Lets every task go as far as it can.
@@ -209,35 +304,9 @@ async fn outcome(running: &Running, message: &Value) -> Outcome {
     task.await.unwrap().unwrap()
 }
 
-/// All rockets of a roster that was just restored, stored or not.
-fn all_rockets(roster: &mut Roster) -> Vec<RocketSnapshot> {
-    let slots: Vec<_> = (0..roster.slots()).collect();
-    roster.put_back(&slots);
-    let (mut rockets, mut next) = (Vec::new(), 0);
-    while next < roster.slots() {
-        let slice = roster.take_changed(next);
-        rockets.extend(slice.rockets);
-        next = slice.next;
-    }
-    rockets
-}
-
-/// What a disk says was declared lost.
-fn lost_on(disk: &Disk) -> Lost {
-    let mut rosters = Running::restored(disk);
-    let mut lost = Lost::new();
-    for snapshot in rosters.iter_mut().flat_map(all_rockets) {
-        let ranges = snapshot.lost.ranges().iter().flat_map(|&(first, last)| first..=last);
-        let id = snapshot.channel.to_string();
-        lost.extend(ranges.map(|number| (id.clone(), number)));
-    }
-    lost
-}
-
 async fn play(arrivals: &[Value], steps: &[Step]) {
     let mut running = Running::start(Disk::default(), 2);
     let mut next = arrivals.iter().cycle();
-    let mut lost = Lost::new();
     for step in steps {
         match step {
             Step::Send => running.send(next.next().unwrap()),
@@ -246,32 +315,39 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
             Step::Checkpoint => running.begin_checkpoint(),
             Step::Skip(rocket) => running.skip(*rocket),
             Step::Expire => running.expire(),
+            Step::Forget(rocket) => running.forget(*rocket),
             Step::Crash(workers) => {
-                lost.extend(running.answered_skips().await);
                 let (disk, acked) = running.crash().await;
-                let kept = lost_on(&disk);
-                assert!(
-                    kept.is_superset(&lost),
-                    "{lost:?} was declared lost, and {kept:?} is kept"
-                );
-                lost = kept;
+                let told = told(&disk);
+                let (expected, _) = fleet_told(&disk);
                 running = Running::start(disk, *workers);
+                assert_eq!(running.fleet.rockets().await, expected);
                 for message in &acked {
-                    assert_eq!(outcome(&running, message).await, Outcome::Duplicate, "{message}");
+                    let metadata = &message["metadata"];
+                    let told = told.get(metadata["channel"].as_str().unwrap());
+                    let number = metadata["messageNumber"].as_u64().unwrap();
+                    // It may be of a rocket that was forgotten since.
+                    if told.is_some_and(|told| told.knows(number)) {
+                        let outcome = outcome(&running, message).await;
+                        assert_eq!(outcome, Outcome::Duplicate, "{message}");
+                    }
                 }
             }
         }
         let_tasks_run().await;
     }
-    // Before what is lost now is sent once more.
-    while running.skips.iter().any(|(_, task)| !task.is_finished()) {
+    // Before what is lost or forgotten now is sent once more.
+    let decided = |running: &Running| {
+        let skips = running.skips.iter().all(|(_, task)| task.is_finished());
+        skips && running.forgets.iter().all(|(_, task)| task.is_finished())
+    };
+    while !decided(&running) {
         running.journal.commit(usize::MAX);
         let_tasks_run().await;
     }
     for message in arrivals {
         outcome(&running, message).await;
     }
-    lost.extend(running.answered_skips().await);
     // A last checkpoint, and what is left of the journal after it.
     if let Some(checkpoint) = running.checkpoint.take() {
         while !checkpoint.is_finished() {
@@ -284,10 +360,9 @@ async fn play(arrivals: &[Value], steps: &[Step]) {
         running.journal.commit(usize::MAX);
         let_tasks_run().await;
     }
-    let kept = lost_on(&running.journal.disk());
-    assert!(kept.is_superset(&lost), "{lost:?} was declared lost, and {kept:?} is kept");
-    lost = kept;
-    let expected = oracle::rockets_without(arrivals, &lost);
+    let (expected, lost) = fleet_told(&running.journal.disk());
+    // Whatever was forgotten was sent once more.
+    assert_eq!(expected, oracle::rockets_without(arrivals, &lost));
     assert_eq!(running.fleet.rockets().await, expected);
     let (disk, _) = running.crash().await;
     assert_eq!(disk.journal_rows(), 0, "the checkpoint left something in the journal");

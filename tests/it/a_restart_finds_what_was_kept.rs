@@ -10,6 +10,7 @@ use crate::support::process::{downlink, run};
 use crate::support::{self, Request, Service, eventually, messages, passing_problem, problem};
 use downlink::config::Durability;
 use downlink::fleet::limits::MOST_BUFFERED_PER_ROCKET;
+use downlink::fleet::retention::Policy;
 use downlink::journal::JournalSource;
 use downlink::journal::sqlite::{self, SqliteJournal, Synchronous};
 use serde_json::{Value, json};
@@ -241,11 +242,16 @@ fn databases_of_every_format_are_read() {
     let lost = [2, 3].map(|number| ("gappy".to_owned(), number)).into();
     let first = support::oracle::rockets(&story());
     let second = support::oracle::rockets_without(&story_with_a_loss(), &lost);
+    let third = [story_with_a_loss(), vec![messages::launch("again")]].concat();
+    let third = support::oracle::rockets_without(&third, &lost);
     for (fixture, rockets) in [
         ("v1-checkpoint.db", &first),
         ("v1-journal.db", &first),
         ("v2-checkpoint.db", &second),
         ("v2-journal.db", &second),
+        // Rockets are forgotten, and it is known since when one is quiet.
+        ("v3-checkpoint.db", &third),
+        ("v3-journal.db", &third),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
@@ -284,9 +290,16 @@ fn what_is_kept_is_for_its_owner_alone() {
 fn make_fixtures() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let directory = tempfile::tempdir().unwrap();
-    let service = start(directory.path(), 2);
+    let service = Service::start_with(|config| {
+        config.durability = Durability::Fsync;
+        config.data_dir = directory.path().to_owned();
+        config.retention = Policy { after: Some(Duration::from_secs(86_400)), archives: false };
+    });
     service.post(&story_with_a_loss());
     assert_eq!(service.send(&Request::new("POST", "/gaps/gappy/skip")).status, 200);
+    service.post(&[messages::launch("again"), messages::speed_up("again", 2, 9)]);
+    assert_eq!(service.send(&Request::new("DELETE", "/rockets/again")).status, 204);
+    service.post(&[messages::launch("again")]);
     // All in the journal yet: a copy as after a kill, after a WAL checkpoint.
     let copy = tempfile::tempdir().unwrap();
     for suffix in ["", "-wal"] {
@@ -296,8 +309,8 @@ fn make_fixtures() {
     let database = rusqlite::Connection::open(copy.path().join(sqlite::FILE)).unwrap();
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(database);
-    std::fs::copy(copy.path().join(sqlite::FILE), fixtures.join("v2-journal.db")).unwrap();
+    std::fs::copy(copy.path().join(sqlite::FILE), fixtures.join("v3-journal.db")).unwrap();
     service.stop().unwrap();
     let checkpoint = directory.path().join(sqlite::FILE);
-    std::fs::copy(checkpoint, fixtures.join("v2-checkpoint.db")).unwrap();
+    std::fs::copy(checkpoint, fixtures.join("v3-checkpoint.db")).unwrap();
 }

@@ -1,7 +1,8 @@
 //! `kill -9` at any moment, again and again: whatever was acknowledged is there
 //! after the restart, and once the rest is sent the fleet is that of all
-//! messages. Meanwhile somebody declares lost what rockets wait for, and whatever
-//! of that was acknowledged stays so.
+//! messages. Meanwhile somebody declares lost what rockets wait for, and somebody
+//! else forgets rockets, which come back and are forgotten again; whatever of that was
+//! acknowledged stays so.
 //!
 //! The moments are of five kinds, in turn: under load, within the first 300 ms
 //! of a start, during recovery, during a checkpoint, during a clean stop. When
@@ -74,6 +75,7 @@ fn whatever_was_acknowledged_survives() {
         acked_in_all: 0,
         lost: Lost::new(),
         unanswered_skip: None,
+        mayfly: Mayfly::default(),
     };
     // Rounds of each kind, and how many of them met what they were meant to.
     let mut met = [(0, 0); MOMENTS.len()];
@@ -106,6 +108,7 @@ struct Crashes<'a> {
     lost: Lost,
     /// A rocket of which something else may be, and the number that it waited for.
     unanswered_skip: Option<(String, u64)>,
+    mayfly: Mayfly,
 }
 
 impl Crashes<'_> {
@@ -183,7 +186,7 @@ impl Crashes<'_> {
         let unacked = std::mem::take(&mut self.unacked);
         let (skips, unanswered);
         ((self.acked, self.unacked), (skips, unanswered)) =
-            load_until_ended(&service, unacked, end);
+            load_until_ended(&service, unacked, &mut self.mayfly, end);
         self.lost.extend(skips);
         self.unanswered_skip = unanswered;
         self.acked_in_all += self.acked.len();
@@ -196,6 +199,7 @@ impl Crashes<'_> {
         let workers = self.random.random_range(1..=8);
         let service = Process::spawn(command(self.directory, workers, &OFTEN));
         self.check_lost(&service, round);
+        self.mayfly.check(service.address, round);
         for (message, answer) in send_all(service.address, &self.acked) {
             assert_eq!(answer, "duplicate", "round {round}: lost {message}");
         }
@@ -210,6 +214,9 @@ impl Crashes<'_> {
         let unanswered = self.unanswered_skip.take();
         for rocket in rockets.as_array().unwrap() {
             let id = rocket["id"].as_str().unwrap();
+            if id == MAYFLY {
+                continue;
+            }
             let known = self.lost.iter().filter(|(of, _)| of == id).count() as u64;
             let found = rocket["lost_messages"].as_u64().unwrap();
             assert!(found >= known, "round {round}: {known} of {id} were lost, and {found} are");
@@ -233,8 +240,14 @@ impl Crashes<'_> {
                 "{answer}: {message}"
             );
         }
+        println!("{} times a rocket was forgotten", self.mayfly.forgotten);
         let rockets = support::http::send(service.address, &Request::get("/rockets")).json();
-        assert_eq!(rockets, Value::from(oracle::rockets_without(&self.fleet.sent, &self.lost)));
+        let mut expected = oracle::rockets_without(&self.fleet.sent, &self.lost);
+        expected.extend(self.mayfly.shown());
+        expected.sort_by_key(|rocket| rocket["id"].to_string());
+        let mut rockets = rockets.as_array().unwrap().clone();
+        rockets.sort_by_key(|rocket| rocket["id"].to_string());
+        assert_eq!(rockets, expected);
         service.terminate();
         assert!(service.wait().0.success());
     }
@@ -303,6 +316,7 @@ fn any_message(rocket: usize, number: u64, round: usize) -> Value {
 fn load_until_ended(
     service: &Process,
     queue: VecDeque<Value>,
+    mayfly: &mut Mayfly,
     end: impl FnOnce(&Process),
 ) -> ((Vec<Value>, VecDeque<Value>), Skips) {
     let queue = Mutex::new(queue);
@@ -311,6 +325,7 @@ fn load_until_ended(
     let killed = AtomicBool::new(false);
     let skips = std::thread::scope(|scope| {
         let skipping = scope.spawn(|| skip_until(service.address, &killed));
+        scope.spawn(|| mayfly.live_until(service.address, &killed));
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 let mut connection = Connection::open(service.address);
@@ -340,6 +355,78 @@ fn load_until_ended(
     ((acked.into_inner().unwrap(), rest), skips)
 }
 
+/// A rocket that lives short lives, one after the other: launched on a mission of its
+/// own, spoken of once more, and forgotten, by one client that waits for each answer.
+#[derive(Default)]
+struct Mayfly {
+    /// Messages of its life that are known to have counted; 0 while it is forgotten.
+    age: u64,
+    life: u64,
+    /// Whether the next step may have been done.
+    unanswered: bool,
+    forgotten: u64,
+}
+
+const MAYFLY: &str = "mayfly";
+
+/// Messages of a life.
+const AGE: u64 = 4;
+
+impl Mayfly {
+    fn messages(&self) -> Vec<Value> {
+        let mission = format!("LIFE {}", self.life);
+        let launch = messages::launch_as(MAYFLY, "Mayfly", 0, &mission);
+        // The last waits for ever.
+        let rest = [2, 3, 5].map(|number| messages::speed_up(MAYFLY, number, 1));
+        [vec![launch], rest.to_vec()].concat()
+    }
+
+    fn step(&self) -> Request {
+        if self.age == AGE {
+            return Request::new("DELETE", &format!("/rockets/{MAYFLY}"));
+        }
+        Request::message(&self.messages()[usize::try_from(self.age).unwrap()])
+    }
+
+    fn done(&mut self) {
+        if self.age == AGE {
+            (self.age, self.life, self.forgotten) = (0, self.life + 1, self.forgotten + 1);
+        } else {
+            self.age += 1;
+        }
+    }
+
+    fn live_until(&mut self, address: SocketAddr, killed: &AtomicBool) {
+        let mut connection = Connection::open(address);
+        while !killed.load(Ordering::Relaxed) {
+            match connection.try_request(&self.step()) {
+                Ok(answer) if [200, 204].contains(&answer.status) => self.done(),
+                // Whether it was done is seen after the restart.
+                _ => {
+                    self.unanswered = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What is shown of it.
+    fn shown(&self) -> Option<Value> {
+        let messages = &self.messages()[..usize::try_from(self.age).unwrap()];
+        oracle::rockets(messages).into_iter().next()
+    }
+
+    /// That it is as it was left.
+    fn check(&mut self, address: SocketAddr, round: usize) {
+        let found = support::http::send(address, &Request::get(&format!("/rockets/{MAYFLY}")));
+        let found = (found.status == 200).then(|| found.json());
+        if std::mem::take(&mut self.unanswered) && found != self.shown() {
+            self.done();
+        }
+        assert_eq!(found, self.shown(), "round {round}, life {}", self.life);
+    }
+}
+
 /// What was declared lost, and of which rocket, and from which number on, more may
 /// have been.
 type Skips = (Lost, Option<(String, u64)>);
@@ -351,12 +438,15 @@ fn skip_until(address: SocketAddr, killed: &AtomicBool) -> Skips {
     let mut connection = Connection::open(address);
     while !killed.load(Ordering::Relaxed) {
         sleep(Duration::from_millis(3));
-        let longest = Request::get("/gaps?launch_missing=false&limit=1");
+        let longest = Request::get("/gaps?launch_missing=false&limit=2");
         let Ok(answer) = connection.try_request(&longest) else { break };
         if answer.status != 200 {
             continue;
         }
-        let gap = &answer.json()[0];
+        let gaps = answer.json();
+        let Some(gap) = gaps.as_array().unwrap().iter().find(|gap| gap["id"] != MAYFLY) else {
+            continue;
+        };
         let (Some(id), Some(awaited)) =
             (gap["id"].as_str(), gap["awaited_message_number"].as_u64())
         else {

@@ -10,7 +10,8 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 40] = [
+const FLAGS: [(&str, &str, &str); 44] = [
+    ("--config", "DOWNLINK_CONFIG", "none"),
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
     ("--unix-mode", "DOWNLINK_UNIX_MODE", "660"),
@@ -18,6 +19,7 @@ const FLAGS: [(&str, &str, &str); 40] = [
     ("--cors-origin", "DOWNLINK_CORS_ORIGIN", "none"),
     ("--ingest-token-file", "DOWNLINK_INGEST_TOKEN_FILE", "none"),
     ("--read-token-file", "DOWNLINK_READ_TOKEN_FILE", "none"),
+    ("--admin-token-file", "DOWNLINK_ADMIN_TOKEN_FILE", "none"),
     ("--tls-cert", "DOWNLINK_TLS_CERT", "none, plain HTTP"),
     ("--tls-key", "DOWNLINK_TLS_KEY", "none"),
     ("--tls-client-ca", "DOWNLINK_TLS_CLIENT_CA", "clients need no certificate"),
@@ -32,6 +34,8 @@ const FLAGS: [(&str, &str, &str); 40] = [
     ("--max-buffered", "DOWNLINK_MAX_BUFFERED", "10000000"),
     ("--max-rockets", "DOWNLINK_MAX_ROCKETS", "10000000"),
     ("--gap-timeout", "DOWNLINK_GAP_TIMEOUT", "none"),
+    ("--forget-exploded-after", "DOWNLINK_FORGET_EXPLODED_AFTER", "none"),
+    ("--forgotten", "DOWNLINK_FORGOTTEN", "archive"),
     ("--max-connections", "DOWNLINK_MAX_CONNECTIONS", "16384"),
     ("--max-connections-per-client", "DOWNLINK_MAX_CONNECTIONS_PER_CLIENT", "none"),
     ("--max-rate-per-client", "DOWNLINK_MAX_RATE_PER_CLIENT", "none"),
@@ -54,7 +58,8 @@ const FLAGS: [(&str, &str, &str); 40] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 37] = [
+const BAD: [(&str, &[&str]); 41] = [
+    ("--config", &["", "missing", "/"]),
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
     ("--unix-mode", &["", "8", "1000", "rw-rw----"]),
@@ -62,6 +67,7 @@ const BAD: [(&str, &[&str]); 37] = [
     ("--cors-origin", &["", "*", "null", "example.com", "http://a/b", "ftp://a"]),
     ("--ingest-token-file", &["", "missing", "/"]),
     ("--read-token-file", &["", "missing", "/dev/null"]),
+    ("--admin-token-file", &["", "missing", "/dev/null"]),
     ("--workers", &["", "0", "-1", "1.5", "many"]),
     ("--threads", &["", "0", "-1", "1.5", "many"]),
     ("--durability", &["", "eternal", "memroy"]),
@@ -88,6 +94,9 @@ const BAD: [(&str, &[&str]); 37] = [
     ("--events-max-rate", &["", "0", "1/s", "1000001"]),
     ("--drain-delay", &["", "5", "-1s", "25h", "soon"]),
     ("--gap-timeout", &["", "0s", "never"]),
+    ("--forget-exploded-after", &["", "0s", "never", "3651days"]),
+    // There is no directory for it: this runs with `--durability memory`.
+    ("--forgotten", &["", "burn", "archive"]),
     ("--shutdown-timeout", &["", "0s", "10"]),
     ("--log-format", &["", "xml"]),
     ("--log", &["", "a=b=c", "warning", "verbose", "downlink", "info,loud"]),
@@ -131,14 +140,14 @@ fn a_bad_value_from_the_environment_is_refused_alike() {
         assert_eq!((code, err.lines().count()), (Some(2), 1), "{variable}: {err}");
         assert!(err.contains(flag), "{variable}: {err}");
         // What is wrong with a file does not depend on who names it.
-        let is_file = flag.ends_with("-file");
+        let is_file = flag.ends_with("-file") || flag == "--config";
         assert!(is_file || err.contains(&format!("environment variable {variable}")), "{err}");
     }
 }
 
 /// Every flag that takes a number, with what it takes none for, its least, its
 /// most, and the end of all numbers.
-const EXTREMES: [(&str, [&str; 4]); 25] = [
+const EXTREMES: [(&str, [&str; 4]); 26] = [
     ("--workers", ["0", "1", "1024", "18446744073709551615"]),
     ("--threads", ["0", "1", "1024", "18446744073709551615"]),
     ("--inbox-capacity", ["0", "1", "16777216", "18446744073709551615"]),
@@ -162,6 +171,7 @@ const EXTREMES: [(&str, [&str; 4]); 25] = [
     ("--request-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
     ("--idle-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
     ("--shutdown-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
+    ("--forget-exploded-after", ["0s", "1ms", "3650days", "18446744073709551615s 1000ms"]),
     ("--gap-timeout", ["0s", "1ms", "1day", "18446744073709551615s 1000ms"]),
     ("--unix-mode", ["", "0", "777", "18446744073709551615"]),
 ];

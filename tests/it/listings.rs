@@ -290,6 +290,7 @@ fn a_large_fleet_is_listed_whole_in_every_order() {
                 "mission": mission, "status": "Launched", "explosion_reason": null,
                 "buffered_messages": 0,
                 "lost_messages": 0,
+                "conflicts": 0,
             }));
         }
         connection.send(&bytes);

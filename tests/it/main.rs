@@ -28,6 +28,8 @@
 
 /// A backup of a running service restores whole; a copy that is not whole is refused.
 mod a_backup_restores_whole;
+/// What a check finds a start would find, and nothing is changed by it.
+mod a_check_changes_nothing;
 /// A crash at any point of any interleaving leaves the fleet that the messages make.
 mod a_crash_at_any_point_changes_nothing;
 /// A disk that fails, stalls or is full is told to clients, and loses nothing acknowledged.
@@ -38,10 +40,14 @@ mod a_log_that_nobody_reads;
 mod a_memory_limit_is_kept;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
+/// A rocket can be forgotten, by hand or when its time is over, and nothing of it is left.
+mod a_rocket_can_be_forgotten;
 /// A service manager hears when the service is ready, moves and stops, and when not.
 mod a_service_manager_is_told;
 /// A start that was cut short, or has no room, keeps no later one from its work.
 mod a_start_can_be_repeated;
+/// `downlink top` shows a fleet on a terminal, and to scripts, whatever becomes of the service.
+mod a_terminal_shows_the_fleet;
 /// `kill -9` at any moment, again and again, loses nothing acknowledged (`just crash`).
 mod acked_messages_survive_kill;
 /// A data directory may have any name.
@@ -74,8 +80,12 @@ mod gaps_are_listed;
 mod gaps_can_be_given_up;
 /// Rockets are found by how their IDs begin, and by whether they wait.
 mod ids_can_be_searched;
+/// The service describes itself: routes, types and errors.
+mod it_describes_itself;
 /// The sources keep to their layers: no circle, no arrow up, crates in their rooms.
 mod layers;
+/// Who lists and watches ends with the fleet that there is, whatever is cut off in between.
+mod list_and_watch_converges;
 /// `GET /rockets` orders, filters and pages, and refuses what is not allowed.
 mod listings;
 /// A walk over all rockets leaves its thread to others, and its reader may leave.
@@ -120,6 +130,8 @@ mod readiness_is_observed;
 mod reconnecting;
 /// What cannot be written for now is refused for now: locks and full disks pass.
 mod refusals_pass;
+/// A repeat that says something else than the first is counted and shown.
+mod repeats_that_differ;
 /// Each request is logged for those who ask for it, and for nobody else.
 mod requests_are_logged;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
@@ -134,6 +146,8 @@ mod sockets_are_inherited;
 mod strangers_are_kept_out;
 /// With TLS those are refused who should be, on both sides, and in time.
 mod strangers_get_no_tls;
+/// Subscribers that come back, read slowly, leave or are many cost nobody else.
+mod subscribers_come_and_go;
 /// Missions, types and IDs are found by the text that a reader has.
 mod texts_match_whatever_their_case;
 /// Files that are deleted, moved or replaced while the service runs end acknowledgements.
@@ -144,12 +158,16 @@ mod the_page_is_served;
 mod the_walls_stand_together;
 /// Who sends and who reads shows a token, where one is asked for; none is ever shown by us.
 mod tokens_are_asked_for;
+/// Values come from flags, variables and a file, in this order, and each says from where.
+mod values_come_from_a_file;
 /// What changes is told to those who listen, and they end with the service.
 mod what_changes_is_told;
 /// What libraries, shells and shippers send is taken, or told what is wrong with it.
 mod what_clients_send;
 /// What others copy to deploy the service has flags that exist and times that fit.
 mod what_is_deployed;
+/// A fleet that was exported and imported gives the same answers; half of one is refused.
+mod what_is_exported_is_imported;
 /// The dashboard and the rules name figures that there are, and Prometheus can read them.
 mod what_operators_copy;
 /// Names, several addresses and Unix sockets are served, and a socket's file comes and goes.

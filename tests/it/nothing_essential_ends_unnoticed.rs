@@ -208,6 +208,7 @@ impl OpenedJournal for Unreadable {
             buffered: Vec::new(),
             waiting_since: None,
             lost: downlink::telemetry::lost::Lost::default(),
+            quiet_since: None,
         };
         let _ = sink(Recovered::Rocket(rocket));
         panic!("the test wants it so");

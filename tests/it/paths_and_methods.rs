@@ -29,6 +29,7 @@ fn a_rocket_is_shown_with_every_field() {
         "explosion_reason": null,
         "buffered_messages": 1,
         "lost_messages": 0,
+        "conflicts": 0,
     });
     assert_eq!(service.read(&format!("/rockets/{id}")), expected);
     assert_eq!(service.read("/rockets"), json!([expected]));
@@ -237,8 +238,8 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
     for (path, allowed) in [
         ("/messages", "POST"),
         ("/rockets", "GET, HEAD"),
-        ("/rockets/a", "GET, HEAD"),
-        ("/rockets/unknown", "GET, HEAD"),
+        ("/rockets/a", "GET, HEAD, DELETE"),
+        ("/rockets/unknown", "GET, HEAD, DELETE"),
         ("/rockets?limit=1", "GET, HEAD"),
         ("/", "GET, HEAD"),
         ("/ui/main.js", "GET, HEAD"),

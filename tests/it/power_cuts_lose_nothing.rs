@@ -292,7 +292,7 @@ fn start(directory: &Path, durability: Synchronous) -> Result<BTreeSet<Key>, Ope
             Recovered::Message(message) => {
                 found.insert((message.channel.to_string(), message.report.number));
             }
-            Recovered::Skip(_) => unreachable!("nothing is skipped here"),
+            Recovered::Skip(_) | Recovered::Forget(_) => unreachable!("nothing of it is here"),
         }
         ControlFlow::Continue(())
     })?;

@@ -183,7 +183,8 @@ fn a_client_that_asks_and_does_not_read_is_not_answered_on_and_on() {
     fill(service.address, 80);
     let page = Request::get("/rockets?limit=80");
     let length = send(service.address, &page).body.len();
-    assert!((50_000..60_000).contains(&length), "{length}");
+    // Less than what is counted.
+    assert!((50_000..64_000).contains(&length), "{length}");
     let before = service.resident();
     let many = page.to_bytes().repeat(200);
     let clients: Vec<_> = (0..CLIENTS)

@@ -250,7 +250,7 @@ fn pages_that_may_read_are_told_so_and_may_do_no_more() {
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("access-control-allow-origin"), Some(FRIEND));
         let exposed = answer.header("access-control-expose-headers").unwrap();
-        for name in ["etag", "link", "x-total-count"] {
+        for name in ["etag", "age", "link", "x-total-count"] {
             assert!(exposed.contains(name), "{exposed}");
         }
         assert_eq!(answer.header("cross-origin-resource-policy"), Some("cross-origin"));
@@ -293,7 +293,9 @@ fn a_preflight_is_answered_for_reads_of_pages_that_may() {
         // Whatever it asked for: the browser refuses what is not among them.
         assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD"));
         let allowed = answer.header("access-control-allow-headers").unwrap();
-        assert!(allowed.contains("authorization") && allowed.contains("if-none-match"));
+        for name in ["authorization", "if-none-match", "cache-control"] {
+            assert!(allowed.contains(name), "{allowed}");
+        }
         assert!(answer.header("vary").unwrap().starts_with("Origin"));
         assert_is_protected(&answer);
     }

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use downlink::config::Config;
 use downlink::http::access::cors::CorsOrigin;
-use downlink::http::access::tokens::Tokens;
+use downlink::http::access::tokens::{TokenFiles, Tokens};
 
-use crate::support::http::send;
+use crate::support::http::{Response, send};
 use crate::support::logged::Logged;
 use crate::support::messages::launch;
 use crate::support::process::{downlink, run};
@@ -118,6 +118,53 @@ fn a_side_without_a_file_is_open() {
     });
     assert_eq!(ingest_only.send(&Request::message(&launch("a"))).status, 401);
     assert_eq!(ingest_only.get("/rockets").status, 200);
+}
+
+#[test]
+fn what_decides_about_the_fleet_needs_a_token_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name| Some(write(directory.path(), name, &format!("{name}-token-0123456789")));
+    let start = |ingest: bool, admin: bool| {
+        let (ingest, admin) = (path("ingest").filter(|_| ingest), path("admin").filter(|_| admin));
+        let service = Service::start_with(|config| {
+            config.access.tokens = Tokens::of(TokenFiles { ingest, read: None, admin }).unwrap();
+        });
+        let launch = bearing(Request::message(&launch("a")), INGEST);
+        assert_eq!(service.send(&launch).status, 200);
+        service
+    };
+    let (skip, delete) = (("POST", "/gaps/a/skip", 409), ("DELETE", "/rockets/a", 204));
+    let service = start(true, true);
+    for (method, target, done) in [skip, delete] {
+        let bare = Request::new(method, target);
+        let of = |answer: Response, status| {
+            problem(&answer, status);
+            kind(&answer)
+        };
+        assert_eq!(of(service.send(&bare), 401), "/problems/token-missing");
+        let foreign = bearing(bare.clone(), INGEST);
+        assert_eq!(of(service.send(&foreign), 403), "/problems/token-of-the-other-side");
+        assert_eq!(service.send(&bearing(bare, "admin-token-0123456789")).status, done);
+    }
+    let launch = bearing(Request::message(&launch("a")), "admin-token-0123456789");
+    assert_eq!(service.send(&launch).status, 403);
+    // Who asks for any token does not want anybody to do it.
+    let service = start(true, false);
+    for (method, target, _) in [skip, delete] {
+        for token in [INGEST, "admin-token-0123456789"] {
+            let answer = service.send(&bearing(Request::new(method, target), token));
+            let detail = problem(&answer, 403);
+            assert!(detail.contains("--admin-token-file"), "{detail}");
+            assert!(detail.contains("--admin-listen"), "{detail}");
+            assert_eq!(kind(&answer), "/problems/no-admin-token");
+        }
+    }
+    assert_eq!(service.get("/rockets/a").status, 200);
+    for service in [start(false, true), start(false, false)] {
+        let answer = service.send(&Request::new("DELETE", "/rockets/a"));
+        assert!([401, 204].contains(&answer.status), "{}", answer.text());
+        assert_eq!(answer.status == 401, service.get("/rockets/a").status == 200);
+    }
 }
 
 #[test]
@@ -239,7 +286,7 @@ fn a_bad_file_ends_the_program_before_it_binds_and_shows_no_token() {
         ("sensor:a-long-secret-token", "line 1: a token has letters"),
     ] {
         let file = write(directory.path(), "tokens", text);
-        for flag in ["--ingest-token-file", "--read-token-file"] {
+        for flag in ["--ingest-token-file", "--read-token-file", "--admin-token-file"] {
             let mut command = downlink();
             command.args(["--durability", "memory", &taken, flag]).arg(&file);
             let (code, _, err) = run(command);

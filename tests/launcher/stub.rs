@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -49,6 +49,9 @@ pub enum Reply {
 
 type Replies = dyn Fn(usize, &str) -> Reply + Send + Sync;
 type Mutation = dyn Fn(&mut Vec<Value>) + Send + Sync;
+
+/// A test fails after so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -169,6 +172,16 @@ pub fn rockets(arguments: &[&str]) -> Run {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Waits for what another process does.
+pub fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not happen");
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -13,6 +13,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -23,11 +24,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use crate::client::{Client, Form};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::message::Encoder;
 use crate::outbox::{Outbox, Step};
 use crate::pace::{Pace, Permits};
 use crate::progress::Progress;
-use crate::schedule::Schedule;
+use crate::source::Source;
 use crate::tally::{Ending, RunTally};
 
 /// How often the progress is shown and a stall is looked for.
@@ -42,23 +42,22 @@ pub struct Delivered {
     pub ending: Ending,
     pub elapsed: Duration,
     pub tally: RunTally,
-    pub schedule: Schedule,
+    pub source: Source,
 }
 
 /// What the connections share.
 struct Shared {
     outbox: RefCell<Outbox>,
-    /// Something is waiting to be sent again, or the end is near.
-    changed: Notify,
+    /// There is more to be sent, new or again, or the end is near.
+    changed: Arc<Notify>,
     refused: Notify,
     permits: Permits,
 }
 
-/// Sends the whole schedule, or as much as the service lets through.
+/// Sends all that the source has, or as much as the service lets through.
 pub async fn deliver(
     config: &Config,
-    schedule: Schedule,
-    encoder: Encoder,
+    source: Source,
     progress: &Progress,
     interrupted: impl Future<Output = ()>,
 ) -> Delivered {
@@ -66,8 +65,8 @@ pub async fn deliver(
     let pace = Pace::start(config.pacing);
     let permits = pace.permits();
     let shared = Rc::new(Shared {
-        outbox: RefCell::new(Outbox::new(config, schedule, pace, encoder)),
-        changed: Notify::new(),
+        changed: source.changed(),
+        outbox: RefCell::new(Outbox::new(config, source, pace)),
         refused: Notify::new(),
         permits,
     });
@@ -86,8 +85,8 @@ pub async fn deliver(
     let Ok(shared) = Rc::try_unwrap(shared) else {
         unreachable!("the slots that shared the outbox have been dropped");
     };
-    let (tally, schedule) = shared.outbox.into_inner().close();
-    Delivered { ending, elapsed, tally, schedule }
+    let (tally, source) = shared.outbox.into_inner().close();
+    Delivered { ending, elapsed, tally, source }
 }
 
 async fn watch(
@@ -111,7 +110,7 @@ async fn watch(
             },
             _ = tick.tick() => {
                 let outbox = shared.outbox.borrow();
-                progress.update(outbox.acknowledged(), outbox.waiting());
+                progress.update(&outbox.so_far());
                 let stalled = outbox.has_stalled(SILENCE);
                 if stalled && !told && let Some(failure) = outbox.last_failure() {
                     progress.say(&format!("{}: {failure}; trying again", config.target));

@@ -5,11 +5,14 @@
 //!
 //! A message's way, file by file:
 //!
-//! * [`config`] - the command line, typed and then valid
+//! * [`config`] - the command line, typed and then valid; [`values`] - how times
+//!   and shares are typed
 //! * [`run`] - one run, from its parts to its report
 //! * [`generator`] - what the fleet says, in true order, from the seed
 //! * [`verify`] - the fold of that, and its comparison with the service's
 //! * [`schedule`] - shuffling and second copies
+//! * [`lines`] - what is in a file, in place of these three
+//! * [`source`] - one or the other
 //! * [`clock`] - the wall clock that stamps messages
 //! * [`pace`] - when a request may be sent
 //! * [`dispatch`] - a task for each connection, and the end of a run
@@ -20,9 +23,10 @@
 //! * [`tls`] - connections that are encrypted
 //! * [`token`] - what requests show
 //! * [`listing`] - reading `GET /rockets`, for [`verify`]
-//! * [`tally`] - what is counted on the way
+//! * [`tally`] - what is counted on the way; [`timeline`] - when
 //! * [`progress`] - the bar while it runs
 //! * [`report`] - the report at the end, the exit code
+//! * [`plot`] - the picture of latency over time
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a user sees goes there")]
 
@@ -32,18 +36,23 @@ mod config;
 mod dispatch;
 mod failure;
 mod generator;
+mod lines;
 mod listing;
 mod message;
 mod outbox;
 mod pace;
+mod plot;
 mod progress;
 mod report;
 mod retries;
 mod run;
 mod schedule;
+mod source;
 mod tally;
+mod timeline;
 mod tls;
 mod token;
+mod values;
 mod verify;
 
 use std::io::Write;
@@ -53,7 +62,7 @@ use config::Parsed;
 
 fn main() -> ExitCode {
     let config = match config::parse_arguments(std::env::args_os()) {
-        Parsed::Launch(config) => config,
+        Parsed::Run(config) => config,
         Parsed::Done => return ExitCode::SUCCESS,
         Parsed::Usage => return ExitCode::from(2),
     };
@@ -64,7 +73,7 @@ fn main() -> ExitCode {
         .log_internal_errors(false)
         .init();
     match run::run(&config) {
-        Ok(report) => report.print(),
+        Ok(report) => report.finish(),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "rockets: {error}");
             ExitCode::FAILURE

@@ -1,7 +1,7 @@
 //! Owns the messages between the schedule and their acknowledgement: what goes
 //! out next, what is in flight, what came of it. Does not own the tasks that send
-//! it and wait (`dispatch`), the order of first sends (`schedule`) and of later
-//! ones (`retries`).
+//! it and wait (`dispatch`), where they come from and in which order (`source`), nor
+//! the order of later sends (`retries`).
 //!
 //! Nothing here waits. A sender asks with [`Outbox::step`] what to do, encodes
 //! with [`Outbox::take_off`] what it was given, and reports with [`Outbox::land`].
@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, BytesMut};
 
 use crate::client::Rejected;
-use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, What};
 use crate::failure::Failure;
-use crate::message::{Encoder, type_name};
 use crate::pace::Pace;
+use crate::progress::SoFar;
 use crate::retries::{Job, Retries};
-use crate::schedule::Schedule;
+use crate::source::Source;
 use crate::tally::{EXAMPLES, RunTally};
 
 /// A message the server will not have is tried so often: the challenge's
@@ -43,9 +42,8 @@ pub enum Step {
 }
 
 pub struct Outbox {
-    schedule: Schedule,
+    source: Source,
     pace: Pace,
-    encoder: Encoder,
     waiting: Retries,
     most_waiting: usize,
     /// Whether the last thing handed out was sent before.
@@ -62,19 +60,22 @@ pub struct Outbox {
 
 impl Outbox {
     /// With a slot for each request that may be in flight.
-    pub fn new(config: &Config, schedule: Schedule, pace: Pace, encoder: Encoder) -> Self {
+    pub fn new(config: &Config, source: Source, pace: Pace) -> Self {
+        let shuffle = match &config.what {
+            What::Fleet(fleet) => fleet.shuffle as usize,
+            What::File(_) => 0,
+        };
         Self {
-            schedule,
+            source,
             pace,
-            encoder,
             waiting: Retries::default(),
-            most_waiting: MOST_WAITING + config.shuffle as usize,
+            most_waiting: MOST_WAITING + shuffle,
             was_retry: false,
             in_flight: vec![Vec::new(); config.concurrency],
             flying: 0,
             bulk: config.bulk,
             last_progress: Instant::now(),
-            tally: RunTally::default(),
+            tally: RunTally::new(config.plot.is_some()),
         }
     }
 
@@ -82,10 +83,10 @@ impl Outbox {
     /// new request.
     pub fn step(&mut self, slot: usize, permitted: bool) -> Step {
         let retry = self.waiting.next();
-        let exhausted = self.schedule.is_exhausted();
+        let has_next = self.source.has_next();
         let most_waiting =
             if self.tally.acknowledged == 0 { MOST_WAITING_AT_FIRST } else { self.most_waiting };
-        let room = !exhausted && self.waiting.len() < most_waiting;
+        let room = has_next && self.waiting.len() < most_waiting;
         // In turns: what is sent again could otherwise take all the time there
         // is, and the message that the service waits for would never be sent.
         let new_first = self.was_retry && room && permitted;
@@ -98,7 +99,7 @@ impl Outbox {
             self.take_new(slot);
             return Step::Send { new: true };
         }
-        if exhausted && self.waiting.is_empty() && self.flying == 0 {
+        if self.source.is_exhausted() && self.waiting.is_empty() && self.flying == 0 {
             return Step::Finish;
         }
         Step::Await { retry, permit: room }
@@ -118,10 +119,12 @@ impl Outbox {
     fn take_new(&mut self, slot: usize) {
         let due = self.pace.due();
         while self.in_flight[slot].len() < self.bulk
-            && let Some(planned) = self.schedule.next(clock::now())
+            && let Some(load) = self.source.next()
         {
-            self.tally.copies += u64::from(planned.copy);
-            self.in_flight[slot].push(Job { planned, due, tries: 0 });
+            self.tally.copies += u64::from(load.is_copy());
+            // The service is not to blame for what came late itself.
+            let due = load.since().map_or(due, |since| due.max(since));
+            self.in_flight[slot].push(Job { load, due, tries: 0 });
         }
     }
 
@@ -138,7 +141,7 @@ impl Outbox {
         self.tally.requests += 1;
         for job in jobs {
             job.tries += 1;
-            self.encoder.write(&job.planned.message, body);
+            self.source.write(&job.load, body);
             if self.bulk > 1 {
                 body.put_u8(b'\n');
             }
@@ -182,13 +185,13 @@ impl Outbox {
 
     fn acknowledge(&mut self, job: &Job, landed: Instant) {
         self.last_progress = landed;
-        if job.planned.copy {
+        if job.load.is_copy() {
             self.tally.copies_acknowledged += 1;
         } else {
             self.tally.acknowledged += 1;
         }
         // With a rate, permits come up to a moment before their time.
-        self.tally.record(landed.saturating_duration_since(job.due));
+        self.tally.record(landed.saturating_duration_since(job.due), landed);
     }
 
     /// Has a message wait for its next try, or gives it up.
@@ -203,6 +206,7 @@ impl Outbox {
 
     fn note(&mut self, failure: &Failure) {
         tracing::debug!(%failure, "not acknowledged");
+        self.tally.record_failure();
         let cause = failure.cause();
         let count = self.tally.failures.entry(cause).or_insert(0);
         *count += 1;
@@ -214,32 +218,15 @@ impl Outbox {
 
     fn name_lost(&mut self, job: &Job) {
         if self.tally.examples.len() < EXAMPLES {
-            let message = &job.planned.message;
-            self.tally.examples.push(format!(
-                "{} #{} {}{}, sent {} times",
-                self.encoder.channels().id(message.rocket),
-                message.number,
-                type_name(&message.event),
-                if job.planned.copy { " (copy)" } else { "" },
-                job.tries,
-            ));
+            let name = self.source.name(&job.load);
+            self.tally.examples.push(format!("{name}, sent {} times", job.tries));
         }
-    }
-
-    /// Messages that were acknowledged, second copies not counted.
-    pub fn acknowledged(&self) -> u64 {
-        self.tally.acknowledged
-    }
-
-    /// Messages that wait to be sent again.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 
     /// Whether a slot that found nothing to do may find something now: there
     /// are retries, or all is done.
     pub fn concerns_idle_slots(&self) -> bool {
-        !self.waiting.is_empty() || (self.flying == 0 && self.schedule.is_exhausted())
+        !self.waiting.is_empty() || (self.flying == 0 && self.source.is_exhausted())
     }
 
     /// Whether messages have been given up and not one was acknowledged.
@@ -259,15 +246,25 @@ impl Outbox {
         outstanding && self.last_progress.elapsed() >= bound
     }
 
-    /// The counts, with the first of what is left named, and the schedule with
-    /// what was not sent.
-    pub fn close(mut self) -> (RunTally, Schedule) {
+    /// What is shown while it runs.
+    pub fn so_far(&self) -> SoFar<'_> {
+        SoFar {
+            acknowledged: self.tally.acknowledged,
+            waiting: self.waiting.len(),
+            bytes_read: self.source.bytes_read(),
+            latency: &self.tally.latency,
+        }
+    }
+
+    /// The counts, with the first of what is left named, and the source with what
+    /// was not sent.
+    pub fn close(mut self) -> (RunTally, Source) {
         let flying = self.in_flight.iter().flatten();
-        let left: Vec<Job> = flying.chain(self.waiting.iter()).take(EXAMPLES).copied().collect();
+        let left: Vec<Job> = flying.chain(self.waiting.iter()).take(EXAMPLES).cloned().collect();
         for job in &left {
             self.name_lost(job);
         }
-        (self.tally, self.schedule)
+        (self.tally, self.source)
     }
 }
 
@@ -276,17 +273,20 @@ mod tests {
     use super::*;
     use crate::config::{Parsed, parse_arguments};
     use crate::generator::Fleet;
-    use crate::message::Channels;
+    use crate::message::{Channels, Encoder};
+    use crate::schedule::Schedule;
 
     fn outbox(flags: &str) -> Outbox {
         let arguments = format!("rockets launch http://localhost/messages {flags}");
-        let Parsed::Launch(config) = parse_arguments(arguments.split(' ').map(Into::into)) else {
+        let Parsed::Run(config) = parse_arguments(arguments.split(' ').map(Into::into)) else {
             panic!("{flags} were refused");
         };
-        let fleet = Fleet::new(config.seed, config.rockets, config.max_messages);
-        let schedule = Schedule::new(fleet, None, config.seed, config.shuffle, config.duplicates);
-        let encoder = Encoder::new(Channels::new(config.seed), time::UtcOffset::UTC);
-        Outbox::new(&config, schedule, Pace::start(config.pacing), encoder)
+        let What::Fleet(typed) = &config.what else { panic!("a launch makes a fleet up") };
+        let fleet = Fleet::new(typed.seed, typed.rockets, typed.max_messages);
+        let schedule = Schedule::new(fleet, None, typed.seed, typed.shuffle, typed.duplicates);
+        let encoder = Encoder::new(Channels::new(typed.seed), time::UtcOffset::UTC);
+        let source = Source::made_up(schedule, encoder);
+        Outbox::new(&config, source, Pace::start(config.pacing))
     }
 
     /// Sends one new request, and returns how many lines it has.
@@ -324,8 +324,8 @@ mod tests {
         }
         assert!(matches!(outbox.step(0, true), Step::Await { retry: Some(_), permit: false }));
         assert!(outbox.has_stalled(Duration::ZERO) && !outbox.is_refused());
-        let (tally, schedule) = outbox.close();
+        let (tally, source) = outbox.close();
         assert_eq!(tally.examples.len(), EXAMPLES);
-        assert_eq!(schedule.unsent(), 900);
+        assert_eq!(source.unsent(), 900);
     }
 }

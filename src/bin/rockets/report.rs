@@ -5,15 +5,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use humantime::format_duration;
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, What};
 use crate::dispatch::Delivered;
+use crate::lines::BadLines;
 use crate::pace::Pacing;
-use crate::tally::Ending;
+use crate::plot;
+use crate::source::Source;
+use crate::tally::{Ending, RunTally};
+use crate::timeline::Timeline;
 use crate::verify::VerifyOutcome;
 
 /// Why nothing can be said of the rockets of this run.
@@ -23,12 +28,11 @@ const HELD_BEFORE: &str = "the service held rockets of this seed before the run 
 #[derive(Debug, Serialize)]
 pub struct RunReport {
     pub url: String,
-    pub seed: u64,
-    /// `complete`, `gave_up`, `interrupted` or `refused`.
+    #[serde(flatten)]
+    pub what: Sent,
+    /// `complete`, `gave_up`, `interrupted`, `refused` or `broke_off`.
     pub outcome: &'static str,
-    /// Rockets launched.
-    pub rockets: u32,
-    /// Distinct messages that the run was to send.
+    /// Distinct messages that the run was to send; of a file, as far as it was read.
     pub messages: u64,
     /// Of those.
     pub acknowledged: u64,
@@ -55,9 +59,36 @@ pub struct RunReport {
     /// None unless asked for.
     pub verify: Option<VerifyOutcome>,
     #[serde(skip)]
-    json: bool,
-    #[serde(skip)]
     ending: Ending,
+    #[serde(skip)]
+    json: bool,
+    /// What is to be drawn, and where.
+    #[serde(skip)]
+    plot: Option<(PathBuf, Timeline)>,
+}
+
+/// What was sent.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Sent {
+    Fleet {
+        seed: u64,
+        /// Rockets launched.
+        rockets: u32,
+    },
+    File {
+        file: String,
+        /// Whether it was read to its end.
+        read_to_the_end: bool,
+        /// Lines that are not JSON or name no channel.
+        bad_lines: u64,
+        first_bad_lines: Vec<String>,
+        /// Why it was not read to its end, if that is the file's fault.
+        read_error: Option<String>,
+        /// Whether a run with bad lines is good all the same, unless they were sent.
+        #[serde(skip)]
+        policy: BadLines,
+    },
 }
 
 /// In microseconds, until the acknowledgement, retries included.
@@ -74,27 +105,27 @@ pub struct Latency {
 
 impl RunReport {
     pub fn new(config: &Config, delivered: Delivered, verify: Option<VerifyOutcome>) -> Self {
-        let Delivered { ending, elapsed, tally, schedule } = delivered;
-        let messages = u64::from(config.max_messages);
-        let latency = &tally.latency;
-        let quantile = |share| latency.value_at_quantile(share);
+        let Delivered { ending, elapsed, mut tally, source } = delivered;
+        let never_sent = source.unsent();
+        let (messages, what) = sent(config, source);
         let acknowledged_in_all = tally.acknowledged + tally.copies_acknowledged;
         let throughput = acknowledged_in_all as f64 / elapsed.as_secs_f64().max(1e-9);
         Self {
             url: config.target.to_string(),
-            seed: config.seed,
+            what,
             outcome: match ending {
                 Ending::Complete => "complete",
                 Ending::GaveUp(_) => "gave_up",
                 Ending::Interrupted => "interrupted",
                 Ending::Refused => "refused",
+                Ending::BrokeOff => "broke_off",
             },
-            rockets: schedule.launched(),
             messages,
             acknowledged: tally.acknowledged,
             not_acknowledged: messages - tally.acknowledged,
-            never_sent: schedule.unsent(),
+            never_sent,
             refused: tally.refused,
+            latency: latency(config, &tally),
             first_not_acknowledged: tally.examples,
             duplicates: tally.copies,
             duplicates_not_acknowledged: tally.copies - tally.copies_acknowledged,
@@ -104,20 +135,10 @@ impl RunReport {
             last_failure: tally.last_failure,
             elapsed_seconds: elapsed.as_secs_f64(),
             throughput_per_second: throughput,
-            latency: (!latency.is_empty()).then(|| Latency {
-                from: match config.pacing {
-                    Pacing::Rate(_) => "intended send",
-                    Pacing::Unpaced | Pacing::Delay(_) => "send",
-                },
-                p50_us: quantile(0.5),
-                p90_us: quantile(0.9),
-                p99_us: quantile(0.99),
-                p99_9_us: quantile(0.999),
-                max_us: latency.max(),
-            }),
             verify,
-            json: config.json,
             ending,
+            json: config.json,
+            plot: config.plot.clone().zip(tally.timeline.take()),
         }
     }
 
@@ -126,12 +147,41 @@ impl RunReport {
         self.ending == Ending::Complete
             && self.not_acknowledged == 0
             && self.duplicates_not_acknowledged == 0
+            && self.skipped() == 0
             && self.verify.as_ref().is_none_or(|verify| verify.passed)
+    }
+
+    /// Lines that were skipped and should not have been there.
+    fn skipped(&self) -> u64 {
+        match &self.what {
+            Sent::File { bad_lines, policy: BadLines::Fail, .. } => *bad_lines,
+            _ => 0,
+        }
+    }
+
+    /// Draws the picture and prints the report, and returns how the program ends.
+    pub fn finish(&self) -> ExitCode {
+        let code = self.print();
+        let Some((path, timeline)) = &self.plot else { return code };
+        let subject = match &self.what {
+            Sent::Fleet { rockets, .. } => format!("{rockets} rockets to {}", self.url),
+            Sent::File { file, .. } => format!("{file} to {}", self.url),
+        };
+        let latency = self.latency.as_ref();
+        let from = latency.map_or(String::new(), |it| format!("from {}", it.from));
+        let drawn = plot::draw(timeline, &subject, &from, self.elapsed_seconds);
+        match std::fs::write(path, drawn) {
+            Ok(()) => code,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "rockets: --plot {}: {error}", path.display());
+                ExitCode::FAILURE
+            }
+        }
     }
 
     /// Prints the report on standard output, and on standard error the line
     /// that says what went wrong, if anything did.
-    pub fn print(&self) -> ExitCode {
+    fn print(&self) -> ExitCode {
         let mut out = io::stdout().lock();
         let written = if self.json {
             serde_json::to_writer(&mut out, self)
@@ -162,6 +212,10 @@ impl RunReport {
             return None;
         }
         let lost = self.not_acknowledged + self.duplicates_not_acknowledged;
+        if self.ending == Ending::Complete && lost == 0 && self.skipped() > 0 {
+            let skipped = self.skipped();
+            return Some(format!("{skipped} lines are no messages (see --bad-lines)"));
+        }
         if self.ending == Ending::Complete && lost == 0 {
             let verify = self.verify.as_ref()?;
             return Some(match &verify.error {
@@ -175,10 +229,14 @@ impl RunReport {
             Ending::GaveUp(bound) => format!("no acknowledgement for {}", format_duration(bound)),
             Ending::Interrupted => {
                 return Some(format!(
-                    "interrupted: {} of {} messages acknowledged, {} not sent",
-                    self.acknowledged, self.messages, self.never_sent
+                    "interrupted: {} of {} messages acknowledged, {} not sent{}",
+                    self.acknowledged,
+                    self.messages,
+                    self.never_sent,
+                    self.unread()
                 ));
             }
+            Ending::BrokeOff => return self.broken(),
             Ending::Refused => "nothing was accepted".to_owned(),
         };
         let failure = match &self.last_failure {
@@ -195,16 +253,7 @@ impl RunReport {
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "outcome       {}", self.outcome.replace('_', " "))?;
-        writeln!(
-            f,
-            "messages      {} acknowledged of {}, by {} rockets (seed {})",
-            self.acknowledged, self.messages, self.rockets, self.seed
-        )?;
-        writeln!(
-            f,
-            "requests      {}: {} duplicates, {} retries",
-            self.requests, self.duplicates, self.retries
-        )?;
+        self.fmt_sent(f)?;
         for (cause, count) in &self.failed_requests {
             writeln!(f, "  failed      {count} × {cause}")?;
         }
@@ -231,6 +280,53 @@ impl fmt::Display for RunReport {
 }
 
 impl RunReport {
+    /// What to say of a file that was not read to its end.
+    fn unread(&self) -> &'static str {
+        match &self.what {
+            Sent::File { read_to_the_end: false, .. } => ", and the file was not read to its end",
+            _ => "",
+        }
+    }
+
+    /// What to say of a file that could not be read to its end.
+    fn broken(&self) -> Option<String> {
+        let Sent::File { file, read_error: Some(error), .. } = &self.what else { return None };
+        Some(format!("cannot read {file} {error}"))
+    }
+
+    fn fmt_sent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages      {} acknowledged of {}, ", self.acknowledged, self.messages)?;
+        match &self.what {
+            Sent::Fleet { rockets, seed } => {
+                writeln!(f, "by {rockets} rockets (seed {seed})")?;
+                let (duplicates, retries) = (self.duplicates, self.retries);
+                writeln!(
+                    f,
+                    "requests      {}: {duplicates} duplicates, {retries} retries",
+                    self.requests
+                )
+            }
+            Sent::File { file, bad_lines, first_bad_lines, policy, .. } => {
+                writeln!(f, "of {file}{}", self.unread())?;
+                if let Some(broken) = self.broken() {
+                    writeln!(f, "broken        {broken}")?;
+                }
+                if *bad_lines > 0 {
+                    let done = if *policy == BadLines::Send { "sent" } else { "skipped" };
+                    writeln!(f, "bad lines     {bad_lines}, {done}")?;
+                }
+                for line in first_bad_lines {
+                    writeln!(f, "  {line}")?;
+                }
+                let more = bad_lines - first_bad_lines.len() as u64;
+                if more > 0 {
+                    writeln!(f, "  … and {more} more")?;
+                }
+                writeln!(f, "requests      {}: {} retries", self.requests, self.retries)
+            }
+        }
+    }
+
     fn fmt_lost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lost = self.not_acknowledged + self.duplicates_not_acknowledged;
         if lost == 0 {
@@ -289,6 +385,44 @@ impl RunReport {
         }
         Ok(())
     }
+}
+
+/// How many messages there were to send, and what they were.
+fn sent(config: &Config, source: Source) -> (u64, Sent) {
+    match (&config.what, source) {
+        (What::Fleet(typed), Source::Fleet(fleet)) => {
+            let sent = Sent::Fleet { seed: typed.seed, rockets: fleet.0.launched() };
+            (u64::from(typed.max_messages), sent)
+        }
+        (What::File(typed), Source::File(file)) => {
+            let sent = Sent::File {
+                file: typed.input.name.clone(),
+                read_to_the_end: file.was_read() && file.broken.is_none(),
+                bad_lines: file.bad,
+                first_bad_lines: file.first_bad,
+                read_error: file.broken,
+                policy: typed.bad_lines,
+            };
+            (file.taken, sent)
+        }
+        _ => unreachable!("the source is made of what is typed"),
+    }
+}
+
+fn latency(config: &Config, tally: &RunTally) -> Option<Latency> {
+    let latency = &tally.latency;
+    let quantile = |share| latency.value_at_quantile(share);
+    (!latency.is_empty()).then(|| Latency {
+        from: match config.pacing {
+            Pacing::Rate(_) => "intended send",
+            Pacing::Unpaced | Pacing::Delay(_) => "send",
+        },
+        p50_us: quantile(0.5),
+        p90_us: quantile(0.9),
+        p99_us: quantile(0.99),
+        p99_9_us: quantile(0.999),
+        max_us: latency.max(),
+    })
 }
 
 /// Microseconds, shown as milliseconds.

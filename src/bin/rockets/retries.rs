@@ -10,16 +10,16 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::schedule::Planned;
+use crate::source::Load;
 
 /// A failed request is sent again after so long, as the challenge's launcher
 /// does.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// A message on its way.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Job {
-    pub planned: Planned,
+    pub load: Load,
     /// Latency counts from here, retries included.
     pub due: Instant,
     pub tries: u32,
@@ -33,7 +33,7 @@ pub struct Retries {
     due: BinaryHeap<Reverse<ByAge>>,
 }
 
-/// Ordered by the time in the message, which grows in true order.
+/// Ordered by what grows in true order.
 struct ByAge(Job);
 
 impl Retries {
@@ -43,10 +43,9 @@ impl Retries {
 
     /// The oldest message whose pause is over.
     pub fn pop(&mut self, now: Instant) -> Option<Job> {
-        while let Some(&(until, job)) = self.pausing.front()
-            && until <= now
+        while self.pausing.front().is_some_and(|(until, _)| *until <= now)
+            && let Some((_, job)) = self.pausing.pop_front()
         {
-            self.pausing.pop_front();
             self.due.push(Reverse(ByAge(job)));
         }
         self.due.pop().map(|Reverse(ByAge(job))| job)
@@ -77,8 +76,7 @@ impl Retries {
 
 impl Ord for ByAge {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |job: &Job| (job.planned.message.at, job.planned.copy);
-        key(&self.0).cmp(&key(&other.0))
+        self.0.load.age().cmp(&other.0.load.age())
     }
 }
 
@@ -100,6 +98,7 @@ impl Eq for ByAge {}
 mod tests {
     use super::*;
     use crate::generator::{Event, Message};
+    use crate::schedule::Planned;
 
     #[test]
     fn after_the_pause_the_oldest_message_goes_first() {
@@ -108,8 +107,8 @@ mod tests {
         for at in [30, 10, 20] {
             let message =
                 Message { rocket: 0, number: 1, at, event: Event::SpeedIncreased { by: 500 } };
-            let planned = Planned { message, copy: false };
-            let job = Job { planned, due: failed, tries: 1 };
+            let load = Load::Planned(Planned { message, copy: false });
+            let job = Job { load, due: failed, tries: 1 };
             retries.push(job, failed);
         }
         let early = failed + RETRY_PAUSE.saturating_sub(Duration::from_millis(1));
@@ -117,7 +116,7 @@ mod tests {
         assert_eq!(retries.next(), Some(failed + RETRY_PAUSE));
         let over = failed + RETRY_PAUSE;
         let order: Vec<i64> =
-            std::iter::from_fn(|| retries.pop(over)).map(|job| job.planned.message.at).collect();
+            std::iter::from_fn(|| retries.pop(over)).map(|job| job.load.age().0).collect();
         assert_eq!(order, [10, 20, 30]);
         assert!(retries.is_empty() && retries.next().is_none());
     }

@@ -7,14 +7,16 @@ use time::UtcOffset;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, FleetConfig, What};
 use crate::dispatch::{self, Delivered};
 use crate::generator::Fleet;
+use crate::lines;
 use crate::listing;
 use crate::message::{Channels, Encoder};
-use crate::progress::Progress;
+use crate::progress::{Progress, Total};
 use crate::report::RunReport;
 use crate::schedule::Schedule;
+use crate::source::{Replayed, Source};
 use crate::tally::Ending;
 use crate::verify::{Oracle, VerifyOutcome};
 
@@ -27,7 +29,7 @@ pub enum RunError {
     Signals(io::Error),
 }
 
-/// Launches the fleet and returns what came of it.
+/// Sends what there is to send and returns what came of it.
 ///
 /// # Errors
 /// When the run cannot begin. A run that goes wrong is a [`RunReport`] that says
@@ -42,10 +44,10 @@ pub fn run(config: &Config) -> Result<RunReport, RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    runtime.block_on(launch(config, offset))
+    runtime.block_on(send(config, offset))
 }
 
-async fn launch(config: &Config, offset: UtcOffset) -> Result<RunReport, RunError> {
+async fn send(config: &Config, offset: UtcOffset) -> Result<RunReport, RunError> {
     let mut interrupts = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupted = async || {
@@ -54,40 +56,57 @@ async fn launch(config: &Config, offset: UtcOffset) -> Result<RunReport, RunErro
             _ = terminations.recv() => {}
         }
     };
-    let channels = Channels::new(config.seed);
-    let fleet = Fleet::new(config.seed, config.rockets, config.max_messages);
-    let oracle = config.verify.then(Oracle::default);
-    let schedule = Schedule::new(fleet, oracle, config.seed, config.shuffle, config.duplicates);
-    let encoder = Encoder::new(channels, offset);
-    let progress = Progress::new(config.max_messages);
+    let (source, total) = match &config.what {
+        What::Fleet(fleet) => (made_up(fleet, offset), Total::Messages(fleet.max_messages)),
+        What::File(file) => {
+            let lines = lines::read(&file.input, file.bad_lines);
+            (Source::File(Replayed::new(lines)), Total::Bytes(file.input.size))
+        }
+    };
+    let progress = Progress::new(total);
     let started = clock::now();
-    let mut delivered =
-        dispatch::deliver(config, schedule, encoder, &progress, interrupted()).await;
+    let mut delivered = dispatch::deliver(config, source, &progress, interrupted()).await;
     progress.finish();
-    let verify = match delivered.schedule.take_oracle() {
-        None => None,
-        Some(oracle) if is_whole(config, &delivered) => Some(tokio::select! {
-            outcome = compare(config, oracle, channels, started) => outcome,
-            () = interrupted() => VerifyOutcome::failed("interrupted".to_owned()),
+    if let Source::File(file) = &delivered.source
+        && file.broken.is_some()
+        && delivered.ending == Ending::Complete
+    {
+        delivered.ending = Ending::BrokeOff;
+    }
+    let verify = match (&config.what, delivered.source.take_oracle()) {
+        (What::Fleet(fleet), Some(oracle)) => Some(if is_whole(fleet, &delivered) {
+            tokio::select! {
+                outcome = compare(config, fleet, oracle, started) => outcome,
+                () = interrupted() => VerifyOutcome::failed("interrupted".to_owned()),
+            }
+        } else {
+            VerifyOutcome::failed("not everything was acknowledged".to_owned())
         }),
-        Some(_) => Some(VerifyOutcome::failed("not everything was acknowledged".to_owned())),
+        _ => None,
     };
     Ok(RunReport::new(config, delivered, verify))
 }
 
-fn is_whole(config: &Config, delivered: &Delivered) -> bool {
+fn made_up(typed: &FleetConfig, offset: UtcOffset) -> Source {
+    let fleet = Fleet::new(typed.seed, typed.rockets, typed.max_messages);
+    let oracle = typed.verify.then(Oracle::default);
+    let schedule = Schedule::new(fleet, oracle, typed.seed, typed.shuffle, typed.duplicates);
+    Source::made_up(schedule, Encoder::new(Channels::new(typed.seed), offset))
+}
+
+fn is_whole(fleet: &FleetConfig, delivered: &Delivered) -> bool {
     let tally = &delivered.tally;
-    delivered.ending == Ending::Complete && tally.acknowledged == u64::from(config.max_messages)
+    delivered.ending == Ending::Complete && tally.acknowledged == u64::from(fleet.max_messages)
 }
 
 async fn compare(
     config: &Config,
+    fleet: &FleetConfig,
     oracle: Oracle,
-    channels: Channels,
     started: i64,
 ) -> VerifyOutcome {
-    let target = config.target.sibling("/rockets").bearing(config.read_token.clone());
-    let comparison = oracle.into_comparison(channels, started);
+    let target = config.target.sibling("/rockets").bearing(fleet.read_token.clone());
+    let comparison = oracle.into_comparison(Channels::new(fleet.seed), started);
     match listing::compare(&target, comparison).await {
         Ok(outcome) => outcome,
         Err(error) => VerifyOutcome::failed(error.to_string()),

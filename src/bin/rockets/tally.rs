@@ -2,9 +2,11 @@
 //! (`report`).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+
+use crate::timeline::Timeline;
 
 /// So many messages that were not acknowledged are named.
 pub const EXAMPLES: usize = 20;
@@ -20,6 +22,8 @@ pub enum Ending {
     Interrupted,
     /// The first messages were refused for good and none was acknowledged.
     Refused,
+    /// What is in the file was sent, but it could not be read to its end.
+    BrokeOff,
 }
 
 /// What happened to the messages.
@@ -41,10 +45,13 @@ pub struct RunTally {
     pub refused: u64,
     /// The first messages that were not acknowledged, described.
     pub examples: Vec<String>,
+    /// The same over time, if it is to be drawn.
+    pub timeline: Option<Timeline>,
 }
 
-impl Default for RunTally {
-    fn default() -> Self {
+impl RunTally {
+    /// With a timeline, if one is wanted, that begins now.
+    pub fn new(with_timeline: bool) -> Self {
         // 1 µs to an hour, three digits.
         let latency =
             Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("the bounds are valid");
@@ -59,14 +66,24 @@ impl Default for RunTally {
             last_failure: None,
             refused: 0,
             examples: Vec::new(),
+            timeline: with_timeline.then(|| Timeline::beginning(Instant::now())),
         }
     }
-}
 
-impl RunTally {
-    /// Counts the latency of an acknowledged message; beyond an hour, as an hour.
-    pub fn record(&mut self, latency: Duration) {
-        let micros = latency.as_micros();
-        self.latency.saturating_record(u64::try_from(micros).expect("no run lasts so long"));
+    /// Counts the latency of a message that was acknowledged at `landed`; beyond an
+    /// hour, as an hour.
+    pub fn record(&mut self, latency: Duration, landed: Instant) {
+        let micros = u64::try_from(latency.as_micros()).expect("no run lasts so long");
+        self.latency.saturating_record(micros);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.acknowledged(landed, micros);
+        }
+    }
+
+    /// Counts a failure where it is to be drawn.
+    pub fn record_failure(&mut self) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.failed(Instant::now());
+        }
     }
 }

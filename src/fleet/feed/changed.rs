@@ -31,9 +31,14 @@ impl Lane {
 #[derive(Debug)]
 pub enum Changed {
     /// It is like this now.
-    Rocket(RocketView),
-    /// The same, and this is the first that is told of its explosion.
-    Exploded(RocketView),
+    Rocket {
+        /// As readers see it.
+        rocket: RocketView,
+        /// Whether this is the first that is told of its explosion.
+        exploded: bool,
+        /// Whether its mission was another before.
+        moved: bool,
+    },
     /// It is not there any more.
     Forgotten(Channel),
 }

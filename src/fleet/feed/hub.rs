@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::changed::Lane;
 use super::listening::Listening;
 use super::log::Log;
+use crate::fleet::query::Filter;
 use crate::telemetry::Channel;
 use crate::telemetry::tally::Count;
 
@@ -25,6 +26,14 @@ const LEAST_LOG_BYTES: usize = 64 << 10;
 /// A lane stays open for so long after its last subscriber left: who comes back
 /// within it reads on.
 pub const LINGER: Duration = Duration::from_secs(30);
+
+/// Up to so many different filters are looked at where rockets are. With more,
+/// rockets that pass none take their share of what is told.
+const MOST_FILTERS: usize = 16;
+
+/// Most wishes of which nobody is there any more. Who comes back with another one
+/// has to list again.
+const MOST_IDLE_WISHES: usize = 1000;
 
 /// The feed, as all sides of it hold it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -56,16 +65,30 @@ pub struct Figures {
     pub subscribers: AtomicUsize,
     /// Events about rockets that were sent.
     pub sent: Count,
-    /// Subscribers that had to list again: those that came back too late or with
-    /// something that was not theirs, and those that read too slowly.
+    /// Subscribers that could not read on from where they said, and had to list again.
     pub reset_at_once: Count,
-    /// See there.
+    /// Those that read too slowly, and had to.
     pub reset_later: Count,
+    /// Those for which there was no seat.
+    pub refused: Count,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seats {
     lanes: [Seat; Lane::EVERY.len()],
+    /// What is wanted by those who do not want all, each once.
+    wishes: Vec<Wish>,
+    /// Of those who filter, if they are few.
+    filters: Arc<[Filter]>,
+}
+
+/// What some want, or wanted until a moment ago.
+#[derive(Debug)]
+struct Wish {
+    wanted: Wanted,
+    subscribers: usize,
+    /// Since the last one left.
+    idle_since: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +96,27 @@ struct Seat {
     subscribers: usize,
     /// Since the last one left.
     idle_since: Option<Instant>,
+}
+
+/// Which rockets a subscriber wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Only these, each once and in order; any if there are none.
+    pub ids: Vec<Channel>,
+    /// What they must be like.
+    pub filter: Filter,
+}
+
+impl Wanted {
+    /// The lane on which these come.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match (self.ids.is_empty(), self.filter.is_empty()) {
+            (false, _) => Lane::Named,
+            (true, false) => Lane::Filtered,
+            (true, true) => Lane::All,
+        }
+    }
 }
 
 /// What the feed gives a subscriber, and how many of them.
@@ -97,7 +141,7 @@ impl Feed {
         Self(Arc::new(Inner {
             listening: Arc::default(),
             logs: (0..partitions).map(|_| logs()).collect(),
-            seats: Mutex::new(Seats { lanes: Default::default() }),
+            seats: Mutex::default(),
             rate: AtomicUsize::new(1),
             published: watch::Sender::new(0),
             stats: watch::Sender::new(None),
@@ -184,44 +228,70 @@ impl Feed {
         self.seats().lanes[lane as usize].subscribers
     }
 
+    /// What those on this lane ask of rockets; nothing if it is too much to be looked
+    /// at for each rocket, or they want any.
+    pub(super) fn filters(&self, lane: Lane) -> Arc<[Filter]> {
+        if lane == Lane::Filtered { self.seats().filters.clone() } else { Arc::default() }
+    }
+
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a seat, and opens the lane if it is the first.
+    /// Takes a seat, and opens the lane if it is the first. Also returns whether the
+    /// same was wanted until now, or a moment ago, so that all of it was collected.
     ///
     /// # Errors
     /// When all are taken.
     pub(super) fn sit_down(
         &self,
-        lane: Lane,
-        named: Vec<Channel>,
+        wanted: Wanted,
         limits: FeedLimits,
-    ) -> Result<Sitting, NoSeat> {
+    ) -> Result<(Sitting, bool), NoSeat> {
         let mut seats = self.seats();
-        let taken: usize = seats.lanes.iter().map(|seat| seat.subscribers).sum();
+        let taken = seats.taken();
         if taken >= limits.subscribers {
+            self.0.figures.refused.add(1);
             return Err(NoSeat);
         }
+        let lane = wanted.lane();
         self.0.rate.store(limits.rate, Ordering::Relaxed);
         self.0.figures.subscribers.store(taken + 1, Ordering::Relaxed);
         let seat = &mut seats.lanes[lane as usize];
         seat.subscribers += 1;
         seat.idle_since = None;
-        for channel in &named {
-            self.0.listening.name(channel);
-        }
+        let was_wanted = lane == Lane::All || self.wish(&mut seats, &wanted);
         self.0.listening.open(lane);
         self.0.open.send_replace(true);
-        Ok(Sitting { feed: self.clone(), lane, named })
+        Ok((Sitting { feed: self.clone(), lane, wanted }, was_wanted))
     }
 
-    /// Closes lanes that nobody has listened to for long enough.
+    /// One more wants this. Whether it was wanted until now.
+    fn wish(&self, seats: &mut Seats, wanted: &Wanted) -> bool {
+        if let Some(wish) = seats.wishes.iter_mut().find(|wish| wish.wanted == *wanted) {
+            wish.subscribers += 1;
+            wish.idle_since = None;
+            return true;
+        }
+        for channel in &wanted.ids {
+            self.0.listening.name(channel);
+        }
+        seats.wishes.push(Wish { wanted: wanted.clone(), subscribers: 1, idle_since: None });
+        seats.collect_filters();
+        false
+    }
+
+    /// Forgets what nobody has wanted for long enough, and closes lanes likewise.
     pub(super) fn close_what_is_idle(&self) {
         let mut seats = self.seats();
+        let is_over =
+            |since: &mut Option<Instant>| since.is_some_and(|since| since.elapsed() >= LINGER);
+        let over = |wish: &mut Wish| is_over(&mut wish.idle_since);
+        let over: Vec<_> = seats.wishes.extract_if(.., over).collect();
+        self.forget(&mut seats, &over);
         for lane in Lane::EVERY {
             let idle_since = &mut seats.lanes[lane as usize].idle_since;
-            if idle_since.is_some_and(|since| since.elapsed() >= LINGER) {
+            if is_over(idle_since) {
                 *idle_since = None;
                 self.0.listening.close(lane);
                 for partition in 0..self.partitions() {
@@ -234,6 +304,50 @@ impl Feed {
             self.0.stats.send_replace(None);
         }
     }
+
+    fn forget(&self, seats: &mut Seats, wishes: &[Wish]) {
+        for channel in wishes.iter().flat_map(|wish| &wish.wanted.ids) {
+            self.0.listening.unname(channel);
+        }
+        if !wishes.is_empty() {
+            seats.collect_filters();
+        }
+    }
+
+    fn leave(&self, lane: Lane, wanted: &Wanted) {
+        let mut seats = self.seats();
+        let now = Instant::now();
+        let seat = &mut seats.lanes[lane as usize];
+        seat.subscribers -= 1;
+        if seat.subscribers == 0 {
+            seat.idle_since = Some(now);
+        }
+        let idle = seats.wishes.iter().filter(|wish| wish.idle_since.is_some()).count();
+        if let Some(at) = seats.wishes.iter().position(|wish| wish.wanted == *wanted) {
+            let wish = &mut seats.wishes[at];
+            wish.subscribers -= 1;
+            if wish.subscribers == 0 {
+                wish.idle_since = Some(now);
+                if idle >= MOST_IDLE_WISHES {
+                    let wish = seats.wishes.swap_remove(at);
+                    self.forget(&mut seats, &[wish]);
+                }
+            }
+        }
+        self.0.figures.subscribers.store(seats.taken(), Ordering::Relaxed);
+    }
+}
+
+impl Seats {
+    fn taken(&self) -> usize {
+        self.lanes.iter().map(|seat| seat.subscribers).sum()
+    }
+
+    fn collect_filters(&mut self) {
+        let of_filtered = self.wishes.iter().filter(|wish| wish.wanted.lane() == Lane::Filtered);
+        let filters: Vec<_> = of_filtered.map(|wish| wish.wanted.filter.clone()).collect();
+        self.filters = if filters.len() <= MOST_FILTERS { filters.into() } else { Arc::default() };
+    }
 }
 
 /// A subscriber's seat, until it is dropped.
@@ -241,21 +355,11 @@ impl Feed {
 pub(super) struct Sitting {
     pub feed: Feed,
     pub lane: Lane,
-    named: Vec<Channel>,
+    wanted: Wanted,
 }
 
 impl Drop for Sitting {
     fn drop(&mut self) {
-        let mut seats = self.feed.seats();
-        let seat = &mut seats.lanes[self.lane as usize];
-        seat.subscribers -= 1;
-        if seat.subscribers == 0 {
-            seat.idle_since = Some(Instant::now());
-        }
-        for channel in &self.named {
-            self.feed.0.listening.unname(channel);
-        }
-        let left = seats.lanes.iter().map(|seat| seat.subscribers).sum();
-        self.feed.0.figures.subscribers.store(left, Ordering::Relaxed);
+        self.feed.leave(self.lane, &self.wanted);
     }
 }

@@ -48,6 +48,8 @@ pub struct Event {
     /// Its JSON.
     pub json: Bytes,
     id: Channel,
+    /// Whether the mission was another before, so that it may have ceased to match.
+    moved: bool,
     /// What filters ask for; none of a rocket that is not there.
     traits: Option<Traits>,
 }
@@ -64,11 +66,13 @@ impl Event {
     #[must_use]
     pub fn of(changed: Changed) -> Self {
         match changed {
-            Changed::Rocket(rocket) => Self::about(Name::Rocket, rocket),
-            Changed::Exploded(rocket) => Self::about(Name::Explosion, rocket),
+            Changed::Rocket { rocket, exploded, moved } => {
+                let name = if exploded { Name::Explosion } else { Name::Rocket };
+                Self { moved, ..Self::about(name, rocket) }
+            }
             Changed::Forgotten(id) => {
                 let json = serde_json::json!({ "id": &*id.text() }).to_string();
-                Self { name: Name::Forgotten, json: json.into(), id, traits: None }
+                Self { name: Name::Forgotten, json: json.into(), id, moved: false, traits: None }
             }
         }
     }
@@ -83,7 +87,7 @@ impl Event {
         json.push('}');
         let RocketView { id, mission, rocket_type, status, .. } = rocket;
         let traits = Some(Traits { mission, rocket_type, status });
-        Self { name, json: json.into(), id, traits }
+        Self { name, json: json.into(), id, moved: false, traits }
     }
 
     /// Which rocket it is about.
@@ -94,14 +98,43 @@ impl Event {
 
     /// Whether conditions but that of the ID let it through.
     #[must_use]
-    pub fn passes(&self, filter: &Filter) -> bool {
+    pub fn passes(&self, conditions: &Conditions) -> bool {
         self.traits.as_ref().is_none_or(|Traits { mission, rocket_type, status }| {
-            filter.admits(rocket_type, mission, *status)
+            let exploded = self.name == Name::Explosion;
+            conditions.of(self.moved, exploded).admits(rocket_type, mission, *status)
         })
     }
 
     fn bytes(&self) -> usize {
         self.json.len() + OVERHEAD
+    }
+}
+
+/// What a subscriber asks of rockets. One that has ceased to meet it with this very
+/// change is told of all the same.
+#[derive(Debug)]
+pub struct Conditions([Filter; 4]);
+
+impl Conditions {
+    /// Those of a filter, whose ID does not count.
+    #[must_use]
+    pub fn new(filter: &Filter) -> Self {
+        Self([(false, false), (true, false), (false, true), (true, true)].map(
+            |(moved, exploded)| {
+                let mut filter = Filter { id: None, ..filter.clone() };
+                if moved {
+                    filter.missions.clear();
+                }
+                if exploded {
+                    filter.status = filter.status.filter(|status| *status == Status::Exploded);
+                }
+                filter
+            },
+        ))
+    }
+
+    fn of(&self, moved: bool, exploded: bool) -> &Filter {
+        &self.0[usize::from(moved) + 2 * usize::from(exploded)]
     }
 }
 
@@ -134,9 +167,10 @@ pub struct Overrun;
 /// What of it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Explosions, and what was forgotten.
+    /// What has to be told even if more is to be told of the rocket since: explosions,
+    /// other missions, and what was forgotten.
     Urgent,
-    /// Rockets.
+    /// Rockets, of each the latest.
     Rest,
 }
 
@@ -182,7 +216,8 @@ impl Log {
         (self.floor..=self.last).contains(&place.count())
     }
 
-    /// Adds an event, in the place of an older one about the same rocket.
+    /// Adds an event, in the place of an older one about the same rocket, unless that
+    /// one has to be told all the same.
     pub fn add(&mut self, event: Event) {
         self.last += 1;
         if let Some(older) = self.by_rocket.remove(&event.id)
@@ -191,7 +226,7 @@ impl Log {
             self.bytes -= older.bytes();
         }
         self.bytes += event.bytes();
-        if event.name == Name::Rocket {
+        if event.name == Name::Rocket && !event.moved {
             self.by_rocket.insert(event.id.clone(), self.last);
             self.rest.insert(self.last, Arc::new(event));
         } else {
@@ -249,5 +284,135 @@ impl Log {
         }
         *from = self.last;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Caseless, Timestamp};
+
+    fn rocket(id: &str, speed: i64) -> RocketView {
+        RocketView {
+            id: Channel::parse(id).unwrap(),
+            launch_time: Timestamp::EPOCH,
+            last_update_time: Timestamp::EPOCH,
+            last_message_number: 3,
+            speed,
+            rocket_type: "Falcon-9".into(),
+            mission: "ARTEMIS".into(),
+            status: Status::Launched,
+            explosion_reason: None,
+            buffered_messages: 2,
+            lost_messages: 0,
+        }
+    }
+
+    fn event(id: &str, speed: i64) -> Event {
+        let rocket = rocket(id, speed);
+        Event::of(Changed::Rocket { rocket, exploded: false, moved: false })
+    }
+
+    fn read(log: &Log, place: &mut Place, most: usize) -> Result<Vec<String>, Overrun> {
+        let mut read = Vec::new();
+        for part in [Part::Urgent, Part::Rest] {
+            log.read(part, place, |event| {
+                let has_room = read.len() < most;
+                if has_room {
+                    read.push(format!("{} {}", event.name.text(), event.id().text()));
+                }
+                has_room
+            })?;
+        }
+        Ok(read)
+    }
+
+    #[test]
+    fn of_each_rocket_the_latest_is_read_and_explosions_first() {
+        let mut log = Log::new(1 << 20);
+        let mut place = log.end();
+        log.add(event("a", 1));
+        log.add(event("b", 1));
+        log.add(event("a", 2));
+        let rocket = rocket("c", 1);
+        log.add(Event::of(Changed::Rocket { rocket, exploded: true, moved: false }));
+        assert_eq!(read(&log, &mut place, 2).unwrap(), ["explosion c", "rocket b"]);
+        // Not further than what was not read.
+        assert_eq!(place.count(), 2);
+        let mut again = Place::at(place.count());
+        assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket a"]);
+        assert_eq!(read(&log, &mut again, 9).unwrap(), ["explosion c", "rocket a"]);
+        assert_eq!((place.count(), again.count()), (4, 4));
+        assert_eq!(read(&log, &mut place, 9).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_rocket_that_is_forgotten_is_not_told_of_after_that() {
+        let mut log = Log::new(1 << 20);
+        let mut place = log.end();
+        log.add(event("a", 1));
+        log.add(Event::of(Changed::Forgotten(Channel::parse("a").unwrap())));
+        assert_eq!(read(&log, &mut place, 9).unwrap(), ["forgotten a"]);
+        log.add(event("a", 1));
+        assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket a"]);
+    }
+
+    #[test]
+    fn what_is_beyond_the_bound_goes_and_is_missed() {
+        let mut log = Log::new(20 * event("a", 1).bytes());
+        let mut place = log.end();
+        for round in 0..100 {
+            log.add(event("always the same", round));
+        }
+        assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket always the same"]);
+        let (mut behind, mut before) = (place, Place::at(0));
+        (0..100).for_each(|n| log.add(event(&n.to_string(), 1)));
+        assert!(log.bytes <= log.most_bytes && log.rest.len() >= 19);
+        assert_eq!(log.by_rocket.len(), log.rest.len());
+        assert_eq!(read(&log, &mut behind, 9), Err(Overrun));
+        assert_eq!(read(&log, &mut before, 9), Err(Overrun));
+        let mut end = log.end();
+        log.begin_anew();
+        assert_eq!(read(&log, &mut end, 9), Err(Overrun));
+        assert_eq!(read(&log, &mut log.end(), 9).unwrap(), [""; 0]);
+        // A place that is still to come is none.
+        assert!(!log.has(Place::at(log.last + 1)));
+    }
+
+    #[test]
+    fn who_filters_hears_of_what_has_ceased_to_match() {
+        let apollo = Filter {
+            missions: vec![Caseless::new("apollo")],
+            status: Some(Status::Launched),
+            ..Filter::default()
+        };
+        let conditions = Conditions::new(&apollo);
+        let told = |exploded, moved, mission: &str, status| {
+            let rocket = RocketView { mission: mission.into(), status, ..rocket("a", 1) };
+            Event::of(Changed::Rocket { rocket, exploded, moved }).passes(&conditions)
+        };
+        assert!(told(false, false, "Apollo", Status::Launched));
+        assert!(!told(false, false, "ARTEMIS", Status::Launched));
+        assert!(told(false, true, "ARTEMIS", Status::Launched));
+        assert!(!told(false, false, "Apollo", Status::Exploded));
+        assert!(told(true, false, "Apollo", Status::Exploded));
+        assert!(!told(true, false, "ARTEMIS", Status::Exploded));
+        // Whatever comes after it, and once.
+        let mut log = Log::new(1 << 20);
+        let mut place = log.end();
+        log.add(event("a", 1));
+        let changed = Changed::Rocket { rocket: rocket("a", 2), exploded: false, moved: true };
+        log.add(Event::of(changed));
+        log.add(event("a", 3));
+        assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket a", "rocket a"]);
+        assert!(log.urgent.values().all(|event| event.passes(&conditions)));
+        assert!(!log.rest.values().any(|event| event.passes(&conditions)));
+    }
+
+    #[test]
+    fn the_version_stands_beside_the_rocket() {
+        let event = event("a", 1);
+        let json: serde_json::Value = serde_json::from_slice(&event.json).unwrap();
+        assert_eq!((&json["version"], &json["id"]), (&5.into(), &"a".into()));
     }
 }

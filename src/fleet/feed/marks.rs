@@ -12,9 +12,10 @@ use super::changed::{Changed, Changes, Lane};
 use super::listening::Listening;
 use crate::fleet::observer::{Folded, Observer};
 use crate::fleet::outcome::{Outcome, Skipped};
+use crate::fleet::query::Filter;
 use crate::fleet::roster::Roster;
 use crate::fleet::roster::slot::Slot;
-use crate::fleet::view::Status;
+use crate::fleet::view::{RocketView, Status};
 use crate::telemetry::Channel;
 use crate::telemetry::message::Kind;
 use crate::telemetry::rocket::Effect;
@@ -23,8 +24,8 @@ use crate::telemetry::rocket::Effect;
 /// 0.05 ms of work.
 pub const SLICE: usize = 256;
 
-/// Most explosions that wait to be told, for each lane; beyond it whoever listens
-/// has to list again.
+/// Most explosions, and rockets that were forgotten, that wait to be told, for each
+/// lane; beyond it whoever listens has to list again.
 const MOST_URGENT: usize = 1 << 16;
 
 /// See the module.
@@ -37,19 +38,31 @@ pub struct Marks {
 /// What has changed and was not given out, for one lane.
 #[derive(Debug, Default)]
 struct Marked {
-    /// A bit for each slot.
-    bits: Vec<u64>,
+    /// Slots that are in the queue and were not given out.
+    waiting: Bits,
+    /// Those of them whose mission was another.
+    moved: Bits,
     /// Slots in the order in which they were marked; those whose bit is gone do not
     /// count.
     queue: VecDeque<Slot>,
     /// What goes first.
     urgent: VecDeque<Urgent>,
+    /// More would have been urgent than there was room for.
     overrun: bool,
 }
 
 #[derive(Debug)]
 enum Urgent {
     Exploded(Slot),
+    Forgotten(Channel),
+}
+
+/// What a message changed, as far as it makes a difference here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Exploded,
+    Moved,
+    Any,
 }
 
 impl Marks {
@@ -59,70 +72,95 @@ impl Marks {
         Self { listening, lanes: Default::default() }
     }
 
+    /// Kept apart, so that those who call it stay small.
     #[cold]
-    fn mark(&mut self, slot: Slot, channel: Option<&Channel>, exploded: bool) {
-        for lane in Lane::EVERY {
-            let is_wanted = self.listening.has(lane)
-                && (lane != Lane::Named
-                    || channel.is_none_or(|channel| self.listening.may_be_named(channel)));
-            if is_wanted {
-                self.lanes[lane as usize].mark(slot, exploded);
+    fn mark(&mut self, slot: Slot, channel: Option<&Channel>, change: Change) {
+        let Self { listening, lanes } = self;
+        for (lane, marked) in Lane::EVERY.into_iter().zip(lanes) {
+            let is_named = || channel.is_none_or(|channel| listening.may_be_named(channel));
+            if listening.has(lane) && (lane != Lane::Named || is_named()) {
+                // Nobody filters there.
+                let is_news = lane != Lane::All || change != Change::Moved;
+                marked.mark(slot, if is_news { change } else { Change::Any });
             }
         }
     }
 
-    /// Gives out some of what has changed, at most `limit`; explosions first. If
-    /// nobody listens any more, forgets all of it.
-    pub fn take(&mut self, lane: Lane, limit: usize, roster: &Roster) -> Changes {
-        let marked = &mut self.lanes[lane as usize];
-        if !self.listening.has(lane) {
+    /// Gives out some of what has changed, at most `limit` rockets; explosions first.
+    /// What passes none of `filters`, if there are any, is left out. If nobody listens
+    /// any more, forgets all of it.
+    pub fn take(
+        &mut self,
+        (lane, limit): (Lane, usize),
+        filters: &[Filter],
+        roster: &Roster,
+    ) -> Changes {
+        let Self { listening, lanes } = self;
+        let marked = &mut lanes[lane as usize];
+        if !listening.has(lane) {
             // What is marked from when somebody listens again on comes after this.
             *marked = Marked::default();
             return Changes::default();
         }
-        marked.take(limit.min(SLICE), roster)
+        let is_wanted = |rocket: &RocketView| match lane {
+            Lane::Named => listening.may_be_named(&rocket.id),
+            Lane::All | Lane::Filtered => {
+                let RocketView { rocket_type, mission, status, .. } = rocket;
+                let passes = |filter: &Filter| filter.admits(rocket_type, mission, *status);
+                filters.is_empty() || filters.iter().any(passes)
+            }
+        };
+        marked.take(limit.min(SLICE), roster, is_wanted)
     }
 }
 
 impl Marked {
-    fn mark(&mut self, slot: Slot, exploded: bool) {
-        if exploded {
-            if self.urgent.len() < MOST_URGENT {
-                self.urgent.push_back(Urgent::Exploded(slot));
-            } else {
-                self.overrun = true;
-            }
-            return;
+    fn mark(&mut self, slot: Slot, change: Change) {
+        match change {
+            Change::Exploded => return self.put_first(Urgent::Exploded(slot)),
+            Change::Moved => drop(self.moved.set(slot)),
+            Change::Any => {}
         }
-        let (word, bit) = place(slot);
-        if word >= self.bits.len() {
-            self.bits.resize((word + 1).next_power_of_two(), 0);
-        }
-        if self.bits[word] & bit == 0 {
-            self.bits[word] |= bit;
+        if self.waiting.set(slot) {
             self.queue.push_back(slot);
         }
     }
 
-    /// Takes the mark away. Whether there was one.
-    fn unmark(&mut self, slot: Slot) -> bool {
-        let (word, bit) = place(slot);
-        let Some(bits) = self.bits.get_mut(word) else { return false };
-        let was_marked = *bits & bit != 0;
-        *bits &= !bit;
-        was_marked
+    fn put_first(&mut self, urgent: Urgent) {
+        if self.urgent.len() < MOST_URGENT {
+            self.urgent.push_back(urgent);
+        } else {
+            self.overrun = true;
+        }
     }
 
-    fn take(&mut self, limit: usize, roster: &Roster) -> Changes {
+    /// What is to be told of a slot is about to be told.
+    fn unmark(&mut self, slot: Slot) -> bool {
+        self.moved.clear(slot)
+    }
+
+    fn take(
+        &mut self,
+        limit: usize,
+        roster: &Roster,
+        is_wanted: impl Fn(&RocketView) -> bool,
+    ) -> Changes {
         let mut changed = Vec::new();
         while changed.len() < limit
-            && let Some(Urgent::Exploded(slot)) = self.urgent.pop_front()
+            && let Some(urgent) = self.urgent.pop_front()
         {
-            self.unmark(slot);
-            changed.extend(roster.view(slot).map(|rocket| match rocket.status {
-                Status::Exploded => Changed::Exploded(rocket),
-                Status::Launched => Changed::Rocket(rocket),
-            }));
+            match urgent {
+                Urgent::Forgotten(channel) => changed.push(Changed::Forgotten(channel)),
+                Urgent::Exploded(slot) => {
+                    self.waiting.clear(slot);
+                    let moved = self.unmark(slot);
+                    // It may be forgotten by now, and another in its place.
+                    changed.extend(roster.view(slot).map(|rocket| {
+                        let exploded = rocket.status == Status::Exploded;
+                        Changed::Rocket { rocket, exploded, moved }
+                    }));
+                }
+            }
         }
         let mut visited = 0;
         while changed.len() < limit
@@ -130,40 +168,230 @@ impl Marked {
             && let Some(slot) = self.queue.pop_front()
         {
             visited += 1;
-            if self.unmark(slot) {
-                // What was not launched yet is not shown.
-                changed.extend(roster.view(slot).map(Changed::Rocket));
+            if !self.waiting.clear(slot) {
+                continue;
             }
+            let moved = self.unmark(slot);
+            // What was not launched yet is not shown.
+            let rocket = roster.view(slot).filter(|rocket| moved || is_wanted(rocket));
+            changed.extend(rocket.map(|rocket| Changed::Rocket { rocket, exploded: false, moved }));
         }
         let more = !(self.urgent.is_empty() && self.queue.is_empty());
         Changes { changed, more, overrun: std::mem::take(&mut self.overrun) }
     }
 }
 
-fn place(slot: Slot) -> (usize, u64) {
-    (slot as usize / 64, 1 << (slot % 64))
+/// A bit for each slot.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// Whether it was not set.
+    fn set(&mut self, slot: Slot) -> bool {
+        let (word, bit) = Self::place(slot);
+        if word >= self.0.len() {
+            self.0.resize((word + 1).next_power_of_two(), 0);
+        }
+        let was_clear = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        was_clear
+    }
+
+    /// Whether it was set.
+    fn clear(&mut self, slot: Slot) -> bool {
+        let (word, bit) = Self::place(slot);
+        let Some(bits) = self.0.get_mut(word) else { return false };
+        let was_set = *bits & bit != 0;
+        *bits &= !bit;
+        was_set
+    }
+
+    fn place(slot: Slot) -> (usize, u64) {
+        (slot as usize / 64, 1 << (slot % 64))
+    }
 }
 
 impl Observer for Marks {
     fn folded(&mut self, folded: &Folded<'_>) {
         if self.listening.lanes() != 0 {
-            let has_exploded =
-                || folded.rocket.flight.as_ref().is_some_and(|flight| flight.explosion.is_some());
-            let exploded = folded.effect == Effect::Updated && has_exploded();
-            self.mark(folded.slot, Some(folded.channel), exploded);
+            let Folded { slot, channel, kind, effect, .. } = *folded;
+            let change = match (kind, effect) {
+                (Kind::Exploded, Effect::Updated) => Change::Exploded,
+                (Kind::MissionChanged, _) => Change::Moved,
+                _ => Change::Any,
+            };
+            self.mark(slot, Some(channel), change);
         }
     }
 
     fn taken(&mut self, slot: Slot, _: Kind, outcome: Outcome) {
         // What was applied was folded.
         if outcome == Outcome::Buffered && self.listening.lanes() != 0 {
-            self.mark(slot, None, false);
+            self.mark(slot, None, Change::Any);
         }
     }
 
     fn lost(&mut self, slot: Slot, channel: &Channel, _: Skipped) {
         if self.listening.lanes() != 0 {
-            self.mark(slot, Some(channel), false);
+            self.mark(slot, Some(channel), Change::Any);
         }
+    }
+
+    fn conflicting(&mut self, slot: Slot, channel: &Channel, _: u64) {
+        if self.listening.lanes() != 0 {
+            self.mark(slot, Some(channel), Change::Any);
+        }
+    }
+
+    fn forgotten(&mut self, slot: Slot, channel: &Channel) {
+        let Self { listening, lanes } = self;
+        for (lane, marked) in Lane::EVERY.into_iter().zip(lanes) {
+            // Nothing is told of whoever has its slot next.
+            marked.waiting.clear(slot);
+            marked.moved.clear(slot);
+            let is_wanted = lane != Lane::Named || listening.may_be_named(channel);
+            if listening.has(lane) && is_wanted {
+                marked.put_first(Urgent::Forgotten(channel.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::limits::{Limits, Quotas};
+    use crate::fleet::roster::Admission;
+    use crate::telemetry::wire;
+
+    fn roster() -> Roster {
+        let limits = Limits { buffered_per_rocket: 10, buffered: 10, rockets: 100_000 };
+        Roster::new(Arc::new(Quotas::new(limits)))
+    }
+
+    fn marks(lanes: &[Lane]) -> Marks {
+        let listening = Arc::<Listening>::default();
+        for lane in lanes {
+            listening.open(*lane);
+        }
+        Marks::new(listening)
+    }
+
+    fn apply(roster: &mut Roster, marks: &mut Marks, id: &str, number: u64, rest: &str) {
+        let text = format!(
+            r#"{{"metadata":{{"channel":"{id}","messageNumber":{number},
+            "messageTime":"2022-02-02T19:39:05Z",{rest}}}"#
+        );
+        let message = wire::parse(text.as_bytes()).unwrap();
+        let Admission::Accepted(ticket) = roster.admit(&message) else { panic!("refused") };
+        roster.apply(ticket, message.report, marks);
+    }
+
+    const LAUNCH: &str =
+        r#""messageType":"RocketLaunched"},"message":{"type":"F","launchSpeed":1,"mission":"M"}"#;
+    const FASTER: &str = r#""messageType":"RocketSpeedIncreased"},"message":{"by":1}"#;
+    const MOVE: &str = r#""messageType":"RocketMissionChanged"},"message":{"newMission":"N"}"#;
+    const EXPLODE: &str = r#""messageType":"RocketExploded"},"message":{"reason":"R"}"#;
+
+    /// In order; with `!` for an explosion, `>` for another mission, `-` for a rocket
+    /// that is gone.
+    fn told(changes: &Changes) -> String {
+        let of = |changed: &Changed| match changed {
+            Changed::Rocket { rocket, exploded, moved } => {
+                let marks = [(*exploded, "!"), (*moved, ">")];
+                let marks = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark);
+                format!("{}{}", marks.collect::<String>(), rocket.id)
+            }
+            Changed::Forgotten(id) => format!("-{id}"),
+        };
+        changes.changed.iter().map(of).collect::<Vec<_>>().join(" ")
+    }
+
+    fn take(marks: &mut Marks, lane: Lane, limit: usize, roster: &Roster) -> String {
+        told(&marks.take((lane, limit), &[], roster))
+    }
+
+    #[test]
+    fn nothing_is_marked_while_nobody_listens() {
+        let (mut roster, mut marks) = (roster(), marks(&[Lane::Filtered]));
+        apply(&mut roster, &mut marks, "a", 1, LAUNCH);
+        marks.listening.close(Lane::Filtered);
+        apply(&mut roster, &mut marks, "b", 1, LAUNCH);
+        apply(&mut roster, &mut marks, "c", 7, FASTER);
+        let marked = &marks.lanes[Lane::Filtered as usize];
+        assert_eq!((marked.queue.len(), marks.lanes[0].queue.len()), (1, 0));
+        // And what was, goes once it is asked for.
+        assert_eq!(take(&mut marks, Lane::Filtered, 0, &roster), "");
+        assert!(marks.lanes.iter().all(|lane| lane.queue.capacity() == 0));
+    }
+
+    #[test]
+    fn a_rocket_is_given_out_once_as_it_is_then_and_explosions_first() {
+        let (mut roster, mut marks) = (roster(), marks(&[Lane::All]));
+        for id in ["a", "b", "c"] {
+            apply(&mut roster, &mut marks, id, 1, LAUNCH);
+        }
+        apply(&mut roster, &mut marks, "a", 2, FASTER);
+        apply(&mut roster, &mut marks, "b", 2, MOVE);
+        apply(&mut roster, &mut marks, "c", 2, MOVE);
+        apply(&mut roster, &mut marks, "c", 3, EXPLODE);
+        apply(&mut roster, &mut marks, "d", 2, FASTER);
+        let changes = marks.take((Lane::All, 2), &[], &roster);
+        assert_eq!((told(&changes), changes.more), ("!c a".to_owned(), true));
+        // Marked again, and behind the others.
+        apply(&mut roster, &mut marks, "a", 3, FASTER);
+        let changes = marks.take((Lane::All, 9), &[], &roster);
+        assert_eq!((told(&changes), changes.more), ("b a".to_owned(), false));
+        assert_eq!(take(&mut marks, Lane::All, 9, &roster), "");
+        // It explodes once, and what was not launched shows when it is.
+        apply(&mut roster, &mut marks, "c", 4, EXPLODE);
+        apply(&mut roster, &mut marks, "d", 1, LAUNCH);
+        assert_eq!(take(&mut marks, Lane::All, 9, &roster), "c d");
+    }
+
+    #[test]
+    fn each_lane_has_what_it_wants() {
+        let (mut roster, mut marks) = (roster(), marks(&Lane::EVERY));
+        let wanted = Channel::parse("b").unwrap();
+        marks.listening.name(&wanted);
+        for id in ["a", "b"] {
+            apply(&mut roster, &mut marks, id, 1, LAUNCH);
+            apply(&mut roster, &mut marks, id, 3, FASTER);
+        }
+        assert_eq!(take(&mut marks, Lane::Named, 9, &roster), "b");
+        assert_eq!(take(&mut marks, Lane::All, 9, &roster), "a b");
+        let exploded = Filter { status: Some(Status::Exploded), ..Filter::default() };
+        let filters = [exploded];
+        assert_eq!(told(&marks.take((Lane::Filtered, 9), &filters, &roster)), "");
+        apply(&mut roster, &mut marks, "a", 2, MOVE);
+        assert_eq!(told(&marks.take((Lane::Filtered, 9), &filters, &roster)), ">a");
+        marks.listening.unname(&wanted);
+        apply(&mut roster, &mut marks, "b", 2, FASTER);
+        assert_eq!(take(&mut marks, Lane::Named, 9, &roster), "");
+    }
+
+    #[test]
+    fn what_is_forgotten_is_told_first_and_nothing_else_of_it() {
+        let (mut roster, mut marks) = (roster(), marks(&[Lane::All]));
+        for id in ["a", "b"] {
+            apply(&mut roster, &mut marks, id, 1, LAUNCH);
+        }
+        marks.forgotten(0, &Channel::parse("a").unwrap());
+        assert_eq!(take(&mut marks, Lane::All, 9, &roster), "-a b");
+    }
+
+    #[test]
+    fn too_much_that_is_urgent_is_said_to_be_lost() {
+        let (mut roster, mut marks) = (roster(), marks(&[Lane::All]));
+        apply(&mut roster, &mut marks, "a", 1, LAUNCH);
+        let channel = Channel::parse("b").unwrap();
+        for _ in 0..MOST_URGENT {
+            marks.forgotten(7, &channel);
+        }
+        assert!(!marks.take((Lane::All, 1), &[], &roster).overrun);
+        marks.forgotten(7, &channel);
+        marks.forgotten(7, &channel);
+        assert!(marks.take((Lane::All, 1), &[], &roster).overrun);
+        assert!(!marks.take((Lane::All, 1), &[], &roster).overrun);
     }
 }

@@ -23,6 +23,10 @@ use crate::fleet::query::Query;
 /// Most rockets that are looked at in a frame for all who name some.
 const MOST_NAMED: usize = 4096;
 
+/// Most slices of a partition that are looked at in a frame for each lane: where
+/// hardly any rocket passes the filters.
+const MOST_SLICES: usize = 32;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Pump {
@@ -81,7 +85,7 @@ impl Pump {
         let share = self.in_a_frame(lane) / self.mailboxes.len() as f64;
         *allowance = (*allowance + share).min(share.max(1.0));
         let left = &self.left[lane as usize];
-        loop {
+        for _ in 0..MOST_SLICES {
             let own = whole(*allowance).min(SLICE);
             let limit = if own > 0 { own } else { take(left) };
             if limit == 0 {
@@ -126,14 +130,15 @@ impl Pump {
         let of_one = self.feed.rate() as f64 * FRAME.as_secs_f64() * 0.9;
         match lane {
             Lane::All | Lane::Filtered => of_one,
-            Lane::Named => (of_one * self.feed.on(lane) as f64).min(MOST_NAMED as f64),
+            Lane::Named => (of_one * self.feed.on(lane).max(1) as f64).min(MOST_NAMED as f64),
         }
     }
 
     /// Some of what has changed; none if the worker has too much to do, or is gone.
     async fn ask(&self, mailbox: &Mailbox, lane: Lane, limit: usize) -> Option<Changes> {
+        let filters = self.feed.filters(lane);
         let (reply, answer) = oneshot::channel();
-        mailbox.ask(Query::Changes { lane, limit, reply }).ok()?;
+        mailbox.ask(Query::Changes { lane, limit, filters, reply }).ok()?;
         // Waited for however long it takes: what it gives out is told to nobody else.
         answer.await.ok()
     }

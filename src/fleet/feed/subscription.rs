@@ -10,10 +10,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::changed::Lane;
-use super::hub::{Feed, FeedLimits, NoSeat, Sitting};
-use super::log::{Event, Overrun, Part, Place};
-use crate::fleet::query::Filter;
+use super::hub::{Feed, FeedLimits, NoSeat, Sitting, Wanted};
+use super::log::{Conditions, Event, Overrun, Part, Place};
 use crate::telemetry::Channel;
 
 /// Events are given out so often.
@@ -27,27 +25,6 @@ pub const TOO_LATE: &str = "what came since is not kept any more";
 
 /// Why it has to list again when it was too slow.
 const TOO_SLOW: &str = "it was read too slowly";
-
-/// Which rockets a subscriber wants.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Only these; any if there are none.
-    pub ids: Vec<Channel>,
-    /// What they must be like.
-    pub filter: Filter,
-}
-
-impl Wanted {
-    /// The lane on which these come.
-    #[must_use]
-    pub fn lane(&self) -> Lane {
-        match (self.ids.is_empty(), self.filter.is_empty()) {
-            (false, _) => Lane::Named,
-            (true, false) => Lane::Filtered,
-            (true, true) => Lane::All,
-        }
-    }
-}
 
 /// What a subscriber is told next.
 #[derive(Debug)]
@@ -67,7 +44,7 @@ pub enum News {
 pub struct Subscription {
     sitting: Sitting,
     ids: AHashSet<Channel>,
-    filter: Filter,
+    conditions: Conditions,
     /// In the log of each partition.
     places: Vec<Place>,
     /// Which partition is read first; another one each time.
@@ -94,15 +71,17 @@ impl Subscription {
     /// When there are as many subscribers as there may be.
     pub fn open(
         feed: &Feed,
-        Wanted { ids, filter }: Wanted,
+        wanted: Wanted,
         from: Option<&[u64]>,
         limits: FeedLimits,
     ) -> Result<(Self, bool), NoSeat> {
-        let lane = Wanted { ids: ids.clone(), filter: filter.clone() }.lane();
-        let sitting = feed.sit_down(lane, ids.clone(), limits)?;
+        let lane = wanted.lane();
+        let ids = wanted.ids.iter().cloned().collect();
+        let conditions = Conditions::new(&wanted.filter);
+        let (sitting, was_wanted) = feed.sit_down(wanted, limits)?;
         let (published, stats, ended) = (feed.published(), feed.stats(), feed.ended());
         let mut places = Vec::new();
-        let mut reads_on = from.is_none_or(|from| from.len() == feed.partitions());
+        let mut reads_on = from.is_none_or(|from| was_wanted && from.len() == feed.partitions());
         for partition in 0..feed.partitions() {
             let log = feed.log(partition, lane);
             let from = from.and_then(|from| from.get(partition)).map(|count| Place::at(*count));
@@ -116,8 +95,8 @@ impl Subscription {
         let now = Instant::now();
         let subscription = Self {
             sitting,
-            ids: ids.into_iter().collect(),
-            filter,
+            ids,
+            conditions,
             places,
             first: 0,
             rate,
@@ -184,9 +163,9 @@ impl Subscription {
         self.published.mark_unchanged();
         let mut events: Vec<Arc<Event>> = Vec::new();
         let (mut bytes, mut full) = (0, false);
-        let Self { sitting, ids, filter, places, first, allowance, .. } = self;
+        let Self { sitting, ids, conditions, places, first, allowance, .. } = self;
         let mut take = |event: &Arc<Event>| {
-            if !(ids.is_empty() || ids.contains(event.id())) || !event.passes(filter) {
+            if !(ids.is_empty() || ids.contains(event.id())) || !event.passes(conditions) {
                 return true;
             }
             if *allowance < 1.0 || bytes >= FRAME_BYTES {

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::feed::changed::{Changes, Lane};
-use super::view::{Lookup, RocketView};
-use crate::telemetry::{Caseless, Channel};
+use super::view::{Lookup, RocketView, Silent};
+use crate::telemetry::{Caseless, Channel, Timestamp};
 
 pub use self::filter::Filter;
 pub use self::gaps::{GapPage, GapPart, GapPlace, GapSelection};
@@ -52,6 +52,15 @@ pub enum Query {
         /// Where this partition's part goes.
         reply: oneshot::Sender<GapPart>,
     },
+    /// Exploded rockets of which nothing was heard for long, the longest first.
+    Silent {
+        /// Nothing since then, by the service's clock.
+        before: Timestamp,
+        /// At most so many.
+        limit: usize,
+        /// Where they go.
+        reply: oneshot::Sender<Vec<Silent>>,
+    },
     /// Missions in use; asked of every partition.
     Missions {
         /// Only those that sort behind this one.
@@ -75,6 +84,8 @@ pub enum Query {
         lane: Lane,
         /// At most so many rockets.
         limit: usize,
+        /// Only those that pass one of these; any if there are none.
+        filters: Arc<[Filter]>,
         /// Where they go.
         reply: oneshot::Sender<Changes>,
     },
@@ -185,7 +196,6 @@ impl Page {
 mod tests {
     use super::*;
     use crate::fleet::view::Status;
-    use crate::telemetry::Timestamp;
 
     fn view(id: &str, launched: i64, speed: i64) -> RocketView {
         let time = Timestamp::from_unix(launched, 0).unwrap();
@@ -201,6 +211,7 @@ mod tests {
             explosion_reason: None,
             buffered_messages: 0,
             lost_messages: 0,
+            conflicts: 0,
         }
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::tracked::Tracked;
+use crate::fleet::outcome::Cause;
 use crate::telemetry::Timestamp;
 use crate::telemetry::tally::Count;
 
@@ -18,6 +19,8 @@ struct Counts {
     /// When the longest wait began, in microseconds since 1970 and one more; 0 if none
     /// is under way.
     oldest_wait: Count,
+    /// By [`Cause`].
+    forgotten: [Count; Cause::NAMES.len()],
 }
 
 /// The counts of one roster.
@@ -27,8 +30,8 @@ pub struct Census(Arc<Counts>);
 /// What is counted of one rocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
-    launched: bool,
-    exploded: bool,
+    pub launched: bool,
+    pub exploded: bool,
     waits: bool,
 }
 
@@ -43,6 +46,14 @@ impl Standing {
             exploded: flight.is_some_and(|flight| flight.explosion.is_some()),
             waits: tracked.reorder.buffered() > 0,
         }
+    }
+}
+
+fn follow(count: &Count, before: bool, after: bool) {
+    match (before, after) {
+        (false, true) => count.add_alone(1),
+        (true, false) => count.take_alone(1),
+        _ => {}
     }
 }
 
@@ -62,14 +73,20 @@ impl Census {
         if before == after {
             return;
         }
-        // Neither ends.
-        self.0.launched.add_alone(u64::from(after.launched && !before.launched));
-        self.0.exploded.add_alone(u64::from(after.exploded && !before.exploded));
-        match (before.waits, after.waits) {
-            (false, true) => self.0.waiting.add_alone(1),
-            (true, false) => self.0.waiting.take_alone(1),
-            _ => {}
-        }
+        follow(&self.0.launched, before.launched, after.launched);
+        follow(&self.0.exploded, before.exploded, after.exploded);
+        follow(&self.0.waiting, before.waits, after.waits);
+    }
+
+    /// One was forgotten.
+    pub(super) fn forgotten(&self, cause: Cause) {
+        self.0.forgotten[cause as usize].add_alone(1);
+    }
+
+    /// Rockets that were forgotten since the start for this cause.
+    #[must_use]
+    pub fn forgotten_for(&self, cause: Cause) -> u64 {
+        self.0.forgotten[cause as usize].get()
     }
 
     /// The longest wait began then, or there is none.

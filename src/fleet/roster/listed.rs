@@ -42,13 +42,26 @@ impl Listed {
     pub fn insert(&mut self, rockets: &Chunked<Tracked>, slot: Slot) {
         let launched = launch_key(rockets, slot);
         self.launches.insert(slot, |other| launch_key(rockets, other) < launched);
-        let is_held = match self.ids_hold {
+        if self.holds_id_of(slot) {
+            self.insert_id(rockets, slot);
+        }
+    }
+
+    /// The rocket at `slot`, which is launched and still there, is so no longer.
+    pub fn remove(&mut self, rockets: &Chunked<Tracked>, slot: Slot) {
+        let launched = launch_key(rockets, slot);
+        self.launches.remove(slot, |other| launch_key(rockets, other) < launched);
+        if self.holds_id_of(slot) {
+            let id = &rockets.get(slot).channel;
+            self.ids.remove(slot, |other| rockets.get(other).channel < *id);
+        }
+    }
+
+    fn holds_id_of(&self, slot: Slot) -> bool {
+        match self.ids_hold {
             Held::Nothing => false,
             Held::Below(end) => slot < end,
             Held::All => true,
-        };
-        if is_held {
-            self.insert_id(rockets, slot);
         }
     }
 

@@ -11,13 +11,21 @@
 //! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
 //!   `by_index`: what is answered from them.
 //! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
+//! * `places`: who has a place; `forget`: who leaves it; `quiet`: who may, by now.
+//! * `repeats`: messages whose number is known; `conflicts`: those that say something
+//!   else than what they repeat.
 //! * `snapshot`: what a checkpoint stores, and back.
 
 mod by_index;
 pub mod census;
 mod chunked;
+mod conflicts;
+mod forget;
 mod gaps;
 mod listed;
+mod places;
+mod quiet;
+mod repeats;
 mod skips;
 pub mod slot;
 mod snapshot;
@@ -32,9 +40,11 @@ use hashbrown::HashTable;
 
 use self::census::{Census, Standing};
 use self::chunked::Chunked;
+use self::conflicts::Conflicts;
 pub use self::gaps::GapKey;
 use self::gaps::Gaps;
 use self::listed::Listed;
+use self::quiet::Quiet;
 use self::slot::Slot;
 pub use self::snapshot::Slice;
 use self::tracked::Tracked;
@@ -63,6 +73,8 @@ pub enum Admission {
     Accepted(Ticket),
     /// Applied or buffered before.
     Known,
+    /// Likewise, and what it says is not what was accepted then.
+    Conflicting(Slot),
     /// Declared lost before: as good as applied.
     Late,
     /// A bound is reached; nothing was changed.
@@ -83,6 +95,13 @@ pub struct Roster {
     admitted: AHashMap<Slot, Admitted>,
     /// Slots of which no channel is known any more, for the next new ones.
     vacant: Vec<Slot>,
+    /// Rows of the journal's store that hold nothing, for the next new rockets.
+    free_rows: Vec<u32>,
+    /// Rows of rockets that are gone, to be emptied by the next checkpoint.
+    gone: Vec<u32>,
+    conflicts: Conflicts,
+    /// Exploded rockets by when something was heard of them last.
+    quiet: Quiet,
     quotas: Arc<Quotas>,
     census: Census,
     hasher: RandomState,
@@ -113,6 +132,10 @@ impl Roster {
             vocabulary: Vocabulary::default(),
             admitted: AHashMap::new(),
             vacant: Vec::new(),
+            free_rows: Vec::new(),
+            gone: Vec::new(),
+            conflicts: Conflicts::default(),
+            quiet: Quiet::followed_if(quotas.follows_quiet()),
             quotas,
             census: Census::default(),
             hasher: RandomState::new(),
@@ -156,8 +179,7 @@ impl Roster {
             None => (Place::Early, 1),
         };
         if place == Place::Known {
-            let late = slot.is_some_and(|slot| self.rockets.get(slot).reorder.is_lost(number));
-            return if late { Admission::Late } else { Admission::Known };
+            return slot.map_or(Admission::Known, |slot| self.repeated(slot, &message.report));
         }
         let early = place == Place::Early;
         if early && let Err(refusal) = self.reserve_buffer(slot) {
@@ -206,6 +228,7 @@ impl Roster {
         self.count_out(ticket);
         let Ticket { slot, .. } = ticket;
         let kind = report.event.kind();
+        let note = self.conflicts.note(slot, &report);
         let tracked = self.rockets.get_mut(slot);
         let before = Standing::of(tracked);
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
@@ -213,17 +236,29 @@ impl Roster {
         let (number, waited) = (report.number, reorder.waiting_since());
         let place = reorder.offer(report, |report| {
             passed += 1;
-            let Report { number, time, .. } = report;
+            let (number, time, kind) = (report.number, report.time, report.event.kind());
             let effect = rocket.apply(report, &mut self.vocabulary);
             launched |= effect == Effect::Launched;
             let vocabulary = &self.vocabulary;
-            observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
+            let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };
+            observer.folded(&folded);
         });
-        *changed |= place != Place::Known;
-        if place == Place::Known && reorder.is_lost(number) {
-            observer.late(channel, number);
+        let after = if place == Place::Known {
+            if reorder.is_lost(number) {
+                observer.late(channel, number);
+            } else if self.conflicts.contradicts(slot, note) {
+                observer.conflicting(slot, channel, number);
+            }
+            before
+        } else {
+            *changed = true;
+            self.conflicts.keep(note);
+            Standing::of(tracked)
+        };
+        self.census.moved(before, after);
+        if after.exploded && place != Place::Known {
+            self.quiet.heard_of(slot);
         }
-        self.census.moved(before, Standing::of(tracked));
         if launched {
             self.listed.insert(&self.rockets, slot);
         }
@@ -254,32 +289,6 @@ impl Roster {
         outcome
     }
 
-    /// Takes back the admission of the message with this number: it could not be
-    /// kept, and nothing becomes of it. Those behind it go on.
-    pub fn withdraw(&mut self, ticket: Ticket, number: u64) {
-        self.count_out(ticket);
-        if ticket.early {
-            self.quotas.buffered.give_back(1);
-        } else if let Some(admitted) = self.admitted.get_mut(&ticket.slot) {
-            // It is awaited again, unless a repeat of it is in flight too. What
-            // was admitted as its successor is early by now: `apply` finds that.
-            admitted.next = admitted.next.min(number);
-        }
-        if !self.admitted.contains_key(&ticket.slot) && self.rockets.get(ticket.slot).is_blank() {
-            self.forget(ticket.slot);
-        }
-    }
-
-    /// Forgets a channel that nothing was kept of, and gives its place back.
-    fn forget(&mut self, slot: Slot) {
-        let hash = self.hasher.hash_one(&self.rockets.get(slot).channel);
-        let found = self.by_channel[piece(hash)].find_entry(hash, |&other| other == slot);
-        found.expect("every channel that is not forgotten is in the index").remove();
-        self.vacant.push(slot);
-        self.quotas.rockets.give_back(1);
-        self.census.disappear();
-    }
-
     /// Counts a message out of what is in flight.
     fn count_out(&mut self, ticket: Ticket) {
         // What is replayed was admitted in an earlier run.
@@ -296,38 +305,6 @@ impl Roster {
         let hash = self.hasher.hash_one(channel);
         let is_it = |&slot: &Slot| self.rockets.get(slot).channel == *channel;
         self.by_channel[piece(hash)].find(hash, is_it).copied()
-    }
-
-    /// Makes room for a new channel; `None` when the fleet is full.
-    fn insert(&mut self, channel: Channel) -> Option<Slot> {
-        if !self.quotas.rockets.try_take() {
-            return None;
-        }
-        let Some(slot) = self.vacant.pop() else {
-            let row_id = self.quotas.row_ids.give();
-            return Some(self.push(Tracked::new(channel, row_id)));
-        };
-        // Its row was never written, for nothing of it was kept.
-        let vacant = self.rockets.get_mut(slot);
-        *vacant = Tracked::new(channel, vacant.row_id);
-        self.index(slot);
-        self.census.appear();
-        Some(slot)
-    }
-
-    fn push(&mut self, tracked: Tracked) -> Slot {
-        self.census.appear();
-        self.census.moved(Standing::BLANK, Standing::of(&tracked));
-        let slot = self.rockets.push(tracked);
-        self.index(slot);
-        slot
-    }
-
-    /// Has the rocket at `slot` be found by its channel.
-    fn index(&mut self, slot: Slot) {
-        let hash = self.hasher.hash_one(&self.rockets.get(slot).channel);
-        let hash_of = |&slot: &Slot| self.hasher.hash_one(&self.rockets.get(slot).channel);
-        self.by_channel[piece(hash)].insert_unique(hash, slot, hash_of);
     }
 
     /// What is known of one channel.
@@ -393,13 +370,7 @@ impl Roster {
             .admits(rocket_type, mission, Status::of(flight))
             .then(|| RocketView::of(channel, reorder, rocket, &self.vocabulary))
             .flatten()
-    }
-}
-
-impl Ticket {
-    /// For a message that was accepted in an earlier run.
-    fn unreserved(slot: Slot) -> Self {
-        Self { slot, early: false }
+            .map(|view| RocketView { conflicts: self.conflicts.of(slot), ..view })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fleet::outcome::{SkipRefusal, Skipped};
 use crate::journal::Skip;
 use crate::telemetry::reorder::Place;
 use crate::telemetry::rocket::Effect;
-use crate::telemetry::{Channel, Report, Timestamp};
+use crate::telemetry::{Channel, Timestamp};
 
 impl Roster {
     /// What the rocket on `channel` waits for, if it waits, and if it is `awaited`
@@ -64,11 +64,12 @@ impl Roster {
         let waited = reorder.waiting_since();
         let (first, last) = reorder.skip(awaited, |report| {
             passed += 1;
-            let Report { number, time, .. } = report;
+            let (number, time, kind) = (report.number, report.time, report.event.kind());
             let effect = rocket.apply(report, &mut self.vocabulary);
             launched |= effect == Effect::Launched;
             let vocabulary = &self.vocabulary;
-            observer.folded(&Folded { slot, channel, number, time, effect, rocket, vocabulary });
+            let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };
+            observer.folded(&folded);
         })?;
         *changed = true;
         let skipped = Skipped { first, last };

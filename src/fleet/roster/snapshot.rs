@@ -21,6 +21,9 @@ const SLICE: usize = 128;
 /// have more.
 const SLICE_MESSAGES: usize = 4096;
 
+/// Most rows emptied at once, for the same reason.
+const SLICE_DISCARDED: usize = 1024;
+
 /// Most rockets looked at before messages get their turn again.
 const MAX_VISITED: Slot = 8192;
 
@@ -30,16 +33,25 @@ pub struct Slice {
     pub rockets: Vec<RocketSnapshot>,
     /// Where they are.
     pub slots: Vec<Slot>,
+    /// Rows to be emptied; then nothing is to be stored.
+    pub discarded: Vec<u32>,
     /// Where the next slice begins.
     pub next: Slot,
 }
 
 impl Roster {
     /// The rockets that changed, from slot `from` on: a slice of them. They count
-    /// as unchanged from now on.
+    /// as unchanged from now on. But first come the rows of those that are gone: a
+    /// rocket that is new on the channel of one must not be stored beside it.
     pub fn take_changed(&mut self, from: Slot) -> Slice {
+        let mut slice =
+            Slice { rockets: Vec::new(), slots: Vec::new(), discarded: Vec::new(), next: from };
+        if !self.gone.is_empty() {
+            slice.discarded = self.gone.split_off(self.gone.len().saturating_sub(SLICE_DISCARDED));
+            return slice;
+        }
         let end = self.slots().min(from.saturating_add(MAX_VISITED));
-        let mut slice = Slice { rockets: Vec::new(), slots: Vec::new(), next: end };
+        slice.next = end;
         let mut messages = 0;
         for slot in from..end {
             if slice.slots.len() == SLICE || messages >= SLICE_MESSAGES {
@@ -48,6 +60,7 @@ impl Roster {
             }
             let tracked = self.rockets.get_mut(slot);
             if std::mem::take(&mut tracked.changed) {
+                tracked.stored = true;
                 messages += tracked.reorder.buffered();
                 slice.rockets.push(self.snapshot(slot));
                 slice.slots.push(slot);
@@ -57,11 +70,28 @@ impl Roster {
     }
 
     /// Has the rockets at `slots`, of a slice that was not stored, count as
-    /// changed again.
+    /// changed again; some may be gone meanwhile, and others in their places.
     pub fn put_back(&mut self, slots: &[Slot]) {
         for &slot in slots {
-            self.rockets.get_mut(slot).changed = true;
+            let tracked = self.rockets.get_mut(slot);
+            tracked.changed |= !tracked.is_blank();
         }
+    }
+
+    /// Has the rows of a slice that did not become durable be emptied again.
+    pub fn put_rows_back(&mut self, discarded: Vec<u32>) {
+        self.gone.extend(discarded);
+    }
+
+    /// Rows hold nothing any more.
+    pub fn rows_are_free(&mut self, discarded: Vec<u32>) {
+        self.free_rows.extend(discarded);
+    }
+
+    /// The rocket at `slot`, if there is one.
+    #[must_use]
+    pub fn kept(&self, slot: Slot) -> Option<RocketSnapshot> {
+        (!self.rockets.get(slot).is_blank()).then(|| self.snapshot(slot))
     }
 
     fn snapshot(&self, slot: Slot) -> RocketSnapshot {
@@ -76,6 +106,7 @@ impl Roster {
             buffered: reorder.waiting().collect(),
             waiting_since: reorder.waiting_since(),
             lost: reorder.lost().cloned().unwrap_or_default(),
+            quiet_since: self.quiet.of(slot),
         }
     }
 
@@ -90,18 +121,24 @@ impl Roster {
             assert_eq!(place, Place::Early, "a message waits once");
         }
         let launched = snapshot.flight.is_some();
+        let exploded = snapshot.flight.as_ref().is_some_and(|it| it.explosion_reason.is_some());
         let flight = snapshot.flight.map(|flight| Flight::restore(&flight, &mut self.vocabulary));
-        let slot = self.push(Tracked {
+        let slot = self.settle(Tracked {
             channel: snapshot.channel,
             reorder,
             rocket: Rocket { last_update_time: snapshot.last_update_time, flight },
             row_id: snapshot.row_id,
             changed: false,
+            stored: true,
         });
         if launched {
             self.listed.insert(&self.rockets, slot);
         }
         self.restore_gap(slot, snapshot.waiting_since);
+        if exploded && self.quiet.resume(slot, snapshot.quiet_since) {
+            // So that the next start knows.
+            self.rockets.get_mut(slot).changed = true;
+        }
     }
 
     /// Applies a message that the journal kept, unless it is part of a stored
@@ -109,10 +146,10 @@ impl Roster {
     pub fn replay(&mut self, message: Message) {
         let slot = self.find(&message.channel).unwrap_or_else(|| {
             self.quotas.rockets.take(1);
-            let row_id = self.quotas.row_ids.give();
-            self.push(Tracked::new(message.channel, row_id))
+            let row_id = self.free_row();
+            self.settle(Tracked::new(message.channel, row_id))
         });
-        // It was reported when the message came.
-        self.apply(Ticket::unreserved(slot), message.report, &mut ());
+        // It was reported when the message came, and has no room taken.
+        self.apply(Ticket { slot, early: false }, message.report, &mut ());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A list of sorted blocks. A slot's key is not kept but looked up at its
 //! rocket, so that a place takes little more than the 4 bytes of its slot; a
-//! B-tree that held keys took a hundred. Slots are never removed.
+//! B-tree that held keys took a hundred.
 
 use super::slot::Slot;
 
@@ -18,7 +18,7 @@ pub(super) struct SortedSlots {
     len: usize,
 }
 
-/// A place between two slots, valid until the next insertion.
+/// A place between two slots, valid until the next insertion or removal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     block: usize,
@@ -62,6 +62,37 @@ impl SortedSlots {
             None => slots.insert(within, slot),
         }
         self.blocks.insert(block + 1, rest);
+    }
+
+    /// Removes a slot that is there, all those before it being those for which
+    /// `is_before` holds. Small blocks are joined, so that no more than two of them
+    /// stand side by side that would fit into half of one.
+    pub fn remove(&mut self, slot: Slot, is_before: impl Fn(Slot) -> bool) {
+        let place = self.place(is_before);
+        // It is the first, unless what was read back had a channel twice.
+        let behind = self.after(place).position(|other| other == slot);
+        let behind = behind.expect("a launched rocket stands where its key says");
+        let Place { mut block, mut within } = place;
+        within += behind;
+        while within >= self.blocks[block].len() {
+            within -= self.blocks[block].len();
+            block += 1;
+        }
+        self.blocks[block].remove(within);
+        self.len -= 1;
+        if self.blocks[block].is_empty() {
+            self.blocks.remove(block);
+        }
+        // With the one before it, or else the one behind it.
+        for first in [block.wrapping_sub(1), block] {
+            let pair = self.blocks.get_mut(first..first.saturating_add(2));
+            let Some([one, next]) = pair else { continue };
+            if one.len() + next.len() <= BLOCK / 2 {
+                one.append(next);
+                self.blocks.remove(first + 1);
+                break;
+            }
+        }
     }
 
     /// The place behind all those for which `is_before` holds.

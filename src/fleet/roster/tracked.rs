@@ -14,12 +14,14 @@ pub(super) struct Tracked {
     pub row_id: u32,
     /// Whether it changed since it was stored last.
     pub changed: bool,
+    /// Whether its row may hold something.
+    pub stored: bool,
 }
 
 impl Tracked {
     pub fn new(channel: Channel, row_id: u32) -> Self {
         let (reorder, rocket) = (Reorder::new(), Rocket::default());
-        Self { channel, reorder, rocket, row_id, changed: false }
+        Self { channel, reorder, rocket, row_id, changed: false, stored: false }
     }
 
     /// Whether nothing was applied or buffered yet.

@@ -1,4 +1,4 @@
-//! Counts anomalies, losses and what comes late, and logs them, at most one line a
+//! Counts anomalies, losses, conflicts and what comes late, and logs them, at most one line a
 //! second of each: an odd sender must not fill the log.
 
 use std::time::{Duration, Instant};
@@ -22,9 +22,10 @@ pub(super) struct AnomalyLog {
     logged_at: Option<Instant>,
     lost: Gone,
     late: Gone,
+    conflicts: Gone,
 }
 
-/// Numbers that were declared lost, or that came all the same.
+/// Numbers of which something is to be told.
 #[derive(Default)]
 struct Gone {
     total: u64,
@@ -52,6 +53,7 @@ impl Gone {
 }
 
 const LOST: &str = "messages are declared lost; shown is the latest";
+const CONFLICTS: &str = "messages came again with another content; shown is the latest";
 const LATE: &str = "messages came that were declared lost; shown is the latest";
 
 impl AnomalyLog {
@@ -64,6 +66,7 @@ impl AnomalyLog {
             logged_at: None,
             lost: Gone::default(),
             late: Gone::default(),
+            conflicts: Gone::default(),
         }
     }
 
@@ -107,7 +110,14 @@ impl Observer for AnomalyLog {
         }
     }
 
+    fn conflicting(&mut self, _: Slot, channel: &Channel, number: u64) {
+        if self.conflicts.count(channel, 1, number) {
+            self.conflicts.flush(self.partition, CONFLICTS);
+        }
+    }
+
     fn ended(&mut self) {
+        self.conflicts.flush(self.partition, CONFLICTS);
         self.lost.flush(self.partition, LOST);
         self.late.flush(self.partition, LATE);
         self.flush();

@@ -14,6 +14,9 @@ impl Partition {
         // Whoever asked may have given up waiting, and needs no answer then.
         match query {
             Query::Rocket { channel, reply } => drop(reply.send(self.roster.lookup(&channel))),
+            Query::Silent { before, limit, reply } => {
+                drop(reply.send(self.roster.silent(before, limit)));
+            }
             Query::Missions { after, limit, reply } => {
                 drop(reply.send(self.roster.missions(after.as_deref(), limit)));
             }
@@ -25,8 +28,9 @@ impl Partition {
             Query::Gaps { selection, reply } => {
                 self.walks.push_back(Walk::over_gaps(selection, reply));
             }
-            Query::Changes { lane, limit, reply } => {
-                drop(reply.send(self.observers.0.1.take(lane, limit, &self.roster)));
+            Query::Changes { lane, limit, filters, reply } => {
+                let marks = &mut self.observers.0.1;
+                drop(reply.send(marks.take((lane, limit), &filters, &self.roster)));
             }
         }
     }

@@ -3,10 +3,9 @@
 
 use tokio::sync::oneshot;
 
-use crate::fleet::outcome::{SkipVerdict, Verdict};
+use crate::fleet::outcome::{Cause, ForgetVerdict, SkipVerdict, Verdict};
 use crate::fleet::roster::Ticket;
-use crate::fleet::roster::slot::Slot;
-use crate::journal::{Record, Skip};
+use crate::journal::{Forget, Record, Skip};
 use crate::telemetry::Message;
 
 /// What one commit is about.
@@ -16,6 +15,8 @@ pub(super) struct Batch {
     pub pending: Vec<Pending>,
     /// What is declared lost, behind those messages.
     pub skips: Vec<PendingSkip>,
+    /// Who is forgotten, behind both.
+    pub forgets: Vec<PendingForget>,
     groups: Vec<Group>,
 }
 
@@ -28,10 +29,25 @@ pub(super) struct Pending {
 
 /// Numbers to be declared lost, waiting for their commit.
 pub(super) struct PendingSkip {
-    pub slot: Slot,
     pub skip: Skip,
     /// Of nobody who waits for it, if it is for a wait that took too long.
     pub reply: Option<oneshot::Sender<SkipVerdict>>,
+}
+
+/// A rocket to be forgotten, waiting for its commit.
+pub(super) struct PendingForget {
+    pub forget: Forget,
+    pub cause: Cause,
+    pub reply: oneshot::Sender<ForgetVerdict>,
+}
+
+/// Why a batch was not kept.
+#[derive(Clone, Copy)]
+pub(super) enum Refused {
+    /// Nothing is any more.
+    NotKept,
+    /// Another may be.
+    NotNow,
 }
 
 /// Where a verdict goes.
@@ -53,7 +69,7 @@ struct Group {
 impl Batch {
     /// How much there is to commit.
     pub fn len(&self) -> usize {
-        self.pending.len() + self.skips.len()
+        self.pending.len() + self.skips.len() + self.forgets.len()
     }
 
     /// Whether there is nothing to commit.
@@ -64,12 +80,14 @@ impl Batch {
     /// What is to be committed, in order.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let messages = self.pending.iter().map(|pending| Record::Message(&pending.message));
-        messages.chain(self.skips.iter().map(|pending| Record::Skip(&pending.skip)))
+        let skips = self.skips.iter().map(|pending| Record::Skip(&pending.skip));
+        let forgets = self.forgets.iter().map(|pending| Record::Forget(&pending.forget));
+        messages.chain(skips).chain(forgets)
     }
 
     /// Takes out what is not messages.
-    pub fn take_skips(&mut self) -> Vec<PendingSkip> {
-        std::mem::take(&mut self.skips)
+    pub fn take_decisions(&mut self) -> (Vec<PendingSkip>, Vec<PendingForget>) {
+        (std::mem::take(&mut self.skips), std::mem::take(&mut self.forgets))
     }
 
     /// Begins a group of so many messages. All of them must be answered.

@@ -14,16 +14,21 @@
 //! * `batch`: messages that are committed together, and whom to answer.
 //! * `in_flight`: batches on their way to the disk.
 //! * `spin`: busy-polling for the end of a commit.
-//! * `skips`: numbers that are declared lost.
+//! * `decisions`: numbers that are declared lost (`skips`), rockets that are forgotten
+//!   (`forgets`).
 //! * `answers`: what is made of queries.
 //! * `walk`: queries that no index answers, a slice at a time: `scan` over all
 //!   rockets, `gap_walk` over those that wait.
-//! * `snapshot`: a walk over the roster that stores what changed.
+//! * `commands`: what is told: a checkpoint's `snapshot`, a walk over the roster that
+//!   stores what changed.
 //! * `anomalies`: the log of anomalies, an observer.
 
 mod anomalies;
 mod answers;
 mod batch;
+mod commands;
+mod decisions;
+mod forgets;
 mod gap_walk;
 mod in_flight;
 mod scan;
@@ -41,23 +46,23 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
 use self::anomalies::AnomalyLog;
+use self::batch::Refused::{NotKept, NotNow};
 use self::batch::{Batch, Pending, ReplyTo};
 use self::in_flight::{InFlight, committed, oldest};
-use self::snapshot::SnapshotWalk;
+use self::snapshot::{SnapshotWalk, storing};
 use self::spin::Spin;
 use self::walk::Walk;
 use super::feed::marks::Marks;
 use super::health::{Health, Phase};
 use super::mailbox::{Inbox, Submission};
 use super::observer::Observer;
-use super::order::Order;
-use super::outcome::{Outcome, Refusal, SkipRefusal};
+use super::outcome::{Outcome, Refusal};
 use super::roster::{Admission, Roster};
 use super::tally::Teller;
 use super::threading::Threading;
 use super::version::Changes;
 use super::vitals::{STALLED, Wait};
-use crate::journal::{AppendError, Commit, CommitResult, Journal, PendingCommit};
+use crate::journal::{AppendError, Commit, CommitResult, Journal};
 use crate::telemetry::Message;
 
 /// A batch takes no more submissions from so many messages on, so that queries
@@ -104,11 +109,6 @@ pub struct Worker {
     partition: Partition,
 }
 
-/// The slice of a checkpoint that is being stored.
-fn storing(snapshot: &mut Option<SnapshotWalk>) -> Option<&mut PendingCommit> {
-    snapshot.as_mut()?.storing()
-}
-
 impl Worker {
     /// The worker of the partition number `index`, from 0, that reads `inbox`
     /// until `stop` is told.
@@ -116,7 +116,7 @@ impl Worker {
     pub fn new(
         index: usize,
         inbox: Inbox,
-        roster: Roster,
+        mut roster: Roster,
         observers: Reports,
         stop: oneshot::Receiver<()>,
         shared: Shared,
@@ -133,6 +133,7 @@ impl Worker {
         ));
         shared.health.watch(commits.clone());
         shared.health.watch(slices.clone());
+        roster.compare_repeats();
         let partition = Partition {
             roster,
             in_flight: VecDeque::new(),
@@ -262,6 +263,9 @@ impl Partition {
                 Submission::Expire { before, reply } => {
                     self.admit_overdue(before, reply, &mut batch);
                 }
+                Submission::Forget { channel, why, reply } => {
+                    self.admit_forget(channel, why, reply, &mut batch);
+                }
             }
             if messages >= MAX_BATCH {
                 break;
@@ -301,6 +305,12 @@ impl Partition {
                     self.observers.repeated(message.report.event.kind());
                     Ok(Outcome::Duplicate)
                 }
+                Admission::Conflicting(slot) => {
+                    let Message { channel, report } = &message;
+                    self.observers.conflicting(slot, channel, report.number);
+                    self.observers.repeated(report.event.kind());
+                    Ok(Outcome::Duplicate)
+                }
                 Admission::Late => {
                     self.observers.late(&message.channel, message.report.number);
                     self.observers.repeated(message.report.event.kind());
@@ -332,7 +342,7 @@ impl Partition {
             Ok(()) => self.apply(batch),
             Err(AppendError::Refused(reason)) => self.withdraw(batch, &reason),
             Err(failure) => {
-                Self::refuse_skips(batch.take_skips(), &SkipRefusal::NotKept(failure.to_string()));
+                Self::refuse_decisions(batch.take_decisions(), NotKept, &failure.to_string());
                 let refusal = Refusal::NotKept(failure.to_string());
                 self.fail(failure);
                 batch.decide_all(|_, _| Err(refusal.clone()));
@@ -344,15 +354,15 @@ impl Partition {
     }
 
     fn apply(&mut self, mut batch: Batch) {
-        let lost = batch.take_skips();
+        let decided = batch.take_decisions();
         let Self { roster, observers, .. } = self;
         batch.decide_all(|ticket, message| Ok(roster.apply(ticket, message.report, observers)));
-        self.skip(lost);
+        self.decide(decided);
     }
 
     /// Nothing of this batch was kept; later ones may be.
     fn withdraw(&mut self, mut batch: Batch, reason: &str) {
-        Self::refuse_skips(batch.take_skips(), &SkipRefusal::NotNow(reason.to_owned()));
+        Self::refuse_decisions(batch.take_decisions(), NotNow, reason);
         batch.decide_all(|ticket, message| {
             self.roster.withdraw(ticket, message.report.number);
             Err(Refusal::NotNow(reason.to_owned()))
@@ -366,61 +376,6 @@ impl Partition {
         // once, to whoever writes the log (`workers`).
         self.shared.health.set(Phase::ReadOnly(failure.to_string()));
         self.failed = Some(failure);
-    }
-
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Snapshot { reply } => {
-                let walk = SnapshotWalk::new(self.in_flight.len(), reply);
-                // Nobody waits for an older one, and what it stores may fail.
-                if let Some(mut older) = self.snapshot.replace(walk) {
-                    older.give_up_slice(&mut self.roster);
-                    // Of what the new one stores, or does not, it begins anew.
-                    self.slices.end();
-                }
-            }
-        }
-    }
-
-    /// Takes the orders that wait.
-    fn obey_waiting(&mut self, inbox: &Inbox) {
-        for order in inbox.waiting_orders() {
-            self.obey(order);
-        }
-    }
-
-    /// Stores the next slice of a checkpoint, if it is its turn.
-    fn step_snapshot(&mut self) {
-        if let Some(result) = self.snapshot.as_mut().and_then(SnapshotWalk::take_stored) {
-            self.slice_stored(result);
-        }
-        let Some(walk) = self.snapshot.take_if(|walk| walk.can_go_on()) else { return };
-        match &self.failed {
-            Some(failure) => walk.end(Err(failure.clone())),
-            None => self.snapshot = walk.step(&mut self.roster, &*self.shared.journal),
-        }
-        if storing(&mut self.snapshot).is_some() {
-            self.slices.begin(Instant::now());
-        }
-    }
-
-    /// The slice that was being stored is, or is not.
-    fn slice_stored(&mut self, result: CommitResult) {
-        let mut walk = self.snapshot.take().expect("a slice is stored for a walk");
-        self.slices.end();
-        match result {
-            Ok(()) => {
-                walk.slice_stored();
-                self.snapshot = Some(walk);
-            }
-            Err(failure) => {
-                walk.give_up_slice(&mut self.roster);
-                if !matches!(failure, AppendError::Refused(_)) {
-                    self.fail(failure.clone());
-                }
-                walk.end(Err(failure));
-            }
-        }
     }
 
     /// Deals with everything that was handed over, and takes no more.

@@ -27,9 +27,9 @@ impl Partition {
             None => self.roster.find_gap(&channel, awaited),
         };
         match found {
-            Ok((slot, awaited)) => {
+            Ok((_, awaited)) => {
                 let skip = Skip { channel, awaited };
-                batch.skips.push(PendingSkip { slot, skip, reply: Some(reply) });
+                batch.skips.push(PendingSkip { skip, reply: Some(reply) });
             }
             // Whoever asked may be gone by now.
             Err(refusal) => drop(reply.send(Err(refusal))),
@@ -47,7 +47,7 @@ impl Partition {
             Some(_) => Vec::new(),
             None => self.roster.overdue(before, MAX_OVERDUE),
         };
-        let skips = overdue.into_iter().map(|(slot, skip)| PendingSkip { slot, skip, reply: None });
+        let skips = overdue.into_iter().map(|(_, skip)| PendingSkip { skip, reply: None });
         let before = batch.skips.len();
         batch.skips.extend(skips);
         match batch.skips[before..].last_mut() {
@@ -56,13 +56,14 @@ impl Partition {
         }
     }
 
-    /// Does what is kept.
+    /// Does what is kept. The rocket is looked for again: it may have been forgotten
+    /// meanwhile.
     pub(super) fn skip(&mut self, skips: Vec<PendingSkip>) {
-        for PendingSkip { slot, skip, reply } in skips {
-            let skipped = self.roster.skip(slot, skip.awaited, &mut self.observers);
-            let verdict = skipped.ok_or_else(|| match self.roster.find_gap(&skip.channel, None) {
-                Ok((_, awaited)) => SkipRefusal::Another { awaited },
-                Err(refusal) => refusal,
+        for PendingSkip { skip: Skip { channel, awaited }, reply } in skips {
+            let found = self.roster.find_gap(&channel, Some(awaited));
+            let verdict = found.and_then(|(slot, awaited)| {
+                let skipped = self.roster.skip(slot, awaited, &mut self.observers);
+                skipped.ok_or(SkipRefusal::NothingMissing)
             });
             tell(reply, verdict);
         }

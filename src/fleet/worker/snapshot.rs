@@ -1,5 +1,6 @@
 //! A checkpoint in one partition: a walk over all rockets that stores the
-//! changed ones slice by slice, one slice at a time, with messages in between.
+//! changed ones slice by slice, one slice at a time, with messages in between. Rows
+//! of those that are gone are emptied first.
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
@@ -18,13 +19,21 @@ pub(super) struct SnapshotWalk {
     storing: Option<PendingCommit>,
     /// The rockets of that slice.
     slots: Vec<Slot>,
+    /// The rows that are emptied in their place.
+    discarded: Vec<u32>,
     reply: Reply,
+}
+
+/// The slice of a checkpoint that is being stored.
+pub(super) fn storing(snapshot: &mut Option<SnapshotWalk>) -> Option<&mut PendingCommit> {
+    snapshot.as_mut()?.storing()
 }
 
 impl SnapshotWalk {
     /// A walk that begins once the `in_flight` batches are applied.
     pub fn new(in_flight: usize, reply: Reply) -> Self {
-        Self { behind: in_flight, next: 0, storing: None, slots: Vec::new(), reply }
+        let (slots, discarded) = (Vec::new(), Vec::new());
+        Self { behind: in_flight, next: 0, storing: None, slots, discarded, reply }
     }
 
     /// The oldest batch in flight is applied.
@@ -55,15 +64,17 @@ impl SnapshotWalk {
     }
 
     /// The slice that was being stored is durable.
-    pub fn slice_stored(&mut self) {
+    pub fn slice_stored(&mut self, roster: &mut Roster) {
         self.storing = None;
         self.slots.clear();
+        roster.rows_are_free(std::mem::take(&mut self.discarded));
     }
 
     /// The slice that was being stored may not be: the next walk stores it again.
     pub fn give_up_slice(&mut self, roster: &mut Roster) {
         roster.put_back(&self.slots);
         self.slots.clear();
+        roster.put_rows_back(std::mem::take(&mut self.discarded));
     }
 
     /// Stores the next slice. Returns the walk unless it is done.
@@ -73,9 +84,15 @@ impl SnapshotWalk {
             self.end(Ok(()));
             return None;
         }
-        let Slice { rockets, slots, next } = roster.take_changed(self.next);
+        let Slice { rockets, slots, discarded, next } = roster.take_changed(self.next);
         self.next = next;
-        if !rockets.is_empty()
+        if !discarded.is_empty() {
+            self.discarded.clone_from(&discarded);
+            match journal.discard(discarded) {
+                Commit::Pending(result) => self.storing = Some(result),
+                Commit::Durable => self.slice_stored(roster),
+            }
+        } else if !rockets.is_empty()
             && let Commit::Pending(result) = journal.store(rockets)
         {
             self.storing = Some(result);

@@ -17,11 +17,11 @@ use crate::http::routes::{self, Side};
 
 /// What a page may send beyond what every page may.
 const REQUEST_HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, if-none-match, accept, last-event-id");
+    HeaderValue::from_static("authorization, if-none-match, cache-control, accept, last-event-id");
 
 /// What a page gets to see beyond what every page does.
 const ANSWER_HEADERS: HeaderValue =
-    HeaderValue::from_static("etag, link, x-total-count, retry-after, www-authenticate");
+    HeaderValue::from_static("etag, age, link, x-total-count, retry-after, www-authenticate");
 
 /// Seconds for which a browser need not ask again.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -8,7 +8,7 @@
 //! * [`cross_origin`]: which requests come from other sites' pages.
 //! * [`cors`]: which of those pages may read all the same.
 //! * [`single`]: headers that a request may have once.
-//! * [`tokens`]: bearer tokens, and the files that they are in.
+//! * [`tokens`]: bearer tokens; [`token_file`]: the files that they are in.
 //! * [`headers`]: what browsers are told of every answer.
 
 pub mod authority;
@@ -17,6 +17,7 @@ pub mod cross_origin;
 pub mod headers;
 pub mod host;
 pub mod single;
+pub mod token_file;
 pub mod tokens;
 
 use hyper::Request;
@@ -41,7 +42,7 @@ pub struct Access {
     pub allowed_hosts: Vec<AllowedHost>,
     /// Whose pages may read.
     pub cors_origins: Vec<CorsOrigin>,
-    /// Of senders and readers.
+    /// Of senders, readers and operators.
     pub tokens: Tokens,
 }
 
@@ -171,6 +172,7 @@ impl Gate {
             Verdict::Missing => Some(Problem::token_missing()),
             Verdict::Invalid => Some(Problem::token_invalid()),
             Verdict::OtherSide => Some(Problem::token_of_the_other_side(found.scope)),
+            Verdict::Impossible => Some(Problem::no_admin_token()),
         }
     }
 }

@@ -1,12 +1,7 @@
-//! Bearer tokens (RFC 6750): who may send messages, who may read. Owns the
-//! tokens, the files that they are in, and the comparison. Does not own which
-//! side a route is on (`routes`), nor the answers (`problem`).
-//!
-//! A file has one token a line, with a name before it if one likes, so that one
-//! knows which to take out: `NAME TOKEN`. A name is shorter than any token, so that
-//! neither can be taken for the other where somebody writes them the other way
-//! round. Blank lines and those that begin with `#` do not count. Nothing of a line is ever shown: what is wrong with it is
-//! told by its number.
+//! Bearer tokens (RFC 6750): who may send messages, who may read, who may decide
+//! about the fleet. Owns the tokens and the comparison. Does not own how a file is
+//! written (`token_file`), which side a route is on (`routes`), nor the answers
+//! (`problem`).
 //!
 //! Only digests are kept. A token that is sent is hashed, and its digest compared
 //! with every one there is, in a time that depends on none of them: neither on how
@@ -14,8 +9,6 @@
 //! by construction; nothing here ends early.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,31 +21,37 @@ use tracing::warn;
 use warp::http::HeaderValue;
 
 use super::single::Single;
+use super::token_file::{Digest, Fault, contents, digests};
 use crate::http::reading;
 use crate::http::routes::Scope;
-
-/// Shorter ones can be guessed.
-const SHORTEST: usize = 16;
-
-/// Each request is compared with all of them.
-const MOST_TOKENS: usize = 1000;
-
-/// Far more than that many tokens take.
-const LARGEST_FILE: u64 = 1 << 20;
 
 /// Lets anybody on the machine read a file, or write it.
 const OF_OTHERS: u32 = 0o006;
 
-type Digest = [u8; 32];
-
-/// The tokens of both sides. A handle: copies have the same.
+/// The tokens of all sides. A handle: copies have the same.
 #[derive(Clone, Default)]
 pub struct Tokens(Option<Arc<Files>>);
 
 struct Files {
-    ingest: Option<PathBuf>,
-    read: Option<PathBuf>,
+    paths: TokenFiles,
     held: ArcSwap<Held>,
+}
+
+/// Where the tokens of each side are.
+#[derive(Clone, Debug, Default)]
+pub struct TokenFiles {
+    /// Of those who send messages.
+    pub ingest: Option<PathBuf>,
+    /// Of those who read.
+    pub read: Option<PathBuf>,
+    /// Of those who decide about the fleet.
+    pub admin: Option<PathBuf>,
+}
+
+impl TokenFiles {
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.ingest, &self.read, &self.admin].into_iter().flatten()
+    }
 }
 
 /// The digests of each side's tokens.
@@ -60,6 +59,7 @@ struct Files {
 struct Held {
     ingest: Box<[Digest]>,
     read: Box<[Digest]>,
+    admin: Box<[Digest]>,
 }
 
 /// What a request's token is good for.
@@ -71,8 +71,10 @@ pub enum Verdict {
     Missing,
     /// It has something that is none of the tokens.
     Invalid,
-    /// It has a token that is good for the other side only.
+    /// It has a token that is good for another side only.
     OtherSide,
+    /// It needs a token of a kind that there is none of.
+    Impossible,
 }
 
 /// Why a file's tokens could not be had.
@@ -84,30 +86,25 @@ pub struct TokenError {
     fault: Fault,
 }
 
-#[derive(Debug, Error)]
-enum Fault {
-    #[error(transparent)]
-    Unreadable(#[from] io::Error),
-    #[error("the file is larger than {LARGEST_FILE} bytes")]
-    TooLarge,
-    #[error("the file holds no token")]
-    Empty,
-    #[error("the file holds more than {MOST_TOKENS} tokens")]
-    TooMany,
-    #[error("line {0}: {1}")]
-    Line(usize, &'static str),
-}
-
 impl Tokens {
-    /// Reads the files there are. Without one, its side is open.
+    /// Those of senders and readers alone: see [`Tokens::of`].
+    ///
+    /// # Errors
+    /// As [`Tokens::of`].
+    pub fn open(ingest: Option<PathBuf>, read: Option<PathBuf>) -> Result<Self, TokenError> {
+        Self::of(TokenFiles { ingest, read, admin: None })
+    }
+
+    /// Reads the files there are. Without one, its side is open; but that of operators
+    /// is closed then, unless there is none at all.
     ///
     /// # Errors
     /// When one cannot be read, holds no token, or something else.
-    pub fn open(ingest: Option<PathBuf>, read: Option<PathBuf>) -> Result<Self, TokenError> {
-        if ingest.is_none() && read.is_none() {
+    pub fn of(paths: TokenFiles) -> Result<Self, TokenError> {
+        if paths.all().next().is_none() {
             return Ok(Self(None));
         }
-        let files = Files { ingest, read, held: ArcSwap::default() };
+        let files = Files { paths, held: ArcSwap::default() };
         files.held.store(Arc::new(files.load()?));
         Ok(Self(Some(Arc::new(files))))
     }
@@ -151,8 +148,8 @@ impl Tokens {
         let is_exposed = |path: &&PathBuf| {
             path.metadata().is_ok_and(|file| file.permissions().mode() & OF_OTHERS != 0)
         };
-        let files = self.0.iter().flat_map(|files| [&files.ingest, &files.read]);
-        files.flatten().filter(is_exposed).map(PathBuf::as_path).collect()
+        let files = self.0.iter().flat_map(|files| files.paths.all());
+        files.filter(is_exposed).map(PathBuf::as_path).collect()
     }
 
     /// Whether no route needs any.
@@ -173,6 +170,9 @@ impl Tokens {
         let Some(files) = self.0.as_ref().filter(|files| files.guard(scope)) else {
             return Verdict::Granted;
         };
+        if scope == Scope::Operate && files.paths.admin.is_none() {
+            return Verdict::Impossible;
+        }
         let sent = match authorization {
             Single::Absent => return Verdict::Missing,
             Single::Doubled => return Verdict::Invalid,
@@ -182,10 +182,12 @@ impl Tokens {
         let Some(token) = bearer(sent) else { return Verdict::Missing };
         let digest: Digest = Sha256::digest(token).into();
         let held = files.held.load();
-        let (ingest, read) = (is_among(&digest, &held.ingest), is_among(&digest, &held.read));
+        let [ingest, read, admin] =
+            [&held.ingest, &held.read, &held.admin].map(|held| is_among(&digest, held));
         let (this, other) = match scope {
-            Scope::Ingest => (ingest, read),
-            Scope::Read | Scope::Open => (read, ingest),
+            Scope::Ingest => (ingest, read | admin),
+            Scope::Read | Scope::Open => (read, ingest | admin),
+            Scope::Operate => (admin, ingest | read),
         };
         if this.into() {
             Verdict::Granted
@@ -200,7 +202,7 @@ impl Tokens {
 impl fmt::Debug for Tokens {
     /// Without the digests: of a token that can be guessed they say which it is.
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files = self.0.as_ref().map(|files| (&files.ingest, &files.read));
+        let files = self.0.as_ref().map(|files| &files.paths);
         to.debug_tuple("Tokens").field(&files).finish()
     }
 }
@@ -208,8 +210,10 @@ impl fmt::Debug for Tokens {
 impl Files {
     fn guard(&self, scope: Scope) -> bool {
         match scope {
-            Scope::Ingest => self.ingest.is_some(),
-            Scope::Read => self.read.is_some(),
+            Scope::Ingest => self.paths.ingest.is_some(),
+            Scope::Read => self.paths.read.is_some(),
+            // As there are tokens, not anybody is to do this.
+            Scope::Operate => true,
             Scope::Open => false,
         }
     }
@@ -222,61 +226,11 @@ impl Files {
             text.and_then(|text| digests(&text)).map_err(failed)
         };
         Ok(Held {
-            ingest: load("--ingest-token-file", &self.ingest)?,
-            read: load("--read-token-file", &self.read)?,
+            ingest: load("--ingest-token-file", &self.paths.ingest)?,
+            read: load("--read-token-file", &self.paths.read)?,
+            admin: load("--admin-token-file", &self.paths.admin)?,
         })
     }
-}
-
-fn contents(path: &Path) -> Result<Vec<u8>, Fault> {
-    let mut text = Vec::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > LARGEST_FILE { Err(Fault::TooLarge) } else { Ok(text) }
-}
-
-/// The digests of a file's tokens.
-fn digests(text: &[u8]) -> Result<Box<[Digest]>, Fault> {
-    let mut digests = Vec::new();
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        let wrong = |what| Fault::Line(at + 1, what);
-        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let words = (words.next(), words.next(), words.next());
-        let ((name, Some(token), None) | (Some(token), name @ None, _)) = words else {
-            return Err(wrong("expected a token, or a name, a blank and a token"));
-        };
-        if name.is_some_and(|name| name.len() >= SHORTEST) {
-            return Err(wrong("a name comes first, and has fewer than 16 characters"));
-        }
-        if !is_token(token) {
-            return Err(wrong(
-                "a token has letters, digits and -._~+/ only, and perhaps = at its end",
-            ));
-        }
-        if token.len() < SHORTEST {
-            return Err(wrong(
-                "a token has 16 characters at least, since shorter ones can be guessed",
-            ));
-        }
-        digests.push(Sha256::digest(token).into());
-    }
-    match digests.len() {
-        0 => Err(Fault::Empty),
-        1..=MOST_TOKENS => Ok(digests.into()),
-        _ => Err(Fault::TooMany),
-    }
-}
-
-/// Whether it is what RFC 6750 calls a b64token.
-fn is_token(text: &[u8]) -> bool {
-    let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();
-    let body = &text[..text.len() - padding];
-    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-    !body.is_empty() && body.iter().all(is_allowed)
 }
 
 /// The token in an `Authorization`, whatever it looks like; none if it is of
@@ -299,48 +253,6 @@ mod tests {
 
     const ONE: &str = "0123456789abcdef";
     const OTHER: &str = "a-._~+/B0123456789==";
-
-    fn read(text: &str) -> Result<usize, String> {
-        digests(text.as_bytes()).map(|all| all.len()).map_err(|fault| fault.to_string())
-    }
-
-    #[test]
-    fn a_file_has_names_comments_and_blank_lines() {
-        for (text, count) in [
-            (ONE.to_owned(), 1),
-            (format!("\u{feff}{ONE}\r\n\r\nsensor-7 \t{OTHER}\r\n"), 2),
-            (format!("15-characters-- {ONE}"), 1),
-            (format!("# a comment\n\n  #another {ONE} x y\n {ONE} \n"), 1),
-            (format!("{ONE}\n").repeat(MOST_TOKENS), MOST_TOKENS),
-        ] {
-            assert_eq!(read(&text), Ok(count), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_by_its_line_and_shows_no_token() {
-        for (text, told) in [
-            (String::new(), "no token"),
-            ("# nothing\n\n".to_owned(), "no token"),
-            (format!("{ONE}\na b {OTHER}"), "line 2: expected a token"),
-            (format!("\n#\n{ONE}!"), "line 3: a token has letters"),
-            (format!("name:{ONE}"), "line 1: a token has letters"),
-            ("=================".to_owned(), "line 1: a token has letters"),
-            (format!("{ONE}=x"), "line 1: a token has letters"),
-            ("short-secret".to_owned(), "line 1: a token has 16 characters at least"),
-            (format!("{ONE} sensor-7"), "line 1: a name comes first"),
-            // Nor is the name taken for the token if it could be one.
-            (format!("\n{ONE} production-sensors-1"), "line 2: a name comes first"),
-            (format!("{ONE}\r{OTHER}"), "line 1: a name comes first"),
-            ("15-characters-- short-secret".to_owned(), "line 1: a token has 16"),
-            (format!("{ONE}\n").repeat(MOST_TOKENS + 1), "more than 1000 tokens"),
-        ] {
-            let error = read(&text).unwrap_err();
-            assert!(error.contains(told), "{text}: {error}");
-            assert!(!error.contains(ONE) && !error.contains("secret"), "{error}");
-        }
-        assert!(digests(b"\xff\xfe0123456789abcdef").is_err());
-    }
 
     #[test]
     fn a_token_is_good_for_its_side() {
@@ -380,6 +292,27 @@ mod tests {
         assert_eq!(judge(true, false, Scope::Read, "Bearer nonsense"), Verdict::Granted);
         assert_eq!(judge(true, false, Scope::Ingest, "Bearer nonsense"), Verdict::Invalid);
         assert_eq!(judge(false, false, Scope::Ingest, ""), Verdict::Granted);
+        // But that of operators: who guards one side does not want it to be anybody.
+        assert_eq!(judge(false, false, Scope::Operate, ""), Verdict::Granted);
+        for (ingest, read) in [(true, true), (true, false), (false, true)] {
+            for token in ["", &bearer(ONE), &bearer(both)] {
+                assert_eq!(judge(ingest, read, Scope::Operate, token), Verdict::Impossible);
+            }
+        }
+        std::fs::write(path("admin"), "good-for-operators").unwrap();
+        let [ingest, admin] = ["ingest", "admin"].map(|name| Some(path(name)));
+        let tokens = Tokens::of(TokenFiles { ingest, read: None, admin }).unwrap();
+        for (side, token, verdict) in [
+            (Scope::Operate, "good-for-operators", Verdict::Granted),
+            (Scope::Operate, ONE, Verdict::OtherSide),
+            (Scope::Operate, "good-for-nothing-else", Verdict::Invalid),
+            (Scope::Ingest, "good-for-operators", Verdict::OtherSide),
+            (Scope::Read, "good-for-operators", Verdict::Granted),
+        ] {
+            let sent = HeaderValue::from_str(&bearer(token)).unwrap();
+            assert_eq!(tokens.judge(side, &Single::Once(&sent)), verdict, "{side:?} {token}");
+        }
+        assert_eq!(tokens.judge(Scope::Operate, &Single::Absent), Verdict::Missing);
     }
 
     #[test]

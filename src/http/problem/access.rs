@@ -34,16 +34,25 @@ impl Problem {
             .asking("Bearer realm=\"downlink\", error=\"invalid_token\"")
     }
 
-    /// 403: the token is good, and not for this side.
+    /// 403: the token is good, and not for this.
     #[must_use]
     pub fn token_of_the_other_side(needed: Scope) -> Self {
         let detail = match needed {
-            Scope::Ingest => "the token is for reading, and not for sending messages",
-            Scope::Read | Scope::Open => "the token is for sending messages, and not for reading",
+            Scope::Ingest => "the token is not for sending messages",
+            Scope::Read | Scope::Open => "the token is not for reading",
+            Scope::Operate => "the token is not for deciding about the fleet",
         };
         Self::new(StatusCode::FORBIDDEN, detail)
             .of(Kind::TokenOfTheOtherSide)
             .asking("Bearer realm=\"downlink\", error=\"insufficient_scope\"")
+    }
+
+    /// 403: there is no token with which this would be done.
+    #[must_use]
+    pub fn no_admin_token() -> Self {
+        let detail = "this needs a token of operators, and there is none: start the service with \
+                      --admin-token-file, or ask on an address of --admin-listen";
+        Self::new(StatusCode::FORBIDDEN, detail).of(Kind::NoAdminToken)
     }
 
     /// With what to send instead.

@@ -1,8 +1,10 @@
 //! What can be wrong, for programs. Owns the kinds and their URI references; does
 //! not own statuses and texts.
 
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
 /// What is wrong, for programs. What each means to a client is in docs/API.md.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     BadTarget,
     BadTransferCoding,
@@ -42,14 +44,23 @@ pub enum Kind {
     ClientConnections,
     NotAwaited,
     TooManySubscribers,
+    NoAdminToken,
+    NotArchived,
     /// As RFC 9457 has it: no more than the status says.
     Blank,
 }
 
 impl Kind {
+    /// As the service describes itself.
+    pub fn schema() -> Schema {
+        let uris = Self::URIS.map(|(_, uri)| uri).into_iter().chain(["about:blank"]);
+        let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
+        text.description(Some("Which error it is, for programs.")).into()
+    }
+
     /// All that have a meaning of their own, and their URI references, which never
     /// change.
-    const URIS: [(Self, &'static str); 38] = [
+    const URIS: [(Self, &'static str); 40] = [
         (Self::BadTarget, "/problems/bad-target"),
         (Self::BadTransferCoding, "/problems/bad-transfer-coding"),
         (Self::BadHost, "/problems/bad-host"),
@@ -88,6 +99,8 @@ impl Kind {
         (Self::ClientConnections, "/problems/client-connections"),
         (Self::NotAwaited, "/problems/not-awaited"),
         (Self::TooManySubscribers, "/problems/too-many-subscribers"),
+        (Self::NoAdminToken, "/problems/no-admin-token"),
+        (Self::NotArchived, "/problems/not-archived"),
     ];
 
     /// Its URI reference.

@@ -12,11 +12,12 @@ use tracing::warn;
 
 use super::files::{Files, Names};
 use super::open::{
-    VERSION, begin_wal, cannot_open, check_owner, connect, create_tables, drop_leftovers,
-    is_refusal, make_private,
+    begin_wal, cannot_open, connect, create_tables, drop_leftovers, is_refusal, make_private,
 };
 use super::rocket_row;
 use super::settings::Synchronous;
+pub use super::tables::JournalRange;
+use super::tables::Tables;
 use super::wal::{self, ProbeError, Wal};
 use crate::journal::{OpenError, RocketSnapshot, record};
 
@@ -33,6 +34,8 @@ pub struct Transaction {
     pub records: Vec<u8>,
     /// Rockets to store, each in place of what is stored of it.
     pub rockets: Vec<RocketSnapshot>,
+    /// Rows of rockets that are gone; what is stored in them comes after.
+    pub discarded: Vec<u32>,
     /// Rows of the journal to forget, from the first on, up to and including.
     pub trim: Option<u64>,
 }
@@ -68,22 +71,13 @@ pub trait Storage: Send + 'static {
 /// The open database.
 #[derive(Debug)]
 pub struct Database {
-    pub(super) file: PathBuf,
+    file: PathBuf,
     pub(super) connection: Connection,
     /// From which on a WAL checkpoint is set to be made.
     wal_pages: i64,
     wal: Wal,
     /// Dropped after the connection.
     files: Files,
-}
-
-/// The rows of the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JournalRange {
-    /// The lowest row that was not forgotten, whether it is there yet or not.
-    pub first: u64,
-    /// The row that comes next.
-    pub next: u64,
 }
 
 impl Database {
@@ -107,13 +101,7 @@ impl Database {
         connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
         wal::configure(&connection).map_err(failed)?;
         create_tables(&mut connection).map_err(failed)?;
-        check_owner(file, &connection)?;
-        let found: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(failed)?;
-        if found != VERSION {
-            return Err(OpenError::Version { file: file.to_owned(), found, known: VERSION });
-        }
+        Tables { file, connection: &connection }.check_format()?;
         // What is refused now is done by a later start.
         let later = |done: rusqlite::Result<rusqlite::Result<()>>| {
             done.and_then(|done| done.or_else(unless_refused)).map_err(failed)
@@ -191,37 +179,16 @@ impl Database {
     /// # Errors
     /// When they cannot be read.
     pub fn journal_range(&self) -> Result<JournalRange, OpenError> {
-        let read = || -> rusqlite::Result<(i64, Option<i64>)> {
-            let first: i64 =
-                self.connection.query_row("SELECT first_seq FROM meta", [], |row| row.get(0))?;
-            let last: Option<i64> =
-                self.connection.query_row("SELECT max(seq) FROM journal", [], |row| row.get(0))?;
-            Ok((first, last))
-        };
-        let (first, last) = read().map_err(|error| self.corrupt("meta and journal", &error))?;
-        let rows = u64::try_from(first).ok().filter(|&first| first >= 1).and_then(|first| {
-            let next = match last {
-                Some(last) => u64::try_from(last.checked_add(1)?).ok()?,
-                None => first,
-            };
-            (next >= first).then_some(JournalRange { first, next })
-        });
-        rows.ok_or_else(|| {
-            let last = last.map_or("no row".to_owned(), |last| format!("row {last}"));
-            self.corrupt("meta", &format!("first_seq is {first}, and the journal ends with {last}"))
-        })
+        self.tables().journal_range()
+    }
+
+    /// To be read.
+    pub(super) fn tables(&self) -> Tables<'_> {
+        Tables { file: &self.file, connection: &self.connection }
     }
 
     fn unknown(&self, error: &impl Display) -> StorageError {
         StorageError::Failed(format!("{}: {error}", self.file.display()))
-    }
-
-    pub(super) fn corrupt(&self, place: &str, problem: &impl ToString) -> OpenError {
-        OpenError::Corrupt {
-            file: self.file.clone(),
-            place: place.to_owned(),
-            problem: problem.to_string(),
-        }
     }
 
     fn set_wal_pages(&mut self, pages: i64) -> rusqlite::Result<()> {
@@ -233,8 +200,12 @@ impl Database {
     }
 
     fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
-        let Transaction { seq, records, rockets, trim } = transaction;
-        self.set_wal_pages(if rockets.is_empty() { wal::PAGES } else { wal::PAGES_STORING })?;
+        let Transaction { seq, records, rockets, discarded, trim } = transaction;
+        self.set_wal_pages(if rockets.is_empty() && discarded.is_empty() {
+            wal::PAGES
+        } else {
+            wal::PAGES_STORING
+        })?;
         // Not by `Connection::transaction`, which prepares both anew each time.
         let tx = &self.connection;
         tx.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -242,9 +213,8 @@ impl Database {
             tx.prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?
                 .execute(params![row_number(*seq), record::block(*seq, &[records])])?;
         }
-        if !rockets.is_empty() {
-            rocket_row::write(tx, rockets)?;
-        }
+        rocket_row::discard(tx, discarded)?;
+        rocket_row::write(tx, rockets)?;
         if let Some(last) = trim {
             tx.prepare_cached("DELETE FROM journal WHERE seq <= ?1")?
                 .execute([row_number(*last)])?;

@@ -64,6 +64,8 @@ struct PendingTransaction {
     entries: Vec<u8>,
     records: u64,
     rockets: Vec<RocketSnapshot>,
+    /// Rows of rockets, emptied before those are stored.
+    discarded: Vec<u32>,
     /// The last rows to be forgotten.
     trims: Vec<(u64, Reply)>,
     /// For what was appended and stored.
@@ -120,6 +122,14 @@ impl Journal for GroupCommit {
     fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit {
         self.0.add(|pending, reply| {
             pending.rockets.extend(rockets);
+            pending.replies.push(reply);
+        })
+    }
+
+    fn discard(&self, rows: Vec<u32>) -> Commit {
+        self.0.add(|pending, reply| {
+            pending.rockets.retain(|rocket| !rows.contains(&rocket.row_id));
+            pending.discarded.extend(rows);
             pending.replies.push(reply);
         })
     }
@@ -221,6 +231,7 @@ impl<S: Storage> CommitLoop<S> {
                 seq: self.range.next,
                 records: pending.entries,
                 rockets: pending.rockets,
+                discarded: pending.discarded,
                 trim: self.next_trim(),
             };
             let begun = Instant::now();

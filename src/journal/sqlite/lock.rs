@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::journal::OpenError;
 
 /// The file in it that is locked, too, and says who has it.
-const FILE: &str = "lock";
+pub(super) const FILE: &str = "lock";
 
 /// Holds a data directory until it is dropped, or the process ends in whatever
 /// way: the operating system keeps the locks, and no file's content does.
@@ -57,6 +57,34 @@ impl DirectoryLock {
         let note = format!("process {}", std::process::id());
         let _ = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
         Ok(Self { _directory: locked, _file: file })
+    }
+}
+
+/// Keeps whoever would serve a data directory out of it, while it is read. Writes
+/// nothing, and others may read at the same time.
+#[derive(Debug)]
+pub struct ReadersLock(#[expect(dead_code, reason = "held, not used")] [Option<File>; 2]);
+
+impl ReadersLock {
+    /// Takes the directory, which is there; or says who serves it.
+    ///
+    /// # Errors
+    /// When the directory cannot be looked at.
+    pub fn take(directory: &Path) -> Result<Result<Self, String>, OpenError> {
+        let failed = |error| OpenError::Directory { path: directory.to_owned(), error };
+        let note = directory.join(FILE);
+        let mut held = [None, None];
+        for (held, path) in held.iter_mut().zip([directory, &note]) {
+            *held = match File::open(path).map(|file| (file.try_lock_shared(), file)) {
+                Ok((Ok(()), file)) => Some(file),
+                Ok((Err(TryLockError::WouldBlock), _)) => return Ok(Err(holder(&note))),
+                // As for who serves it: one of both will do.
+                Ok((Err(TryLockError::Error(_)), _)) => None,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(failed(error)),
+            };
+        }
+        Ok(Ok(Self(held)))
     }
 }
 

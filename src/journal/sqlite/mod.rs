@@ -3,7 +3,8 @@
 //! # On disk, version 1
 //!
 //! A data directory holds `downlink.db` with SQLite's own `-wal` and `-shm`
-//! beside it, and `lock`, which names the process that has the directory open.
+//! beside it, and `lock`, which names the process that has the directory open. A
+//! `downlink.db.part` is a database that is not all there yet (`half_made`).
 //!
 //! ```text
 //! journal  one row for each commit, with the records of the whole batch
@@ -45,33 +46,40 @@
 //! * `recovery`: reading everything back at a start.
 //! * `files`: whether the files are still there, and all of them.
 //! * `lock`: one process for each directory.
+//! * `directory`: what there is for who has the directory, and does not serve it:
+//!   `reading` it as it is, `filling` a new one, a `backup` of one that is served.
+//! * `half_made`: what is not a whole database yet is not taken for one.
 
 pub mod commit_delay;
 pub mod database;
 pub mod settings;
 
+mod backup;
+mod directory;
 mod files;
+mod filling;
 mod group_commit;
+mod half_made;
 mod lock;
 mod open;
+mod reading;
 mod recovery;
 mod rocket_row;
 mod standing;
+mod tables;
 mod wal;
 mod wal_check;
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::warn;
-
 use self::commit_delay::CommitDelay;
 use self::database::{Database, Storage};
+pub use self::directory::DataDirectory;
 use self::lock::DirectoryLock;
 pub use self::settings::{FILE, Synchronous};
-use self::wal_check::Damage;
 use super::figures::{Figures, Room};
 use super::{JournalSource, OpenError, OpenedJournal, Recovered, RunningJournal};
 
@@ -140,37 +148,17 @@ impl JournalSource for SqliteJournal {
         let Self { directory, synchronous, commit_delay, wrap } = *self;
         let lock = DirectoryLock::take(&directory)?;
         let file = directory.join(FILE);
+        half_made::refuse(&directory)?;
         files::refuse_a_part(&file)?;
-        check_wal(&file, synchronous)?;
+        wal_check::refuse_damage(&file, synchronous)?;
         let database = Database::open(&file, synchronous)?;
         Ok(Box::new(Opened { database, lock, file, commit_delay, wrap }))
     }
 }
 
-/// Refuses a damaged WAL. Where commits were not synced, a power cut may leave
-/// one that looks damaged anywhere; that loss was agreed to, and is only told.
-fn check_wal(database: &Path, synchronous: Synchronous) -> Result<(), OpenError> {
-    let file = wal::path(database);
-    let place = match wal_check::damage(&file) {
-        Ok(None) => return Ok(()),
-        Ok(Some(Damage::Header)) => "its header".to_owned(),
-        Ok(Some(Damage::Frame(number))) => format!("frame {number}"),
-        Err(error) => return Err(OpenError::Directory { path: file, error }),
-    };
-    if synchronous == Synchronous::Normal {
-        let file = file.display();
-        warn!(%file, place, "the log is damaged, and what was committed after that is lost");
-        return Ok(());
-    }
-    let problem = "it is not as it was written, and more was committed after it; only if that was \
-                   with `--durability os`, a power cut can have done it, and one start with \
-                   `--durability os` goes on without what came after it";
-    Err(OpenError::Corrupt { file, place, problem: problem.to_owned() })
-}
-
 impl OpenedJournal for Opened {
     fn recover(&self, sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>) -> Result<(), OpenError> {
-        recovery::recover(&self.database, sink)
+        recovery::recover(self.database.tables(), sink)
     }
 
     fn start(self: Box<Self>) -> Result<RunningJournal, OpenError> {

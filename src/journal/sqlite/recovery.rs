@@ -7,8 +7,8 @@
 
 use std::ops::ControlFlow;
 
-use super::database::Database;
 use super::rocket_row::{self, SharedTexts};
+use super::tables::Tables;
 use crate::journal::{OpenError, Recovered, record};
 
 /// Why a table could not be read to its end.
@@ -25,37 +25,37 @@ impl From<rusqlite::Error> for Broken {
 }
 
 pub(super) fn recover(
-    database: &Database,
+    tables: Tables<'_>,
     sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>,
 ) -> Result<(), OpenError> {
     let broken = |table: &str, broken| match broken {
         Broken::Interrupted => OpenError::Interrupted,
-        Broken::Sqlite(error) => database.corrupt(&format!("table {table}"), &error),
+        Broken::Sqlite(error) => tables.corrupt(&format!("table {table}"), &error),
         Broken::Row { row, problem } => {
-            database.corrupt(&format!("table {table}, row {row}"), &problem)
+            tables.corrupt(&format!("table {table}, row {row}"), &problem)
         }
     };
-    check_structure(database)?;
-    read_rockets(database, sink).map_err(|error| broken("rockets", error))?;
-    let first = database.journal_range()?.first;
-    read_journal(database, first, sink).map_err(|error| broken("journal", error))
+    check_structure(tables)?;
+    read_rockets(tables, sink).map_err(|error| broken("rockets", error))?;
+    let first = tables.journal_range()?.first;
+    read_journal(tables, first, sink).map_err(|error| broken("journal", error))
 }
 
 /// Lets SQLite check that every page is where it should be.
-fn check_structure(database: &Database) -> Result<(), OpenError> {
-    let verdict: String = database
+fn check_structure(tables: Tables<'_>) -> Result<(), OpenError> {
+    let verdict: String = tables
         .connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| database.corrupt("its structure", &error))?;
-    if verdict == "ok" { Ok(()) } else { Err(database.corrupt("its structure", &verdict)) }
+        .map_err(|error| tables.corrupt("its structure", &error))?;
+    if verdict == "ok" { Ok(()) } else { Err(tables.corrupt("its structure", &verdict)) }
 }
 
 fn read_rockets(
-    database: &Database,
+    tables: Tables<'_>,
     sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>,
 ) -> Result<(), Broken> {
     let mut texts = SharedTexts::default();
-    let mut statement = database.connection.prepare(rocket_row::SELECT)?;
+    let mut statement = tables.connection.prepare(rocket_row::SELECT)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
@@ -69,12 +69,12 @@ fn read_rockets(
 }
 
 fn read_journal(
-    database: &Database,
+    tables: Tables<'_>,
     first: u64,
     sink: &mut dyn FnMut(Recovered) -> ControlFlow<()>,
 ) -> Result<(), Broken> {
     let mut statement =
-        database.connection.prepare("SELECT seq, records FROM journal ORDER BY seq")?;
+        tables.connection.prepare("SELECT seq, records FROM journal ORDER BY seq")?;
     let mut rows = statement.query([])?;
     let mut expected = first;
     while let Some(row) = rows.next()? {

@@ -56,7 +56,7 @@ const MAX_TEXTS: usize = 10_000;
 
 /// Above any that is ever given: no machine holds as many rockets. If one were
 /// believed, there would be none left for new rockets.
-const MAX_ROW_ID: u32 = i32::MAX as u32;
+pub(super) const MAX_ROW_ID: u32 = i32::MAX as u32;
 
 /// A row, but for its ID and the checksum that covers all of this.
 #[derive(Serialize)]
@@ -80,8 +80,20 @@ impl Columns<'_> {
     }
 }
 
+/// Empties rows, whatever they hold; some may be empty.
+pub(super) fn discard(connection: &Connection, rows: &[u32]) -> rusqlite::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut delete = connection.prepare_cached("DELETE FROM rockets WHERE id = ?1")?;
+    rows.iter().try_for_each(|row| delete.execute([row]).map(drop))
+}
+
 /// Writes the rockets, in place of what their rows hold.
 pub(super) fn write(connection: &Connection, rockets: &[RocketSnapshot]) -> rusqlite::Result<()> {
+    if rockets.is_empty() {
+        return Ok(());
+    }
     let mut upsert = connection.prepare_cached(UPSERT)?;
     for rocket in rockets {
         if let Err(problem) = check(rocket) {
@@ -105,9 +117,9 @@ fn write_row(
     let last_update_time = rocket.last_update_time.map(|time| time.to_string());
     let flight = rocket.flight.as_ref();
     let launch_time = flight.map(|flight| flight.launch_time.to_string());
-    let RocketSnapshot { buffered, waiting_since, lost, .. } = rocket;
-    let buffered = (!buffered.is_empty() || !lost.is_empty())
-        .then(|| record::buffer_block(id, buffered, *waiting_since, lost));
+    let RocketSnapshot { buffered, waiting_since, lost, quiet_since, .. } = rocket;
+    let buffered = (!buffered.is_empty() || !lost.is_empty() || quiet_since.is_some())
+        .then(|| record::buffer_block(id, buffered, *waiting_since, lost, *quiet_since));
     let row = Columns {
         channel: &channel,
         last_message_number: i64::try_from(rocket.last_message_number)
@@ -176,7 +188,7 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         (None, None, None, None) => None,
         _ => return Err("it is launched in part".to_owned()),
     };
-    let Buffer { reports: buffered, waiting_since, lost } = match stored.buffered {
+    let Buffer { reports: buffered, waiting_since, lost, quiet_since } = match stored.buffered {
         Some(block) => record::read_buffer(u64::from(row_id), block)
             .map_err(|error| format!("its buffered messages: {error}"))?,
         None => Buffer::default(),
@@ -191,10 +203,16 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
         buffered,
         waiting_since,
         lost,
+        quiet_since,
     };
-    check(&rocket)?;
-    check_waits_once(&rocket.buffered)?;
+    check_all(&rocket)?;
     Ok(rocket)
+}
+
+/// What holds of every rocket that is stored, whoever made it.
+pub(super) fn check_all(rocket: &RocketSnapshot) -> Result<(), String> {
+    check(rocket)?;
+    check_waits_once(&rocket.buffered)
 }
 
 /// Apart from [`check`], since a checkpoint's rockets, which are many, come from
@@ -225,6 +243,10 @@ fn check(rocket: &RocketSnapshot) -> Result<(), String> {
         "a message waits though none before it is missing"
     } else if rocket.waiting_since.is_some() && buffered.is_empty() {
         "it waits for a message, and none waits for that"
+    } else if rocket.quiet_since.is_some()
+        && flight.as_ref().is_none_or(|flight| flight.explosion_reason.is_none())
+    {
+        "it is quiet, and has not exploded"
     } else if !lost.is_empty()
         && lost.ranges().last().is_none_or(|last| last.1 >= *last_message_number)
     {
@@ -277,6 +299,7 @@ mod tests {
             }],
             waiting_since: Some(time()),
             lost: Lost::default(),
+            quiet_since: None,
         }
     }
 
@@ -296,6 +319,7 @@ mod tests {
             buffered: vec![],
             waiting_since: None,
             lost: Lost::restore(5, vec![(7, 11)]).unwrap(),
+            quiet_since: Some(time()),
         }
     }
 
@@ -325,7 +349,7 @@ mod tests {
         moved.lost = Lost::default();
         write(&table, &[moved.clone(), silent(), exploded()]).unwrap();
         moved.last_message_number = 2;
-        moved.flight = None;
+        (moved.flight, moved.quiet_since) = (None, None);
         write(&table, std::slice::from_ref(&moved)).unwrap();
         assert_eq!(read_all(&table), Ok(vec![silent(), moved, exploded()]));
     }

@@ -21,6 +21,12 @@ use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::Path;
 
+use tracing::warn;
+
+use super::settings::Synchronous;
+use super::wal;
+use crate::journal::OpenError;
+
 /// First four bytes of a WAL whose checksums are of little-endian words; of
 /// big-endian words in a WAL that has the last bit set.
 const MAGIC: u32 = 0x377f_0682;
@@ -33,17 +39,41 @@ const PAGE_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
 
 /// Where the WAL is not as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Damage {
+enum Damage {
     Header,
     /// The frame with this number, from 1.
     Frame(u64),
+}
+
+/// Refuses a damaged WAL. Where commits were not synced, a power cut may leave
+/// one that looks damaged anywhere; that loss was agreed to, and is only told.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn refuse_damage(database: &Path, synchronous: Synchronous) -> Result<(), OpenError> {
+    let file = wal::path(database);
+    let place = match damage(&file) {
+        Ok(None) => return Ok(()),
+        Ok(Some(Damage::Header)) => "its header".to_owned(),
+        Ok(Some(Damage::Frame(number))) => format!("frame {number}"),
+        Err(error) => return Err(OpenError::Directory { path: file, error }),
+    };
+    if synchronous == Synchronous::Normal {
+        let file = file.display();
+        warn!(%file, place, "the log is damaged, and what was committed after that is lost");
+        return Ok(());
+    }
+    let problem = "it is not as it was written, and more was committed after it; only if that was \
+                   with `--durability os`, a power cut can have done it, and one start with \
+                   `--durability os` goes on without what came after it";
+    Err(OpenError::Corrupt { file, place, problem: problem.to_owned() })
 }
 
 /// Looks for damage in the WAL `file`; no file is no damage.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn damage(file: &Path) -> io::Result<Option<Damage>> {
+fn damage(file: &Path) -> io::Result<Option<Damage>> {
     match File::open(file) {
         Ok(file) => find(BufReader::with_capacity(1 << 20, file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

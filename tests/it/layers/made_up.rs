@@ -88,7 +88,7 @@ fn an_arrow_up_is_found() {
     finds(&[("src/http/mod.rs", "pub struct Limits;"), config], &[]);
     // What a room passes on is an arrow too, if it is not its own.
     let http = ("src/http/mod.rs", "pub use crate::config::Config; pub struct Limits;");
-    finds(&[http, config], &["circle: src/config.rs, src/http/mod.rs", "up, against main → app"]);
+    finds(&[http, config], &["circle: src/config.rs, src/http/mod.rs", "up, against main → top"]);
 }
 
 #[test]
@@ -169,6 +169,7 @@ fn the_app_names_one_constructor_behind_the_journal_and_nobody_else_does() {
         &["names 2 of journal::sqlite, and 1 may: journal::sqlite::open, journal::sqlite::read"],
     );
     finds(&app("use crate::journal::sqlite::{Lock, open};"), &["journal::sqlite::lock::Lock"]);
+    finds(&files("src/tool/check.rs", "use crate::journal::sqlite::Lock;"), &[]);
     finds(&files("src/fleet/restore.rs", "use crate::journal::sqlite::open;"), &["and 0 may"]);
 }
 

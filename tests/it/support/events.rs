@@ -33,12 +33,18 @@ impl Subscriber {
     }
 
     #[track_caller]
-    pub fn with(mut connection: Connection, request: &Request) -> Self {
-        connection.send(&request.to_bytes());
-        let head = connection.receive_head().unwrap();
+    pub fn with(connection: Connection, request: &Request) -> Self {
+        Self::try_with(connection, request).expect("an answer")
+    }
+
+    /// As [`Subscriber::with`], but the connection may be cut.
+    #[track_caller]
+    pub fn try_with(mut connection: Connection, request: &Request) -> Option<Self> {
+        connection.try_send(&request.to_bytes()).ok()?;
+        let head = connection.receive_head().ok()?;
         assert_eq!(head.status, 200, "{head:?}");
         let lines = head.header("content-type") == Some("application/x-ndjson");
-        Self { connection, head, lines, text: String::new(), last_id: None }
+        Some(Self { connection, head, lines, text: String::new(), last_id: None })
     }
 
     /// The next event but `stats`; none after the end.

@@ -13,7 +13,7 @@ use downlink::journal::{
 };
 use tokio::sync::oneshot;
 
-/// What tells messages apart: channel and number.
+/// What tells messages apart: channel and number; 0 for one that is forgotten.
 pub type Key = (String, u64);
 
 #[derive(Default)]
@@ -82,6 +82,7 @@ impl Journal for HeldJournal {
             .map(|record| match record {
                 Record::Message(message) => (message.channel.to_string(), message.report.number),
                 Record::Skip(skip) => (skip.channel.to_string(), skip.awaited),
+                Record::Forget(forget) => (forget.channel.to_string(), 0),
             })
             .collect();
         let (reply, pending) = oneshot::channel();
@@ -95,6 +96,10 @@ impl Journal for HeldJournal {
     }
 
     fn store(&self, _rockets: Vec<RocketSnapshot>) -> Commit {
+        Commit::Durable
+    }
+
+    fn discard(&self, _rows: Vec<u32>) -> Commit {
         Commit::Durable
     }
 
@@ -176,6 +181,10 @@ impl Journal for Handle {
 
     fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit {
         self.journal.store(rockets)
+    }
+
+    fn discard(&self, rows: Vec<u32>) -> Commit {
+        self.journal.discard(rows)
     }
 
     fn progress(&self) -> Progress {

@@ -17,6 +17,8 @@ pub struct Disk {
     rockets: BTreeMap<u32, RocketSnapshot>,
     /// Blocks of records, by position.
     journal: BTreeMap<u64, Vec<u8>>,
+    /// All that ever were.
+    history: BTreeMap<u64, Vec<u8>>,
     last: u64,
 }
 
@@ -33,6 +35,15 @@ impl Disk {
             .map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+
+    /// Every record that was ever committed, trimmed or not, in order.
+    pub fn history(&self) -> Vec<Recovered> {
+        let mut records = Vec::new();
+        for (position, block) in &self.history {
+            record::read_records(*position, block, |record| records.push(record)).unwrap();
+        }
+        records
     }
 
     pub fn journal_rows(&self) -> usize {
@@ -55,6 +66,7 @@ struct State {
 enum Work {
     Append(Vec<u8>, u64),
     Store(Vec<RocketSnapshot>),
+    Discard(Vec<u32>),
     Trim(u64),
 }
 
@@ -83,6 +95,9 @@ impl ModelJournal {
                         .rockets
                         .extend(rockets.into_iter().map(|rocket| (rocket.row_id, rocket)));
                 }
+                Work::Discard(rows) => {
+                    state.disk.rockets.retain(|row, _| !rows.contains(row));
+                }
                 Work::Trim(position) => state.disk.journal.retain(|&row, _| row > position),
             }
             done.push(reply);
@@ -91,6 +106,7 @@ impl ModelJournal {
             state.disk.last += 1;
             let row = state.disk.last;
             let parts: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
+            state.disk.history.insert(row, record::block(row, &parts));
             state.disk.journal.insert(row, record::block(row, &parts));
         }
         drop(state);
@@ -135,6 +151,10 @@ impl Journal for ModelJournal {
 
     fn store(&self, rockets: Vec<RocketSnapshot>) -> Commit {
         self.hand_over(Work::Store(rockets))
+    }
+
+    fn discard(&self, rows: Vec<u32>) -> Commit {
+        self.hand_over(Work::Discard(rows))
     }
 
     fn progress(&self) -> Progress {

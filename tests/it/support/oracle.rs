@@ -19,22 +19,34 @@ pub fn rockets_without<'a>(
     lost: &Lost,
 ) -> Vec<Value> {
     let mut channels: BTreeMap<&str, BTreeMap<u64, &Value>> = BTreeMap::new();
+    let mut conflicts: BTreeMap<&str, u64> = BTreeMap::new();
     for message in messages {
         let metadata = &message["metadata"];
         let (channel, number) =
             (metadata["channel"].as_str().unwrap(), metadata["messageNumber"].as_u64().unwrap());
         if !lost.contains(&(channel.to_owned(), number)) {
             // The first one of a number wins.
-            channels.entry(channel).or_default().entry(number).or_insert(message);
+            let first = channels.entry(channel).or_default().entry(number).or_insert(message);
+            *conflicts.entry(channel).or_insert(0) += u64::from(said(first) != said(message));
         }
     }
     let mut rockets: Vec<_> = channels
         .into_iter()
-        .filter_map(|(channel, numbers)| rocket(channel, &numbers, lost))
+        .filter_map(|(channel, numbers)| {
+            let mut rocket = rocket(channel, &numbers, lost)?;
+            rocket["conflicts"] = conflicts[channel].into();
+            Some(rocket)
+        })
         .collect();
     // Stable, and the channels came sorted.
     rockets.sort_by_key(|rocket| instant(rocket["launch_time"].as_str().unwrap()));
     rockets
+}
+
+/// What a message says, without its time.
+fn said(message: &Value) -> (&Value, [&Value; 6]) {
+    let fields = ["type", "launchSpeed", "mission", "by", "newMission", "reason"];
+    (&message["metadata"]["messageType"], fields.map(|field| &message["message"][field]))
 }
 
 fn rocket(channel: &str, numbers: &BTreeMap<u64, &Value>, lost: &Lost) -> Option<Value> {
