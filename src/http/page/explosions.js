@@ -66,7 +66,7 @@ function draw() {
     setAttribute(node, "class", index >= inside ? "before" : null);
     setAttribute(node.link, "href", route.href({ rocket: node.link.rocketId }));
   });
-  setText(byId("explosions-count"), inside === 0 ? "none in window" : `${number(inside)} in window`);
+  setText(byId("explosions-count"), inside === 0 ? "none in window" : `${number(inside)}${inside < KEPT ? "" : " or more"} in window`);
   byId("explosions-none").hidden = all.length > 0;
 }
 
