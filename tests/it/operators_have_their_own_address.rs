@@ -57,10 +57,21 @@ fn each_side_has_its_own_and_not_the_others() {
     problem(&send(main, &Request::get("/rockets/b")), 404);
     assert_eq!(
         listed(admin),
-        ["/gaps", "/gaps/{id}/skip", "/readyz", "/livez", "/healthz", "/metrics", "/"]
+        [
+            "/gaps",
+            "/gaps/{id}/skip",
+            "/readyz",
+            "/livez",
+            "/healthz",
+            "/metrics",
+            "/openapi.json",
+            "/docs",
+            "/docs/{file}",
+            "/"
+        ]
     );
     let main = listed(main);
-    assert_eq!(main.len(), 7, "{main:?}");
+    assert_eq!(main.len(), 10, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
     service.stop();
 }
@@ -73,7 +84,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 12);
+    assert_eq!(listed(service.address).len(), 15);
 }
 
 #[test]
