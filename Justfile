@@ -103,6 +103,12 @@ crash rounds="200":
 power-cuts cuts="300":
     DOWNLINK_POWER_CUTS={{cuts}} cargo test --release --test it -- --nocapture power_cuts_lose_nothing
 
+# Have programs of others ask the release service for what it describes of itself, with so many examples of each operation
+api-fuzz examples="200" profile="release":
+    @test -x target/api-fuzz/bin/pip || python3 -m venv target/api-fuzz
+    @target/api-fuzz/bin/pip install --quiet --disable-pip-version-check --requirement tests/api-fuzz/requirements.txt
+    DOWNLINK_API_FUZZ={{examples}} cargo test --profile {{profile}} --test it -- --nocapture strangers_ask_by_the_description
+
 # Attack the release service with so many connections at once, and five times as many in turn, and check that nothing of it stays
 attack connections="10000":
     DOWNLINK_ATTACK_CONNECTIONS={{connections}} cargo test --release --test it -- --nocapture attacks

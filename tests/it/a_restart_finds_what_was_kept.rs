@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::support::journal::{EndlessJournal, Gated};
-use crate::support::oracle::{self, Lost};
+use crate::support::oracle::Lost;
 use crate::support::past;
 use crate::support::process::{downlink, run};
 use crate::support::{self, Request, Service, eventually, messages, passing_problem, problem};

@@ -13,7 +13,7 @@ use crate::support::messages::{change_mission, explode, launch, launch_as, speed
 use crate::support::scrape::Scrape;
 use crate::support::{Request, Service, eventually, kind, passing_problem, problem};
 use downlink::config::{Config, Durability};
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::observer::Observer;
 use downlink::fleet::outcome::{Cause, ForgetError, ForgetRefusal};
 use downlink::fleet::query::{Position, Selection, Sort, SortKey};
@@ -158,7 +158,12 @@ fn roster(quotas: &Arc<Quotas>) -> Roster {
 }
 
 fn quotas() -> Arc<Quotas> {
-    Arc::new(Quotas::new(Limits { buffered_per_rocket: 5, buffered: 10, rockets: 4 }))
+    Arc::new(Quotas::new(Limits {
+        buffered_per_rocket: 5,
+        buffered: 10,
+        rockets: 4,
+        history: HistoryLimits::NONE,
+    }))
 }
 
 #[test]
@@ -453,8 +458,12 @@ fn what_cannot_be_archived_is_not_forgotten_until_it_can() {
 
 #[test]
 fn a_place_in_launch_order_stays_right_when_others_leave() {
-    let quotas =
-        Arc::new(Quotas::new(Limits { buffered_per_rocket: 1, buffered: 1, rockets: 5000 }));
+    let quotas = Arc::new(Quotas::new(Limits {
+        buffered_per_rocket: 1,
+        buffered: 1,
+        rockets: 5000,
+        history: HistoryLimits::NONE,
+    }));
     let mut roster = roster(&quotas);
     for n in 0..3000 {
         let message = parse(&launch(&format!("{n:05}")));
@@ -469,7 +478,7 @@ fn a_place_in_launch_order_stays_right_when_others_leave() {
         let id = left.remove(at);
         assert!(roster.forget(&channel(&id), Cause::Deleted, &mut ()));
         if left.len() % 100 == 3 {
-            let all = roster.by_index(&Selection::default()).rockets;
+            let all = roster.by_index(&Selection::default()).unwrap().rockets;
             let all: Vec<_> =
                 all.take().into_iter().flatten().map(|it| it.id.to_string()).collect();
             assert_eq!(all, left);
@@ -478,6 +487,6 @@ fn a_place_in_launch_order_stays_right_when_others_leave() {
     let key = SortKey::Time(parse(&launch("x")).report.time);
     let after = Some(Position { key, id: channel(&left[0]) });
     let selection = Selection { after, sort: Sort::default(), ..Selection::default() };
-    let rest = roster.by_index(&selection).rockets;
+    let rest = roster.by_index(&selection).unwrap().rockets;
     assert_eq!(rest.take().into_iter().flatten().count(), 2);
 }

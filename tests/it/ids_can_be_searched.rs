@@ -13,7 +13,7 @@ use crate::support::http::{encode, next_page};
 use crate::support::messages::{launch_as, speed_up};
 use crate::support::service::wide;
 use crate::support::{Service, problem};
-use downlink::fleet::limits::{Limits, Quotas};
+use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::query::{Field, Filter, Selection, Sort};
 use downlink::fleet::roster::{Admission, Roster};
 use downlink::fleet::workers::Shape;
@@ -40,7 +40,7 @@ proptest! {
         descending in any::<bool>(),
         limit in 1usize..40,
     ) {
-        let limits = Limits { buffered_per_rocket: 9, buffered: 9, rockets: usize::MAX };
+        let limits = Limits { buffered_per_rocket: 9, buffered: 9, rockets: usize::MAX, history: HistoryLimits::NONE };
         let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
         let mut model = BTreeMap::new();
         for (at, id) in ids.iter().enumerate() {

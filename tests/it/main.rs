@@ -146,6 +146,8 @@ mod slow_bodies;
 mod sockets_are_inherited;
 /// Requests for other hosts, and from other sites' pages, are refused; browsers are told what they may.
 mod strangers_are_kept_out;
+/// Programs of others find nothing that is not as the service describes it.
+mod strangers_ask_by_the_description;
 /// With TLS those are refused who should be, on both sides, and in time.
 mod strangers_get_no_tls;
 /// Subscribers that come back, read slowly, leave or are many cost nobody else.

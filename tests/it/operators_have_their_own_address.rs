@@ -71,11 +71,14 @@ fn each_side_has_its_own_and_not_the_others() {
             "/livez",
             "/healthz",
             "/metrics",
+            "/openapi.json",
+            "/docs",
+            "/docs/{file}",
             "/"
         ]
     );
     let main = listed(main);
-    assert_eq!(main.len(), 9, "{main:?}");
+    assert_eq!(main.len(), 13, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
     service.stop();
 }
@@ -88,7 +91,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 14);
+    assert_eq!(listed(service.address).len(), 18);
 }
 
 #[test]

@@ -46,7 +46,12 @@ fn each(numbers: impl Iterator<Item = u64>, report: fn(u64) -> Report) -> u64 {
 
 /// Bytes of each of many launched rockets in a partition, and with the order of IDs.
 fn each_rocket(messages: impl Fn(u64) -> Vec<Message>) -> (u64, u64) {
-    let limits = Limits { buffered_per_rocket: 1, buffered: 1, rockets: usize::MAX };
+    let limits = Limits {
+        buffered_per_rocket: 1,
+        buffered: 1,
+        rockets: usize::MAX,
+        history: HistoryLimits::NONE,
+    };
     let before = ALLOCATOR.current_usage();
     let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
     for message in (0..ROCKETS).flat_map(messages) {

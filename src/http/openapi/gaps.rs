@@ -37,6 +37,7 @@ struct Listing {
     #[param(schema_with = limit)]
     limit: Option<usize>,
     /// Where the page begins: from the `Link` of the one before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

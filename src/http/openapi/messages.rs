@@ -30,6 +30,7 @@ impl ToSchema for Message {}
 /// What is sent as `application/json`.
 #[derive(ToSchema)]
 #[serde(untagged)]
+#[schema(as = Messages)]
 enum Body {
     One(Message),
     Many(Vec<Message>),
@@ -109,6 +110,8 @@ pub fn add_schema(document: &mut Value) {
             "messageType": { "type": "string", "enum": names },
         },
     });
+    // The array of them, as the second form of what is sent.
+    document["components"]["schemas"]["Messages"]["oneOf"][1]["minItems"] = 1.into();
     document["components"]["schemas"]["Message"] = json!({
         "description": "One message of a rocket. Fields that are not listed are ignored.",
         "type": "object",

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what the service says of itself, as OpenAPI 3.1.
+//! `GET /openapi.json`: what the service says of itself, as `OpenAPI` 3.1.
 //!
 //! Owns the document: the handlers' own types, a file for each noun with what its
 //! routes take and give, and what follows from the table of routes. Does not own how

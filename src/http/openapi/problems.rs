@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use warp::http::{Method, StatusCode};
 
-use super::table::header;
 use crate::http::problem::Kind;
 use crate::http::routes::{Endpoint, Route, Scope};
 
@@ -178,13 +177,12 @@ fn of_endpoint(endpoint: Endpoint) -> &'static [&'static [Kind]] {
         Endpoint::GetMetrics | Endpoint::GetOpenApi => {
             &[&[Kind::BadParameter, Kind::Unavailable, Kind::AnswerBytesHeld]]
         }
-        Endpoint::GetDocs => &[&[Kind::BadParameter]],
         Endpoint::GetEvents => {
             &[&[Kind::BadParameter, Kind::TooManySubscribers, Kind::Unavailable]]
         }
         Endpoint::GetPageFile => &[&[Kind::BadParameter, Kind::NotFound]],
         Endpoint::GetDocsFile => &[&[Kind::BadParameter, Kind::NotFound, Kind::AnswerBytesHeld]],
-        Endpoint::GetIndex => &[&[Kind::BadParameter]],
+        Endpoint::GetDocs | Endpoint::GetIndex => &[&[Kind::BadParameter]],
     }
 }
 
@@ -291,6 +289,11 @@ pub fn add_components(document: &mut Value) {
 fn title(status: u16) -> &'static str {
     let status = StatusCode::from_u16(status).ok();
     status.and_then(|status| status.canonical_reason()).expect("each status here has a name")
+}
+
+/// A header that holds a text.
+pub fn header(says: &str) -> Value {
+    json!({ "description": says, "schema": { "type": "string" } })
 }
 
 /// The name of an example.

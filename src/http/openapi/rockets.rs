@@ -44,6 +44,7 @@ pub struct Listing {
     #[param(schema_with = limit)]
     limit: Option<usize>,
     /// Where the page begins: from the `Link` of the one before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

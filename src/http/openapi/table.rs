@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToResponse;
 use warp::http::Method;
 
-use super::problems;
+use super::problems::{self, header};
 use crate::http::routes::{Route, Scope, Side};
 
 /// What the client has is what there is.
@@ -80,11 +80,6 @@ fn complete_operation(operation: &mut Value, route: &Route, method: &Method) {
         .concat()
         .into();
     }
-}
-
-/// A header that holds a text.
-pub fn header(says: &str) -> Value {
-    json!({ "description": says, "schema": { "type": "string" } })
 }
 
 /// The same without what stands in bodies.

@@ -1,12 +1,13 @@
 //! A small blocking HTTP/1.1 client. It sends what it is told, byte for byte,
-//! and adds no header but the length of the body, and `host` if there is none.
+//! and adds no header but the length of the body, and `host` if there is none. Every
+//! answer to a request must be as the service describes it (`described`).
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::{PATIENCE, described};
 
 /// A request. Its headers go out as given.
 #[derive(Clone, Debug)]
@@ -171,12 +172,14 @@ impl<S: Read + Write> Connection<S> {
         self.try_request(request).unwrap()
     }
 
+    #[track_caller]
     pub fn try_request(&mut self, request: &Request) -> io::Result<Response> {
         self.try_send(&request.to_bytes())?;
         let mut response = self.receive_head()?;
         if request.method != "HEAD" {
             response.body = self.receive_body(&response)?;
         }
+        described::check(&request.method, &request.target, &response);
         Ok(response)
     }
 
