@@ -28,7 +28,8 @@ fn admin_addresses(service: &Logged) -> Vec<String> {
 }
 
 const FOR_OPERATORS: [&str; 4] = ["/readyz", "/livez", "/healthz", "/metrics"];
-const FOR_CLIENTS: [&str; 4] = ["/rockets", "/rockets/a", "/missions", "/missions/ARTEMIS"];
+const FOR_CLIENTS: [&str; 5] =
+    ["/rockets", "/rockets/a", "/rockets/a/history", "/missions", "/missions/ARTEMIS"];
 
 /// The paths that `GET /` lists.
 fn listed(address: SocketAddr) -> Vec<String> {
@@ -60,7 +61,7 @@ fn each_side_has_its_own_and_not_the_others() {
         ["/gaps", "/gaps/{id}/skip", "/readyz", "/livez", "/healthz", "/metrics", "/"]
     );
     let main = listed(main);
-    assert_eq!(main.len(), 7, "{main:?}");
+    assert_eq!(main.len(), 8, "{main:?}");
     assert!(FOR_OPERATORS.iter().all(|path| !main.iter().any(|listed| listed == path)), "{main:?}");
     service.stop();
 }
@@ -73,7 +74,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 12);
+    assert_eq!(listed(service.address).len(), 13);
 }
 
 #[test]
