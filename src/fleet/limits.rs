@@ -33,8 +33,7 @@ impl HistoryLimits {
 }
 
 /// Most messages that may be kept of one rocket: a reader gets them in one answer,
-/// a worker reads them in one turn, some 30 µs, and a checkpoint stores them in one
-/// row.
+/// a worker reads them in one turn, and a checkpoint stores them in one row.
 pub const MOST_HISTORY_PER_ROCKET: usize = 1000;
 
 /// Most that may be set for one rocket: a checkpoint stores what waits for a
