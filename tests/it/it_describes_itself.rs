@@ -72,7 +72,9 @@ fn examples<'a>(document: &'a Value, value: &'a Value, found: &mut Vec<(&'a Valu
         Value::Array(items) => items.iter().collect(),
         _ => Vec::new(),
     };
-    inner.into_iter().for_each(|inner| examples(document, inner, found));
+    for inner in inner {
+        examples(document, inner, found);
+    }
 }
 
 #[test]

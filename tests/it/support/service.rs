@@ -270,7 +270,8 @@ fn assert_no_variables() {
 }
 
 /// What is meant for the tests and not for the service.
-const OF_THE_TESTS: [&str; 5] = [
+const OF_THE_TESTS: [&str; 6] = [
+    "DOWNLINK_API_FUZZ",
     "DOWNLINK_ATTACK_CONNECTIONS",
     "DOWNLINK_CRASH_ROUNDS",
     "DOWNLINK_FUZZ_SECONDS",
