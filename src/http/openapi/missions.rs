@@ -13,6 +13,7 @@ use crate::http::mission_figures::Answer;
 
 /// As it is written, a piece at a time.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Missions {
     /// Each once, sorted by their bytes.
     missions: Vec<String>,

@@ -153,12 +153,15 @@ fn docs_file() {}
     tag = "service",
     operation_id = "getIndex",
     summary = "What there is to ask for on this address",
-    responses((
-        status = 200,
-        description = "All paths and their methods; for who asks for HTML, a page to watch the \
-                       fleet on.",
-        content((Index = "application/json"), (String = "text/html")),
-    )),
+    responses(
+        (
+            status = 200,
+            description = "All paths and their methods; for who asks for HTML, a page to watch \
+                           the fleet on.",
+            content((Index = "application/json"), (String = "text/html")),
+        ),
+        (status = 304, response = NotModified),
+    ),
 )]
 fn index() {}
 

@@ -18,6 +18,14 @@ pub struct NotModified;
 pub fn complete(document: &mut Value, side: Side) {
     let described = document["paths"].as_object_mut().expect("a document has paths");
     described.retain(|path, _| side.routes().any(|route| route.path == path));
+    for (path, methods) in described.iter_mut() {
+        let methods = methods.as_object_mut().expect("a path has methods");
+        let has = |method: &String| {
+            let is_it = |it: &Method| name(it) == *method;
+            side.routes().any(|route| route.path == path && route.methods.iter().any(is_it))
+        };
+        methods.retain(|method, _| has(method));
+    }
     for route in side.routes() {
         // One that is not described is found by the test.
         let Some(path) = described.get_mut(route.path).and_then(Value::as_object_mut) else {

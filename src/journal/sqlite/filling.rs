@@ -6,7 +6,7 @@ use ahash::AHashSet;
 
 use super::database::{Database, Storage, Transaction};
 use super::half_made::HalfMade;
-use super::rocket_row::{self, MAX_ROW_ID};
+use super::row_check::{self, MAX_ROW_ID};
 use super::settings::Synchronous;
 use crate::journal::{OpenError, RocketSnapshot};
 use crate::telemetry::Channel;
@@ -47,7 +47,7 @@ impl Filling {
         }
         self.last_row_id += 1;
         rocket.row_id = self.last_row_id;
-        if let Err(problem) = rocket_row::check_all(&rocket) {
+        if let Err(problem) = row_check::check_all(&rocket) {
             return Ok(Err(problem));
         }
         if !self.known.insert(rocket.channel.clone()) {

@@ -37,7 +37,7 @@
 //!
 //! * [`settings`]: what it is opened with.
 //! * [`database`]: opening it, and writing one transaction.
-//! * `rocket_row`: the table of rockets.
+//! * `rocket_row`: the table of rockets; `row_check`: what must hold of each.
 //! * `group_commit`: the thread that commits, for all partitions together.
 //! * [`commit_delay`]: how long it waits for more.
 //! * `standing`: whether anything can be written, and when to try again.
@@ -66,6 +66,7 @@ mod open;
 mod reading;
 mod recovery;
 mod rocket_row;
+mod row_check;
 mod standing;
 mod tables;
 mod wal;

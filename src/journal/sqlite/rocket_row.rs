@@ -11,8 +11,8 @@ use ahash::AHashMap;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
+use super::row_check::{check, check_all};
 use crate::journal::{Buffer, RocketSnapshot, record};
-use crate::telemetry::past::{self, FlightState, State};
 use crate::telemetry::rocket::FlightSnapshot;
 use crate::telemetry::{Channel, Report, Timestamp};
 
@@ -54,10 +54,6 @@ const UPSERT: &str = "
 
 /// Distinct texts kept at hand while rockets are read; a fleet has few.
 const MAX_TEXTS: usize = 10_000;
-
-/// Above any that is ever given: no machine holds as many rockets. If one were
-/// believed, there would be none left for new rockets.
-pub(super) const MAX_ROW_ID: u32 = i32::MAX as u32;
 
 /// A row, but for its ID and the checksum that covers all of this.
 #[derive(Serialize)]
@@ -214,72 +210,6 @@ pub(super) fn read(row: &Row<'_>, texts: &mut SharedTexts) -> Result<RocketSnaps
     Ok(rocket)
 }
 
-/// What holds of every rocket that is stored, whoever made it.
-pub(super) fn check_all(rocket: &RocketSnapshot) -> Result<(), String> {
-    check(rocket)?;
-    check_history(rocket)?;
-    check_waits_once(&rocket.buffered)
-}
-
-/// Apart from [`check`], since a checkpoint's rockets, which are many, come from
-/// where no message can wait twice.
-fn check_waits_once(buffered: &[Report]) -> Result<(), String> {
-    let mut numbers: Vec<u64> = buffered.iter().map(|report| report.number).collect();
-    numbers.sort_unstable();
-    match numbers.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("message {} waits twice", pair[0])),
-        None => Ok(()),
-    }
-}
-
-/// Apart from [`check`], since it takes some time, and what is written was made of
-/// the same rocket.
-fn check_history(rocket: &RocketSnapshot) -> Result<(), String> {
-    let RocketSnapshot { last_message_number, last_update_time, flight, history, .. } = rocket;
-    if history.is_empty() {
-        return Ok(());
-    }
-    let time = last_update_time.ok_or("it has a past and no last message")?;
-    let flight = flight.as_ref().map(|flight| FlightState {
-        speed: flight.speed,
-        mission: flight.mission.clone(),
-        explosion: flight.explosion_reason.clone(),
-    });
-    past::check(history, State { number: *last_message_number, time, flight })
-        .map_err(|problem| format!("its recent past: {problem}"))
-}
-
-/// What holds of every rocket that is stored, whatever happened to it.
-fn check(rocket: &RocketSnapshot) -> Result<(), String> {
-    let RocketSnapshot { row_id, last_message_number, last_update_time, flight, buffered, .. } =
-        rocket;
-    let lost = &rocket.lost;
-    let problem = if *row_id == 0 {
-        "its id is 0"
-    } else if *row_id > MAX_ROW_ID {
-        "its id is out of range"
-    } else if (*last_message_number > 0) != last_update_time.is_some() {
-        "it has a last message without its time, or the reverse"
-    } else if flight.is_some() && *last_message_number == 0 {
-        "it is launched without a message"
-    } else if buffered.iter().any(|report| report.number <= last_message_number + 1) {
-        "a message waits though none before it is missing"
-    } else if rocket.waiting_since.is_some() && buffered.is_empty() {
-        "it waits for a message, and none waits for that"
-    } else if rocket.quiet_since.is_some()
-        && flight.as_ref().is_none_or(|flight| flight.explosion_reason.is_none())
-    {
-        "it is quiet, and has not exploded"
-    } else if !lost.is_empty()
-        && lost.ranges().last().is_none_or(|last| last.1 >= *last_message_number)
-    {
-        "a message is lost, and none after it has counted"
-    } else {
-        return Ok(());
-    };
-    Err(problem.to_owned())
-}
-
 /// One copy of each text, whichever rows it stands in.
 #[derive(Default)]
 pub(super) struct SharedTexts(AHashMap<String, Arc<str>>);
@@ -300,6 +230,7 @@ impl SharedTexts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row_check::MAX_ROW_ID;
     use super::*;
     use crate::telemetry::Event;
     use crate::telemetry::lost::Lost;
