@@ -121,7 +121,7 @@ pub fn say_if_slow<T>(waits_for: fn() -> Option<String>, work: impl FnOnce() -> 
     // Gone when the work is done: there may be no other thread while the environment
     // is changed.
     thread::scope(|scope| {
-        let (done, is_done) = mpsc::channel::<()>();
+        let (done, is_done) = mpsc::sync_channel::<()>(1);
         scope.spawn(move || {
             if is_done.recv_timeout(SLOW) == Err(RecvTimeoutError::Timeout)
                 && let Some(file) = waits_for()

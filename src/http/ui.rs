@@ -1,7 +1,7 @@
 //! The page for people at `GET /`, and its files at `/ui/{file}`. Owns which files
 //! there are, their types, tags and compressed forms, who gets the page instead of
 //! the list of endpoints, and what the page may load. Does not own what is in them
-//! (`page/`): plain HTML, CSS and JavaScript modules, a part of the binary as they
+//! (`ui/`): plain HTML, CSS and JavaScript modules, a part of the binary as they
 //! are.
 
 use std::sync::OnceLock;
@@ -67,7 +67,7 @@ macro_rules! file {
         File {
             name: $name,
             media_type: $media_type,
-            content: include_bytes!(concat!("page/", $name)),
+            content: include_bytes!(concat!("ui/", $name)),
             plain: OnceLock::new(),
             gzip: OnceLock::new(),
             zstd: OnceLock::new(),

@@ -36,24 +36,26 @@ impl Timestamp {
     /// up to 9 digits below the second. `None` says nothing.
     #[must_use]
     pub fn usual(text: &[u8]) -> Option<Self> {
-        let [y, yy, yyy, yyyy, b'-', m, mm, b'-', d, dd, b'T', rest @ ..] = text else {
-            return None;
-        };
-        let [h, hh, b':', n, nn, b':', s, ss, rest @ ..] = rest else { return None };
-        let year = u16::from(number(*y, *yy)?) * 100 + u16::from(number(*yyy, *yyyy)?);
-        let month = number(*m, *mm)?.try_into().ok()?;
-        let date = Date::from_calendar_date(year.into(), month, number(*d, *dd)?).ok()?;
+        let (century, rest) = number(text)?;
+        let (year, rest) = number(rest)?;
+        let (month, rest) = number(rest.strip_prefix(b"-")?)?;
+        let (day, rest) = number(rest.strip_prefix(b"-")?)?;
+        let (hour, rest) = number(rest.strip_prefix(b"T")?)?;
+        let (minute, rest) = number(rest.strip_prefix(b":")?)?;
+        let (second, rest) = number(rest.strip_prefix(b":")?)?;
+        let year = i32::from(century) * 100 + i32::from(year);
+        let date = Date::from_calendar_date(year, month.try_into().ok()?, day).ok()?;
         let (nanoseconds, offset) = match rest {
             [b'.', rest @ ..] => fraction(rest)?,
             _ => (0, rest),
         };
-        let (hour, minute) = (number(*h, *hh)?, number(*n, *nn)?);
-        let time = Time::from_hms_nano(hour, minute, number(*s, *ss)?, nanoseconds).ok()?;
+        let time = Time::from_hms_nano(hour, minute, second, nanoseconds).ok()?;
         let instant = match offset {
             b"Z" => UtcDateTime::new(date, time),
-            [sign @ (b'+' | b'-'), h, hh, b':', m, mm] => {
-                let (hours, minutes) = (number(*h, *hh)?, number(*m, *mm)?);
-                if hours > 23 || minutes > 59 {
+            [sign @ (b'+' | b'-'), offset @ ..] => {
+                let (hours, rest) = number(offset)?;
+                let (minutes, rest) = number(rest.strip_prefix(b":")?)?;
+                if hours > 23 || minutes > 59 || !rest.is_empty() {
                     return None;
                 }
                 let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
@@ -92,10 +94,15 @@ impl Timestamp {
     }
 }
 
-/// What two digits say.
-fn number(tens: u8, ones: u8) -> Option<u8> {
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
-    Some(digit(tens)? * 10 + digit(ones)?)
+/// What the first two digits say, and what comes behind.
+#[inline]
+fn number(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
+            Some(((tens - b'0') * 10 + (ones - b'0'), rest))
+        }
+        _ => None,
+    }
 }
 
 /// 1 to 9 digits below the second, in nanoseconds, and what comes behind.

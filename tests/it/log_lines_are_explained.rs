@@ -47,8 +47,7 @@ fn texts(code: &str) -> Vec<String> {
             (Some(text), c) => text.push(c),
             (None, '"') => text = Some(String::new()),
             (None, '(') => depth += 1,
-            (None, ')') if depth == 0 => break,
-            (None, ';') if depth == 0 => break,
+            (None, ')' | ';') if depth == 0 => break,
             (None, ')') => depth -= 1,
             (None, _) => {}
         }

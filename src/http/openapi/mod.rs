@@ -4,9 +4,9 @@
 //! routes take and give, and what follows from the table of routes. Does not own how
 //! people look at it (`http::docs`).
 //!
-//! * [`messages`], [`rockets`], [`missions`], [`gaps`], [`events`], [`service`]: the nouns.
-//! * [`problems`]: which errors each route answers with, and what they look like.
-//! * [`table`]: what the table of routes says of each: tokens, errors, HEAD.
+//! * `messages`, `rockets`, `missions`, `gaps`, `events`, `service`: the nouns.
+//! * `problems`: which errors each route answers with, and what they look like.
+//! * `table`: what the table of routes says of each: tokens, errors, HEAD.
 
 mod events;
 mod gaps;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::row_check::{check, check_all};
 use crate::journal::{Buffer, RocketSnapshot, record};
 use crate::telemetry::rocket::FlightSnapshot;
-use crate::telemetry::{Channel, Report, Timestamp};
+use crate::telemetry::{Channel, Timestamp};
 
 pub(super) const CREATE_TABLE: &str = "
     CREATE TABLE rockets (
@@ -232,8 +232,8 @@ impl SharedTexts {
 mod tests {
     use super::super::row_check::MAX_ROW_ID;
     use super::*;
-    use crate::telemetry::Event;
     use crate::telemetry::lost::Lost;
+    use crate::telemetry::{Event, Report};
 
     fn time() -> Timestamp {
         Timestamp::parse("2022-02-02T19:39:05.86337+01:00").unwrap()
