@@ -177,7 +177,6 @@ pub struct FlightState {
 #[derive(Clone, Copy, Debug)]
 struct Raw<'a> {
     kind: u8,
-    mark: u32,
     gap: u64,
     nanoseconds: i128,
     speed: i64,
@@ -196,7 +195,9 @@ fn take_raw<'a>(bytes: &mut &'a [u8]) -> Result<Raw<'a>, Problem> {
         return Err("an entry's head is none");
     }
     let kind = head & KIND;
-    let mark = if head & MARK == 0 { 0 } else { take(bytes)? };
+    if head & MARK != 0 {
+        take(bytes)?;
+    }
     let gap = if head & GAP == 0 { 0 } else { take(bytes)? };
     let unit = UNITS.get(usize::from(head >> UNIT & 0b11)).ok_or("no unit")?;
     let time = unzigzag_long(take_long(bytes)?);
@@ -210,20 +211,28 @@ fn take_raw<'a>(bytes: &mut &'a [u8]) -> Result<Raw<'a>, Problem> {
     } else {
         ""
     };
-    let mark = u32::try_from(mark).map_err(|_| "a mark is out of range")?;
-    Ok(Raw { kind, mark, gap, nanoseconds, speed, mission })
+    Ok(Raw { kind, gap, nanoseconds, speed, mission })
 }
 
-/// The length and the mark of the first entry; `None` if there is none.
+/// The length and the mark of the first entry; `None` if there is none. Looks at no
+/// more than that takes: each message that is kept makes another one go.
 ///
 /// # Errors
 /// When it is not as one is written.
 pub fn first(bytes: &[u8]) -> Result<Option<(usize, u32)>, Problem> {
-    if bytes.is_empty() {
-        return Ok(None);
+    let Some((&head, mut rest)) = bytes.split_first() else { return Ok(None) };
+    let kind = head & KIND;
+    let mark = if head & MARK == 0 { 0 } else { take(&mut rest)? };
+    let numbers = 1 + usize::from(head & GAP != 0) + usize::from(kind == SPEED);
+    for _ in 0..numbers {
+        let last = rest.iter().position(|byte| byte & 1 << 7 == 0).ok_or(SHORT)?;
+        rest = rest.get(last + 1..).ok_or(SHORT)?;
     }
-    let mut rest = bytes;
-    let Raw { mark, .. } = take_raw(&mut rest)?;
+    if kind == MISSION {
+        let length = usize::try_from(take(&mut rest)?).map_err(|_| SHORT)?;
+        rest = rest.get(length..).ok_or(SHORT)?;
+    }
+    let mark = u32::try_from(mark).map_err(|_| "a mark is out of range")?;
     Ok(Some((bytes.len() - rest.len(), mark)))
 }
 

@@ -376,11 +376,14 @@ impl Past {
     /// returns how many.
     fn cut(&mut self, goes: impl Fn(&Self) -> bool) -> u32 {
         let (entries, mut at) = (self.entries, 0);
+        let mut next = None;
         while self.entries > 0 && goes(self) {
-            at += first(&self.bytes[at..]).0;
+            at += next.unwrap_or_else(|| first(&self.bytes[at..]).0);
             self.entries -= 1;
             if self.entries > 0 {
-                self.oldest += first(&self.bytes[at..]).1;
+                let (length, mark) = first(&self.bytes[at..]);
+                self.oldest += mark;
+                next = Some(length);
             }
         }
         if at > 0 {
