@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     fn directory() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/page")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/ui")
     }
 
     fn text(file: &File) -> &str {
