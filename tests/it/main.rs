@@ -100,6 +100,8 @@ mod messages_are_folded_in_order;
 mod metrics_are_moved;
 /// Missions in detail: how many rockets, how many exploded, how fast, whoever is first.
 mod missions_in_detail;
+/// What is shown how to be read is: the examples of `docs/integrations` run.
+mod neighbours_watch_the_fleet;
 /// When no thread is free to block, whoever needs one is answered in time.
 mod no_thread_is_free;
 /// 304 goes to who has what there is, and never to anyone else.
