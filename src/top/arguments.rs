@@ -60,7 +60,12 @@ pub struct Arguments {
 
 /// The same as a command line of its own.
 #[derive(Debug, Parser)]
-#[command(name = "downlink top", version, about = "What a service does, on a terminal")]
+#[command(
+    name = "downlink top",
+    bin_name = "downlink top",
+    version,
+    about = "What a service does, on a terminal"
+)]
 struct CommandLine {
     #[command(flatten)]
     arguments: Arguments,

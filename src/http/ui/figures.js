@@ -28,7 +28,8 @@ function draw() {
   const since = stats?.longest_wait_since ? Date.parse(stats.longest_wait_since) : null;
   const longest = since === null ? null : now() - since;
   const isOverdue = longest !== null && longest > waitLimit();
-  setText(byId("longest-wait"), longest === null ? "nothing is missing" : `longest ${duration(longest)}`);
+  const nothing = stats ? "nothing is missing" : "";
+  setText(byId("longest-wait"), longest === null ? nothing : `longest ${duration(longest)}`);
   setAttribute(byId("waiting-tile"), "data-level", longest === null ? null : isOverdue ? "overdue" : "waiting");
   setText(byId("waiting-limit"), isOverdue ? `, over the limit of ${duration(waitLimit())}` : "");
 }

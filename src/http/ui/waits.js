@@ -13,7 +13,7 @@ import { waitLimit } from "./settings.js";
 const SHOWN = 20;
 
 let waits = [];
-let total = 0;
+let total = null; // until it is known
 
 export function begin() {
   whenChanged(2000, async () => {
@@ -38,8 +38,8 @@ function draw() {
     setText(node.what, `needs ${missing} · ${number(wait.buffered_messages)} behind it`);
   });
   const rest = total - waits.length;
-  setText(byId("waits-count"), rest > 0 ? `the ${waits.length} longest of ${number(total)}` : total === 0 ? "" : plural(total, "rocket"));
-  byId("waits-none").hidden = waits.length > 0;
+  setText(byId("waits-count"), rest > 0 ? `the ${waits.length} longest of ${number(total)}` : total ? plural(total, "rocket") : "");
+  byId("waits-none").hidden = total !== 0;
 }
 
 function make({ id }) {
