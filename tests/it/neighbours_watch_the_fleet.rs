@@ -18,6 +18,7 @@ impl Drop for Running {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "who runs the tests reads it there")]
 fn shows_the_fleet(program: &str, file: &str) {
     if Command::new(program).arg("--version").output().is_err() {
         eprintln!("not tried: there is no {program} here");
