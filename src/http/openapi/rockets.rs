@@ -167,8 +167,10 @@ fn delete() {}
 #[into_params(parameter_in = Query)]
 struct Span {
     /// From this time on, of the messages.
+    #[param(format = DateTime, example = "2022-02-02T18:39:05Z")]
     start: Option<String>,
     /// Before this time.
+    #[param(format = DateTime, example = "2022-02-02T19:39:05Z")]
     end: Option<String>,
     /// At most so many, the latest.
     #[param(schema_with = limit)]
