@@ -106,7 +106,10 @@ impl Drop for Browser {
         let target = format!("/session/{}", self.session);
         let end = Request::new("DELETE", &target);
         if let Ok(stream) = std::net::TcpStream::connect(self.address) {
-            let _ = Connection::new(stream).try_request(&end);
+            // It answers as drivers do, and not as the service describes itself.
+            let mut connection = Connection::new(stream);
+            let told = connection.try_send(&end.to_bytes());
+            let _ = told.and_then(|()| connection.receive_head());
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
