@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Watches the fleet: python3 watch.py [http://localhost:8088]. Needs nothing but Python."""
-import json, random, sys, time, urllib.request
+import http.client, json, random, sys, time, urllib.request
 
 service = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8088"
 rockets, last = {}, ""  # what is known, by ID; how far the feed was read
@@ -27,6 +27,6 @@ while True:
                 rockets.clear()  # list, and watch on
                 for rocket in json.load(get("/rockets")):
                     see(rocket)
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, http.client.HTTPException) as problem:
         print(f"{problem}; trying again", file=sys.stderr, flush=True)
     time.sleep(random.uniform(1, 3))

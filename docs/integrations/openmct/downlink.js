@@ -4,11 +4,11 @@
 //   openmct.install(Downlink("http://localhost:8088"));
 //
 // Owns how Downlink's API becomes objects and telemetry. Does not own what they look
-// like. A fleet may have a million rockets, so a folder shows the first 100 of its
-// mission; any other is found by its address, `downlink:rocket.ID`.
+// like. A fleet may have a million rockets, so a folder shows a hundred of its mission
+// and a folder with those that follow; each has its address, `downlink:rocket.ID`.
 
 const NAMESPACE = "downlink";
-const SHOWN = 100; // rockets in a folder
+const SHOWN = 100; // rockets in a folder, besides the one with further rockets
 const STALE = 30_000; // ms without a message
 const FAST = 50_000; // speeds from here on are marked, if no limit is given
 
@@ -20,12 +20,16 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
   };
   const idOf = (object) => kindOf(object.identifier)[1];
 
-  async function read(path) {
+  async function ask(path) {
     const answer = await fetch(service + path);
     const body = await answer.json();
     if (!answer.ok) throw new Error(body.detail ?? answer.statusText);
-    return body;
+    return { body, link: answer.headers.get("link") };
   }
+  const read = async (path) => (await ask(path)).body;
+
+  // Cursors have no dots, and missions may: `page.CURSOR.MISSION`.
+  const pageOf = (name) => [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
 
   /** What a rocket reports, as Open MCT shows a datum. */
   const datum = (rocket) => ({
@@ -51,20 +55,43 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
       stream = new EventSource(`${service}/events?${ids.map((id) => `id=${encodeURIComponent(id)}`).join("&")}`);
       const take = ({ data }) => {
         const rocket = JSON.parse(data);
-        const those = watched.get(rocket.id);
-        if (!those) return;
-        those.seen = Date.now();
-        those.tell.forEach((tell) => tell(datum(rocket)));
+        tell(rocket);
+        // A message that waits for an earlier one is a sign of life too.
+        if (watched.has(rocket.id)) watched.get(rocket.id).seen = Date.now();
       };
+      const forget = ({ data }) => {
+        const those = watched.get(JSON.parse(data).id);
+        if (those) those.number = 0; // it may be launched again
+      };
+      // What came before this stream did is read once it is there.
+      const catchUp = () => ids.forEach(async (id) => {
+        try {
+          const rocket = await read(`/rockets/${encodeURIComponent(id)}`);
+          // Until something comes, its sender's clock says how long it has been silent.
+          if (tell(rocket)) watched.get(id).seen = Date.parse(rocket.last_update_time);
+        } catch (problem) {
+          console.warn(`${id}: ${problem.message}`);
+        }
+      });
+      stream.addEventListener("hello", catchUp);
+      stream.addEventListener("reset", catchUp);
       stream.addEventListener("rocket", take);
       stream.addEventListener("explosion", take);
+      stream.addEventListener("forgotten", forget);
       // It ends for good at a 503.
       stream.onerror = () => stream?.readyState === EventSource.CLOSED && setTimeout(reopen, 2000 + 2000 * Math.random());
     }, 50);
   }
+  function tell(rocket) {
+    const those = watched.get(rocket.id);
+    if (!those || rocket.last_message_number <= those.number) return false;
+    those.number = rocket.last_message_number;
+    those.tell.forEach((tell) => tell(datum(rocket)));
+    return true;
+  }
   function watch(id) {
     if (!watched.has(id)) {
-      watched.set(id, { tell: new Set(), stale: new Set(), seen: Date.now() });
+      watched.set(id, { tell: new Set(), stale: new Set(), seen: Date.now(), number: 0 });
       reopen();
     }
     return watched.get(id);
@@ -95,6 +122,9 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
         const [kind, name] = kindOf(identifier);
         if (kind === "fleet") return { identifier, name: "Fleet", type: "folder", location: "ROOT" };
         if (kind === "mission") return { identifier, name, type: "folder", location: `${NAMESPACE}:fleet` };
+        if (kind === "page") {
+          return { identifier, name: "Further rockets", type: "folder", location: `${NAMESPACE}:mission.${pageOf(name)[1]}` };
+        }
         const rocket = await read(`/rockets/${encodeURIComponent(name)}`);
         return {
           identifier,
@@ -111,8 +141,12 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
       async load({ identifier }) {
         const [kind, name] = kindOf(identifier);
         if (kind === "fleet") return (await read("/missions")).missions.map((mission) => key("mission", mission));
-        const { rockets } = await read(`/missions/${encodeURIComponent(name)}?limit=${SHOWN}`);
-        return rockets.map(({ id }) => key("rocket", id));
+        const [cursor, mission] = kind === "page" ? pageOf(name) : ["", name];
+        const from = cursor && `&cursor=${cursor}`;
+        const { body, link } = await ask(`/missions/${encodeURIComponent(mission)}?limit=${SHOWN}${from}`);
+        const next = link?.match(/[?&]cursor=([^&>]+)/)?.[1];
+        const further = next ? [key("page", `${next}.${mission}`)] : [];
+        return [...body.rockets.map(({ id }) => key("rocket", id)), ...further];
       },
     });
 
@@ -139,10 +173,11 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
         };
       },
 
+      // Open MCT looks for the time under the key of the time system, and ignores what has none.
       supportsStaleness: isRocket,
       isStale: async (object) => {
         const those = watched.get(idOf(object));
-        return { isStale: those !== undefined && isStale(those), timestamp: Date.now() };
+        return { isStale: those !== undefined && isStale(those), utc: Date.now() };
       },
       subscribeToStaleness(object, tell) {
         const id = idOf(object);
@@ -151,7 +186,7 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
         let was = false;
         const look = setInterval(() => {
           const is = isStale(those);
-          if (is !== was) tell({ isStale: (was = is), timestamp: Date.now() });
+          if (is !== was) tell({ isStale: (was = is), utc: Date.now() });
         }, 1000);
         return () => {
           clearInterval(look);
@@ -162,8 +197,9 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
 
       supportsLimits: isRocket,
       getLimitEvaluator: () => ({
-        evaluate: ({ speed }, { key: shown }) =>
-          shown === "speed" && speed >= fast
+        // Tables ask for whole rows too, without a value.
+        evaluate: ({ speed }, value) =>
+          value?.key === "speed" && speed >= fast
             ? { cssClass: "is-limit--upr is-limit--red", name: "Fast", low: fast, high: Number.POSITIVE_INFINITY }
             : undefined,
       }),
