@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
 /// What begins a line of the log, or a text that becomes one: a limit that is reached,
-/// and the two that are logged by one place.
-const BEGINNINGS: [&str; 6] = [
+/// and those that are logged by one place.
+const BEGINNINGS: [&str; 7] = [
     "warn!(",
     "error!(",
     "Reached::new(",
     "Reached::fixed(",
     "const LOST: &str = ",
     "const LATE: &str = ",
+    "const CONFLICTS: &str = ",
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
