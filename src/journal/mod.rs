@@ -22,6 +22,7 @@
 //! * [`record`]: records and buffered messages as bytes.
 //! * [`memory`]: keeps nothing.
 //! * [`sqlite`]: keeps everything in one SQLite database.
+//! * [`shared`]: a log that several nodes append to and read.
 
 pub mod ended;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod figures;
 pub mod memory;
 pub mod position;
 pub mod record;
+pub mod shared;
 pub mod sqlite;
 
 use std::ops::ControlFlow;
