@@ -6,14 +6,18 @@
 //! more connections, requests in flight, a last checkpoint, workers, journal. The
 //! end of any task that the service cannot do without is a reason to stop, too.
 //!
+//! * [`cluster`]: what it is besides as a node of a cluster.
 //! * [`manager`]: what a service manager is told of it.
 //! * [`reload`]: what SIGHUP has read again.
+//! * `server`: the accept loops.
 
+pub mod cluster;
 mod decisions;
 mod drain;
 mod hurry;
 pub mod manager;
 pub mod reload;
+mod server;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -21,20 +25,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
+use self::cluster::{CatchUp, Cluster, Joined, Membership, Running};
 use self::decisions::Decisions;
 use self::drain::drain;
 pub use self::hurry::Hurry;
 use self::manager::Notifier;
+use self::server::Server;
 use crate::config::{Config, Durability};
-use crate::fleet::Fleet;
 use crate::fleet::archive::Archive;
 use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
@@ -42,18 +46,11 @@ use crate::fleet::restore::{Recovered, RecoveryContext, recover};
 use crate::fleet::supervisor::{Failure, Supervisor};
 use crate::fleet::vitals::Kept;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
-use crate::http::access::tokens::Tokens;
-use crate::http::access::{Access, Gate};
-use crate::http::context::Context;
-use crate::http::dispatch;
-use crate::http::fairness::Fairness;
 use crate::http::listener::Listeners;
-use crate::http::routes::Side;
-use crate::http::server::{self, MAX_ADMIN_CONNECTIONS, ServerLimits, Stopped};
+use crate::http::server::Stopped;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{JournalSource, OpenError, RunningJournal};
-use crate::logging;
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, Error)]
@@ -64,6 +61,9 @@ pub enum AppError {
     /// The thread that reads the journal panicked, or the runtime ended under it.
     #[error("reading the journal failed: {0}")]
     Recovery(JoinError),
+    /// It cannot be the node that it is to be.
+    #[error("{0}")]
+    Cluster(String),
     /// A task ended that the service cannot do without.
     #[error(transparent)]
     Task(#[from] Failure),
@@ -120,7 +120,7 @@ pub async fn run(
     shutdown: impl Future<Output: Into<Hurry>>,
 ) -> Result<(), AppError> {
     let source = journal(&config);
-    run_with(config, reached, shutdown, source).await
+    run_in(config, reached, shutdown, source, None).await
 }
 
 /// The journal that the configuration asks for.
@@ -143,6 +143,20 @@ pub async fn run_with(
     shutdown: impl Future<Output: Into<Hurry>>,
     source: Box<dyn JournalSource>,
 ) -> Result<(), AppError> {
+    run_in(config, reached, shutdown, source, None).await
+}
+
+/// As [`run_with`], as a node of a cluster if it is to be one.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_in(
+    config: Config,
+    reached: impl Into<Reached>,
+    shutdown: impl Future<Output: Into<Hurry>>,
+    source: Box<dyn JournalSource>,
+    cluster: Option<Cluster>,
+) -> Result<(), AppError> {
     let health = Arc::new(Health::new(Phase::Starting("the journal is being read".to_owned())));
     let supervisor = Supervisor::new(health.clone());
     let shape = Shape {
@@ -157,7 +171,9 @@ pub async fn run_with(
     if config.retention.after.is_some() {
         idle.quotas().follow_quiet();
     }
-    let fleet = fleet.archiving(archive.clone());
+    let cluster = cluster.map(|cluster| Membership::prepare(cluster, &idle));
+    let node = cluster.as_ref().map(Membership::node);
+    let fleet = fleet.archiving(archive.clone()).of_cluster(node);
     let reached = reached.into();
     let tls = reached.over_tls();
     let feed = fleet.feed().clone();
@@ -185,8 +201,37 @@ pub async fn run_with(
             };
         }
     };
+    let mut told = told;
+    let joined = match cluster {
+        Some(membership) if told.is_none() => {
+            let joined = tokio::select! {
+                joined = membership.join(&recovered, &health) => joined,
+                _ = &mut end => Err(OpenError::Interrupted.into()),
+            };
+            match joined {
+                Ok(joined) => Some(joined),
+                Err(error) => {
+                    supervisor.expect_ends();
+                    server.stop(Instant::now(), Hurry::from(())).await;
+                    Server::stop_admin(admin).await;
+                    return match error {
+                        AppError::Open(OpenError::Interrupted) => outcome(&supervisor, &health),
+                        error => Err(error),
+                    };
+                }
+            }
+        }
+        _ => None,
+    };
     let watched = (health.clone(), manager.clone());
-    let fleet = RunningFleet::start(&config, (recovered, archive), idle, &supervisor, watched);
+    let (fleet, catch_up) =
+        RunningFleet::start(&config, (recovered, archive), (idle, joined), &supervisor, watched);
+    if let Some(catch_up) = catch_up {
+        tokio::select! {
+            () = catch_up.done(&health) => {}
+            hurry = &mut end => told = Some((hurry, Instant::now() + timeout)),
+        }
+    }
     if told.is_none() {
         health.set(Phase::Ready);
         match health.phase() {
@@ -283,95 +328,6 @@ fn outcome(supervisor: &Supervisor, health: &Health) -> Result<(), AppError> {
     health.failure().map_or(Ok(()), |reason| Err(AppError::NotKept(reason.to_owned())))
 }
 
-/// An accept loop, as a task.
-struct Server {
-    quit: oneshot::Sender<Instant>,
-    task: JoinHandle<Option<Stopped>>,
-}
-
-impl Server {
-    /// The main one, and that for operators, if they have an address.
-    fn start(
-        config: &Config,
-        Reached { main, admin }: Reached,
-        fleet: Fleet,
-        supervisor: &Supervisor,
-    ) -> (Self, Option<Self>) {
-        let context = Context::new(fleet, config.http.clone());
-        context.metrics.follow_log(logging::lost_lines);
-        let limits = ServerLimits {
-            max_connections: config.http.max_connections,
-            max_connections_flag: Some("--max-connections"),
-            idle_timeout: config.http.idle_timeout,
-            fairness: Fairness::new(&config.http.of_one_client),
-            figures: context.figures.main.clone(),
-        };
-        let admin = admin.map(|listeners| {
-            let limits = ServerLimits {
-                max_connections: MAX_ADMIN_CONNECTIONS,
-                max_connections_flag: None,
-                fairness: None,
-                figures: context.figures.admin.clone(),
-                ..limits.clone()
-            };
-            let routes = dispatch::admin(context.clone());
-            let access = Access { tokens: Tokens::default(), ..config.access.clone() };
-            let gate = Gate::new(&access, &listeners).on(Side::Admin);
-            Self::spawn("the accept loop for operators", supervisor, |told| {
-                server::serve(listeners, routes, limits, gate, deadline(told))
-            })
-        });
-        let side = if admin.is_some() { Side::Main } else { Side::Only };
-        let routes = dispatch::filter(context, side);
-        let gate = Gate::new(&config.access, &main).on(side);
-        gate.warn_of_what_is_open();
-        let server = Self::spawn("the accept loop", supervisor, |told| {
-            server::serve(main, routes, limits, gate, deadline(told))
-        });
-        (server, admin)
-    }
-
-    fn spawn<F>(
-        name: &str,
-        supervisor: &Supervisor,
-        serve: impl FnOnce(oneshot::Receiver<Instant>) -> F,
-    ) -> Self
-    where
-        F: Future<Output = Stopped> + Send + 'static,
-    {
-        let (quit, told) = oneshot::channel();
-        let serve = serve(told).map(Ok);
-        Self { quit, task: tokio::spawn(supervisor.supervise(name, serve)) }
-    }
-
-    /// The last to go. Nothing there waits for anything, so it is soon done.
-    async fn stop_admin(admin: Option<Self>) {
-        if let Some(admin) = admin {
-            admin.stop(Instant::now() + LAST_ANSWERS, Hurry::from(())).await;
-        }
-    }
-
-    /// Lets requests in flight finish until `deadline`, or until `hurry` is done.
-    async fn stop(mut self, deadline: Instant, hurry: Hurry) -> Stopped {
-        // If the task is gone, its supervisor knows.
-        let _ = self.quit.send(deadline);
-        let ended = tokio::select! {
-            ended = &mut self.task => ended,
-            () = hurry.0 => {
-                // All connections go with it.
-                self.task.abort();
-                return Stopped::CutOff;
-            }
-        };
-        ended.ok().flatten().unwrap_or(Stopped::CutOff)
-    }
-}
-
-/// When all must be done, once it is told to stop.
-async fn deadline(told: oneshot::Receiver<Instant>) -> Instant {
-    told.await.unwrap_or_else(|_| Instant::now())
-}
-
 /// Workers, checkpoints and journal.
 struct RunningFleet {
     workers: Workers,
@@ -380,23 +336,39 @@ struct RunningFleet {
     decisions: Decisions,
     journal_ended: JoinHandle<Option<()>>,
     looks: JoinHandle<Option<Infallible>>,
+    node: Option<Running>,
 }
 
 impl RunningFleet {
     fn start(
         config: &Config,
         (recovered, archive): (Recovered, Option<Arc<Archive>>),
-        idle: IdleWorkers,
+        (idle, joined): (IdleWorkers, Option<Joined>),
         supervisor: &Supervisor,
         (health, manager): (Arc<Health>, Arc<Notifier>),
-    ) -> Self {
-        let Recovered { journal, rosters, backlog } = recovered;
+    ) -> (Self, Option<CatchUp>) {
+        let Recovered { journal, rosters, backlog, .. } = recovered;
         let RunningJournal { journal, mut ended, still_there } = journal;
         if let Some(still_there) = still_there {
             health.watch(Arc::new(Kept::new(still_there)));
         }
         let metrics = idle.metrics().clone();
-        let workers = idle.start(rosters, journal.clone(), supervisor);
+        let router = idle.router().clone();
+        let (journal, joined) = match joined {
+            Some(mut joined) => {
+                let (member, node) = joined.publish(supervisor);
+                (joined.store(journal), Some((joined, node, member)))
+            }
+            None => (journal, None),
+        };
+        let member = joined.as_ref().map(|(.., member)| member.clone());
+        let workers = idle.start(rosters, (journal.clone(), member), supervisor);
+        let (node, catch_up) = joined
+            .map(|(joined, mut node, _)| {
+                let catch_up = joined.follow(&mut node, &workers, router, supervisor, &health);
+                (node, catch_up)
+            })
+            .unzip();
         let (stop_checkpoints, stop) = watch::channel(false);
         if let Some(archive) = &archive {
             metrics.follow_archive(archive.clone());
@@ -417,7 +389,9 @@ impl RunningFleet {
         let every = manager.every();
         let looks = supervisor.keep_watch(every, move |health| manager.looked(health));
         let looks = tokio::spawn(looks);
-        Self { workers, stop_checkpoints, checkpoints, decisions, journal_ended, looks }
+        let running =
+            Self { workers, stop_checkpoints, checkpoints, decisions, journal_ended, looks, node };
+        (running, catch_up)
     }
 
     /// Finishes everything that was accepted, and closes the journal. The last
@@ -439,6 +413,9 @@ impl RunningFleet {
         }
         self.decisions.ended().await;
         self.workers.stop().await;
+        if let Some(node) = self.node {
+            node.stop();
+        }
         // The last handle on the journal is dropped by now.
         let _ = self.journal_ended.await;
     }

@@ -12,13 +12,15 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::archive::Archive;
+use super::cluster::applied::Applied;
+use super::cluster::barrier::Barrier;
 use super::feed::hub::Feed;
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::metrics::FleetMetrics;
 use super::outcome::{
     Cause, ForgetError, ForgetRefusal, QueryError, SkipError, Skipped, SubmitError, Submitted,
-    Verdict,
+    Unavailable, Verdict,
 };
 use super::query::{
     GapPage, GapPart, GapSelection, History, MissionRow, MissionTable, Missions, Page, Part, Query,
@@ -42,6 +44,17 @@ pub struct Fleet {
     feed: Feed,
     /// Where rockets that are forgotten go, if they are to be kept.
     archive: Option<Arc<Archive>>,
+    /// In a cluster.
+    node: Option<Node>,
+}
+
+/// What a fleet knows of the cluster that it is a node of.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What reads wait for; `None` if they see what is here already.
+    pub barrier: Option<Barrier>,
+    /// How far the log is applied.
+    pub applied: Applied,
 }
 
 /// Many messages on their way to their worker.
@@ -104,7 +117,17 @@ impl Fleet {
         feed: Feed,
     ) -> Self {
         let refusals = metrics.refusals().clone();
-        Self { mailboxes, router, health, version, refusals, metrics, feed, archive: None }
+        Self {
+            mailboxes,
+            router,
+            health,
+            version,
+            refusals,
+            metrics,
+            feed,
+            archive: None,
+            node: None,
+        }
     }
 
     /// What tells of its changes.
@@ -117,6 +140,31 @@ impl Fleet {
     #[must_use]
     pub fn archiving(self, archive: Option<Arc<Archive>>) -> Self {
         Self { archive, ..self }
+    }
+
+    /// The same, as a node of a cluster.
+    #[must_use]
+    pub fn of_cluster(self, node: Option<Node>) -> Self {
+        Self { node, ..self }
+    }
+
+    /// Waits until whatever any node had acknowledged is seen here, if this is one of
+    /// several. Comes before every read.
+    ///
+    /// # Errors
+    /// When that is not known by `deadline`.
+    pub async fn up_to_date(&self, deadline: Instant) -> Result<(), QueryError> {
+        let Some(Node { barrier: Some(barrier), .. }) = &self.node else { return Ok(()) };
+        self.health.can_read()?;
+        let passed = timeout_at(deadline, barrier.passed()).await;
+        let late = || "the log of the cluster did not answer in time".to_owned();
+        passed.unwrap_or_else(|_| Err(late())).map_err(|reason| Unavailable(reason).into())
+    }
+
+    /// In a cluster, up to where its log is part of what is answered from now on.
+    #[must_use]
+    pub fn log_position(&self) -> Option<u64> {
+        self.node.as_ref().map(|node| node.applied.by_all().0)
     }
 
     /// What is counted and measured of it.

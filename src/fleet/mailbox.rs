@@ -1,10 +1,10 @@
 //! The bounded way to a partition: a [`Mailbox`] sends, its [`Inbox`] receives.
 //! The only file that names flume. Does not know what is done about it.
 //!
-//! Three lanes: messages, refused when the lane is full; queries, so that a
+//! Four lanes: messages, refused when the lane is full; queries, so that a
 //! flood of messages does not shut readers out; and orders, so that no crowd of
-//! readers keeps a checkpoint from happening. Messages may come many at a time,
-//! and the lane's bound is in messages all the same. Senders can be cloned and
+//! readers keeps a checkpoint from happening; and in a cluster what its log brings,
+//! which waits for room. Messages may come many at a time, and the lane's bound is in messages all the same. Senders can be cloned and
 //! receivers cannot: a partition's inbox has one reader.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::oneshot;
 
+use super::cluster::delivery::Delivery;
 use super::limits::Quota;
 use super::order::Order;
 use super::outcome::{Cause, ForgetVerdict, SkipVerdict, Verdict};
@@ -25,6 +26,9 @@ const QUERY_LANE: usize = 1024;
 /// Most orders that wait for one partition. There is one at a time, unless a
 /// worker does not take it.
 const ORDER_LANE: usize = 1;
+
+/// Most deliveries that wait for one partition; each is of one entry of the log.
+const DELIVERY_LANE: usize = 16;
 
 /// Messages on their way to their partition, and where the verdicts go.
 #[derive(Debug)]
@@ -98,6 +102,7 @@ pub struct Mailbox {
     room: Arc<Quota>,
     queries: flume::Sender<Query>,
     orders: flume::Sender<Order>,
+    deliveries: flume::Sender<Delivery>,
 }
 
 /// The receiving side, which belongs to one worker.
@@ -107,6 +112,7 @@ pub struct Inbox {
     room: Arc<Quota>,
     queries: flume::Receiver<Query>,
     orders: flume::Receiver<Order>,
+    deliveries: flume::Receiver<Delivery>,
 }
 
 /// Why something did not get into an inbox.
@@ -133,15 +139,17 @@ pub fn channel(capacity: usize) -> (Mailbox, Inbox) {
     let (message_sender, message_receiver) = flume::bounded(capacity);
     let (query_sender, query_receiver) = flume::bounded(QUERY_LANE);
     let (order_sender, order_receiver) = flume::bounded(ORDER_LANE);
+    let (delivery_sender, deliveries) = flume::bounded(DELIVERY_LANE);
     let room = Arc::new(Quota::new(capacity));
     let mailbox = Mailbox {
         messages: message_sender,
         room: room.clone(),
         queries: query_sender,
         orders: order_sender,
+        deliveries: delivery_sender,
     };
-    let inbox =
-        Inbox { messages: message_receiver, room, queries: query_receiver, orders: order_receiver };
+    let (messages, queries, orders) = (message_receiver, query_receiver, order_receiver);
+    let inbox = Inbox { messages, room, queries, orders, deliveries };
     (mailbox, inbox)
 }
 
@@ -255,6 +263,14 @@ impl Mailbox {
         self.orders.try_send(order).map_err(Into::into)
     }
 
+    /// Hands over what the log of the cluster brings, and waits until there is room.
+    ///
+    /// # Errors
+    /// When nobody reads it.
+    pub async fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        self.deliveries.send_async(delivery).await.map_err(|_| Undelivered::Closed)
+    }
+
     /// How many messages wait in it.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -312,6 +328,11 @@ impl Inbox {
         self.orders.try_iter()
     }
 
+    /// What the log of the cluster brings, as it comes; ends once every sender is gone.
+    pub fn deliveries(&self) -> impl Stream<Item = Delivery> + Unpin {
+        self.deliveries.stream()
+    }
+
     /// Lets others have their turn now and then. tokio's own channels count what
     /// is taken from them against a task's budget; flume's do not.
     pub async fn consume_budget(&self) {
@@ -326,5 +347,6 @@ impl Drop for Inbox {
         self.messages.drain().for_each(drop);
         self.queries.drain().for_each(drop);
         self.orders.drain().for_each(drop);
+        self.deliveries.drain().for_each(drop);
     }
 }

@@ -20,6 +20,7 @@
 //! * [`kept`]: all that was kept, for who reads it and serves nothing.
 //! * [`version`]: how often the fleet has changed.
 //! * [`feed`]: what has changed, for those who listen.
+//! * [`cluster`]: one node of several, which share a log.
 //! * [`clock`]: the time, for what the service says about itself.
 //! * [`gap_timeout`]: gives up what is waited for too long.
 //! * [`retention`]: has exploded rockets forgotten that are silent for long;
@@ -34,6 +35,7 @@
 pub mod archive;
 pub mod checkpoint;
 pub mod clock;
+pub mod cluster;
 pub mod feed;
 pub mod gap_timeout;
 pub mod handle;

@@ -17,7 +17,7 @@ use super::health::{Health, Phase};
 use super::limits::Quotas;
 use super::roster::Roster;
 use super::routing::Router;
-use crate::journal::{self, Forget, JournalSource, OpenError, RunningJournal, Skip};
+use crate::journal::{self, Forget, JournalSource, Mark, OpenError, RunningJournal, Skip};
 use crate::telemetry::Message;
 
 /// Items handed over to a building thread at a time.
@@ -51,6 +51,10 @@ pub struct Recovered {
     pub rosters: Vec<Roster>,
     /// Whether records were replayed that no checkpoint covers.
     pub backlog: bool,
+    /// How far the log of a cluster is part of them, if they are a node's.
+    pub mark: Option<Mark>,
+    /// Whether nothing was kept at all.
+    pub is_empty: bool,
 }
 
 /// Opens a journal, reads it back and starts it. Blocks.
@@ -78,11 +82,22 @@ pub fn recover(
         }
     };
     let opened = source.open()?;
-    let (rosters, restored) = restore(router, quotas, |sink| opened.recover(sink), progress)?;
+    let mut mark = None;
+    let read = |sink: &mut dyn FnMut(journal::Recovered) -> ControlFlow<()>| {
+        opened.recover(&mut |item| match item {
+            journal::Recovered::Mark(found) => {
+                mark = Some(found);
+                ControlFlow::Continue(())
+            }
+            item => sink(item),
+        })
+    };
+    let (rosters, restored) = restore(router, quotas, read, progress)?;
     let Restored { rockets, messages, rockets_took } = restored;
     let (rockets_took_ms, took_ms) = (milliseconds(rockets_took), milliseconds(begun.elapsed()));
     info!(rockets, messages, rockets_took_ms, took_ms, "the journal is read");
-    Ok(Recovered { journal: opened.start()?, rosters, backlog: messages > 0 })
+    let is_empty = mark.is_none() && rockets == 0 && messages == 0;
+    Ok(Recovered { journal: opened.start()?, rosters, backlog: messages > 0, mark, is_empty })
 }
 
 /// How far a restart got.
@@ -139,6 +154,8 @@ pub fn restore<E>(
                     restored.messages += 1;
                     channel
                 }
+                // Of no rocket.
+                journal::Recovered::Mark(_) => return ControlFlow::Continue(()),
             };
             let flushed = feeds[router.route(channel)].push(item);
             if flushed { progress(restored) } else { ControlFlow::Continue(()) }
@@ -191,6 +208,7 @@ fn build(mut roster: Roster, batches: Receiver<Vec<journal::Recovered>>) -> Rost
             journal::Recovered::Message(message) => roster.replay(message),
             journal::Recovered::Skip(skip) => roster.replay_skip(&skip),
             journal::Recovered::Forget(forget) => roster.replay_forget(&forget),
+            journal::Recovered::Mark(_) => unreachable!("it is no rocket's"),
         }
     }
     roster

@@ -25,7 +25,7 @@ use super::supervisor::Supervisor;
 use super::tally::Teller;
 use super::threading::Threading;
 use super::version;
-use super::worker::{Exit, Reports, Shared, Worker};
+use super::worker::{Exit, Member, Reports, Shared, Worker};
 use crate::journal::{AppendError, CommitResult, Journal};
 
 /// Workers that are not there yet. Whoever asks them anything hears from
@@ -126,7 +126,7 @@ impl IdleWorkers {
     pub fn start(
         self,
         rosters: Vec<Roster>,
-        journal: Arc<dyn Journal>,
+        (journal, cluster): (Arc<dyn Journal>, Option<Member>),
         supervisor: &Supervisor,
     ) -> Workers {
         let Self { health, threading, mailboxes, metrics, seats, pump, .. } = self;
@@ -135,7 +135,11 @@ impl IdleWorkers {
         if let Some(figures) = journal.figures() {
             metrics.follow_journal(figures);
         }
-        if let Some(mut standing) = journal.standing() {
+        let standing = match &cluster {
+            Some(member) => Some(member.publisher.standing()),
+            None => journal.standing(),
+        };
+        if let Some(mut standing) = standing {
             let mut paused = None;
             // Before anybody can be told that the fleet is ready.
             tell(&standing.borrow_and_update().clone(), &health, &mut paused);
@@ -147,7 +151,7 @@ impl IdleWorkers {
                 }
             });
         }
-        let shared = Shared { journal, health, threading };
+        let shared = Shared { journal, health, threading, cluster };
         let mut stops = Vec::new();
         let mut tasks = JoinSet::new();
         for (index, ((inbox, observers), roster)) in seats.into_iter().zip(rosters).enumerate() {

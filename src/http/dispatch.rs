@@ -113,6 +113,12 @@ async fn dispatch(
 ) -> Result<Response, Problem> {
     let coding = compression::preferred(&headers);
     let kept = context.clone();
+    let position = if endpoint.reads_the_fleet() {
+        context.fleet.up_to_date(begun + context.config.request_timeout).await?;
+        context.fleet.log_position()
+    } else {
+        None
+    };
     let response = match endpoint {
         Endpoint::PostMessages => {
             messages::post(&context, PostHeaders::of(&headers), begun, body).await
@@ -140,7 +146,10 @@ async fn dispatch(
         Endpoint::GetDocsFile => docs::get_file(context.epoch, segment, headers, &query).await,
     }?;
     // What is compressed as it is read is there in plain until then.
-    let response = unsent::bounded(&kept, response).await?;
+    let mut response = unsent::bounded(&kept, response).await?;
+    if let Some(position) = position {
+        response.headers_mut().insert("x-log-position", position.into());
+    }
     Ok(match endpoint {
         Endpoint::ListRockets
         | Endpoint::GetHistory

@@ -46,6 +46,24 @@ pub enum Endpoint {
     GetPageFile,
 }
 
+impl Endpoint {
+    /// Whether its answer is made of what the fleet is now.
+    #[must_use]
+    pub const fn reads_the_fleet(self) -> bool {
+        matches!(
+            self,
+            Self::ListRockets
+                | Self::GetRocket
+                | Self::DeleteRocket
+                | Self::GetHistory
+                | Self::ListMissions
+                | Self::GetMission
+                | Self::ListGaps
+                | Self::SkipGap
+        )
+    }
+}
+
 /// What a token is good for (`access`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {

@@ -110,6 +110,13 @@ pub trait Journal: Send + Sync + 'static {
     /// become durable before that.
     fn discard(&self, rows: Vec<u32>) -> Commit;
 
+    /// Notes how far a log of the cluster is part of what is stored. What was handed
+    /// over before becomes durable before it, or with it.
+    fn mark(&self, mark: Mark) -> Commit {
+        drop(mark);
+        Commit::Durable
+    }
+
     /// Where the journal stands.
     fn progress(&self) -> Progress;
 
@@ -177,6 +184,17 @@ pub struct Skip {
 pub struct Forget {
     /// Which rocket.
     pub channel: Channel,
+}
+
+/// How far the log of a cluster is part of what a node has stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which log.
+    pub log: String,
+    /// All of it up to here.
+    pub offset: u64,
+    /// Some of it up to here, and nothing behind.
+    pub settled: u64,
 }
 
 /// How a commit ended.
@@ -262,4 +280,6 @@ pub enum Recovered {
     Skip(Skip),
     /// Likewise.
     Forget(Forget),
+    /// That all of this is one node's part of a cluster. Comes first, if at all.
+    Mark(Mark),
 }

@@ -205,6 +205,11 @@ impl Roster {
         observer: &mut impl Observer,
     ) -> Outcome {
         self.count_out(ticket);
+        self.fold(ticket, report, observer)
+    }
+
+    /// The same of what was not admitted here.
+    fn fold(&mut self, ticket: Ticket, report: Report, observer: &mut impl Observer) -> Outcome {
         let Ticket { slot, .. } = ticket;
         let kind = report.event.kind();
         let note = self.conflicts.note(slot, &report);
@@ -278,13 +283,11 @@ impl Roster {
 
     /// Counts a message out of what is in flight.
     fn count_out(&mut self, ticket: Ticket) {
-        // What is replayed was admitted in an earlier run.
-        if let Some(admitted) = self.admitted.get_mut(&ticket.slot) {
-            admitted.messages -= 1;
-            admitted.early -= usize::from(ticket.early);
-            if admitted.messages == 0 {
-                self.admitted.remove(&ticket.slot);
-            }
+        let admitted = self.admitted.get_mut(&ticket.slot).expect("it was admitted");
+        admitted.messages -= 1;
+        admitted.early -= usize::from(ticket.early);
+        if admitted.messages == 0 {
+            self.admitted.remove(&ticket.slot);
         }
     }
 

@@ -8,6 +8,7 @@
 use super::slot::Slot;
 use super::tracked::Tracked;
 use super::{Roster, Ticket};
+use crate::fleet::observer::Observer;
 use crate::journal::RocketSnapshot;
 use crate::telemetry::Message;
 use crate::telemetry::reorder::{Place, Reorder};
@@ -153,12 +154,20 @@ impl Roster {
     /// Applies a message that the journal kept, unless it is part of a stored
     /// rocket already.
     pub fn replay(&mut self, message: Message) {
+        // It was reported when the message came.
+        self.deliver(message, &mut ());
+    }
+
+    /// Applies a message that was accepted elsewhere, or in another run. It counts
+    /// whatever the bounds are. `observer` hears of it.
+    pub fn deliver(&mut self, message: Message, observer: &mut impl Observer) {
         let slot = self.find(&message.channel).unwrap_or_else(|| {
             self.quotas.rockets.take(1);
             let row_id = self.free_row();
             self.settle(Tracked::new(message.channel, row_id))
         });
-        // It was reported when the message came, and has no room taken.
-        self.apply(Ticket { slot, early: false }, message.report, &mut ());
+        // It has no room taken.
+        let Message { report, .. } = message;
+        self.fold(Ticket { slot, early: false }, report, observer);
     }
 }

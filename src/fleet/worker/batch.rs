@@ -17,7 +17,7 @@ pub(super) struct Batch {
     pub skips: Vec<PendingSkip>,
     /// Who is forgotten, behind both.
     pub forgets: Vec<PendingForget>,
-    groups: Vec<Group>,
+    pub(super) groups: Groups,
 }
 
 /// A message that was let in, waiting for its commit.
@@ -60,6 +60,10 @@ pub(super) enum ReplyTo {
     },
 }
 
+/// Of messages that came together.
+#[derive(Default)]
+pub(super) struct Groups(Vec<Group>);
+
 /// Messages that came together, and are answered together.
 struct Group {
     verdicts: Vec<Option<Verdict>>,
@@ -92,17 +96,13 @@ impl Batch {
 
     /// Begins a group of so many messages. All of them must be answered.
     pub fn open_group(&mut self, messages: usize, reply: oneshot::Sender<Vec<Verdict>>) -> usize {
-        self.groups.push(Group { verdicts: vec![None; messages], reply });
-        self.groups.len() - 1
+        self.groups.0.push(Group { verdicts: vec![None; messages], reply });
+        self.groups.0.len() - 1
     }
 
     /// Answers one message, at once or as soon as its group is complete.
     pub fn answer(&mut self, reply: ReplyTo, verdict: Verdict) {
-        match reply {
-            // A caller that gave up waiting will send its message again.
-            ReplyTo::Sender(reply) => drop(reply.send(verdict)),
-            ReplyTo::Group { group, at } => self.groups[group].verdicts[at] = Some(verdict),
-        }
+        self.groups.answer(reply, verdict);
     }
 
     /// Decides and answers every pending message, in order, and then the groups.
@@ -116,7 +116,23 @@ impl Batch {
 
     /// Answers the groups, all of whose messages are answered now.
     pub fn answer_groups(self) {
-        for Group { verdicts, reply } in self.groups {
+        self.groups.complete();
+    }
+}
+
+impl Groups {
+    /// Answers one message, at once or as soon as its group is complete.
+    pub fn answer(&mut self, reply: ReplyTo, verdict: Verdict) {
+        match reply {
+            // A caller that gave up waiting will send its message again.
+            ReplyTo::Sender(reply) => drop(reply.send(verdict)),
+            ReplyTo::Group { group, at } => self.0[group].verdicts[at] = Some(verdict),
+        }
+    }
+
+    /// Answers those whose messages are all answered now.
+    pub fn complete(self) {
+        for Group { verdicts, reply } in self.0 {
             let verdicts = verdicts
                 .into_iter()
                 .map(|verdict| verdict.expect("every message of a group was answered"))

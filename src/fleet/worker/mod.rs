@@ -13,6 +13,8 @@
 //!
 //! * `batch`: messages that are committed together, and whom to answer.
 //! * `in_flight`: batches on their way to the disk.
+//! * `ordered`: batches that wait for their places in the log of a cluster;
+//!   `deliveries`: what becomes of what that log brings.
 //! * `spin`: busy-polling for the end of a commit.
 //! * `decisions`: numbers that are declared lost (`skips`), rockets that are forgotten
 //!   (`forgets`).
@@ -28,10 +30,12 @@ mod answers;
 mod batch;
 mod commands;
 mod decisions;
+mod deliveries;
 mod forgets;
 mod gap_walk;
 mod in_flight;
 mod mission_walk;
+mod ordered;
 mod scan;
 mod skips;
 mod snapshot;
@@ -50,9 +54,11 @@ use self::anomalies::AnomalyLog;
 use self::batch::Refused::{NotKept, NotNow};
 use self::batch::{Batch, Pending, ReplyTo};
 use self::in_flight::{InFlight, committed, oldest};
+use self::ordered::Ordered;
 use self::snapshot::{SnapshotWalk, storing};
 use self::spin::Spin;
 use self::walk::Walk;
+use super::cluster::applied::Applied;
 use super::feed::marks::Marks;
 use super::health::{Health, Phase};
 use super::mailbox::{Inbox, Submission};
@@ -63,6 +69,7 @@ use super::tally::Teller;
 use super::threading::Threading;
 use super::version::Changes;
 use super::vitals::{STALLED, Wait};
+use crate::journal::shared::publisher::Publisher;
 use crate::journal::{AppendError, Commit, CommitResult, Journal};
 use crate::telemetry::Message;
 
@@ -100,6 +107,17 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// The tuning for the runtime that workers run on.
     pub threading: Threading,
+    /// In a cluster, its log: where accepted messages go instead.
+    pub cluster: Option<Member>,
+}
+
+/// A partition's way to the log of the cluster, and how far that is applied.
+#[derive(Clone)]
+pub struct Member {
+    /// Where accepted messages go.
+    pub publisher: Publisher,
+    /// Told how far the log is applied.
+    pub applied: Applied,
 }
 
 /// A worker and all that it owns.
@@ -136,8 +154,10 @@ impl Worker {
         shared.health.watch(slices.clone());
         roster.compare_repeats();
         let partition = Partition {
+            index,
             roster,
             in_flight: VecDeque::new(),
+            ordered: Ordered::default(),
             messages_in_flight: 0,
             most_in_flight: MAX_IN_FLIGHT.min(inbox.capacity()),
             spin: Spin::from(Instant::now()),
@@ -160,10 +180,12 @@ impl Worker {
         // new wakers in all of them would cost more than that.
         let (mut messages, mut queries) = (inbox.messages(), inbox.queries());
         let mut orders = inbox.orders();
+        let (mut deliveries, is_member) = (inbox.deliveries(), partition.shared.cluster.is_some());
         let exit = loop {
             tokio::select! {
                 biased;
                 result = committed(oldest(&mut partition.in_flight)) => partition.finish(result),
+                Some(delivery) = deliveries.next(), if is_member => partition.receive(delivery),
                 submission = messages.next(), if partition.takes_messages() => match submission {
                     Some(first) => {
                         if threading.yields_before_a_batch() {
@@ -200,7 +222,7 @@ impl Worker {
                 inbox.consume_budget().await;
             }
         };
-        drop((messages, queries, orders));
+        drop((messages, queries, orders, deliveries));
         partition.wind_up(&inbox).await;
         exit
     }
@@ -208,8 +230,11 @@ impl Worker {
 
 /// What a worker works on, a step at a time.
 struct Partition {
+    index: usize,
     roster: Roster,
     in_flight: VecDeque<InFlight>,
+    /// Batches that wait for their places in the log of the cluster.
+    ordered: Ordered,
     messages_in_flight: usize,
     most_in_flight: usize,
     /// For the commit of the oldest batch in flight.
@@ -275,6 +300,10 @@ impl Partition {
         if batch.is_empty() {
             batch.answer_groups();
             return;
+        }
+        if let Some(Member { publisher, .. }) = &self.shared.cluster {
+            let handed_over = publisher.hand_over(self.index, &mut batch.records());
+            return self.handed_over(batch, handed_over);
         }
         let commit = self.shared.journal.append(&mut batch.records());
         match commit {
@@ -392,6 +421,7 @@ impl Partition {
                 self.step_walk();
                 yield_now().await;
             }
+            self.wind_up_deliveries(inbox).await;
             let Some(submission) = inbox.waiting_messages().next() else { break };
             self.take(submission, inbox);
         }

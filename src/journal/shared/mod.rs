@@ -8,6 +8,12 @@
 //! [`tail`](SharedLog::tail), which brings every entry of every node in the order of
 //! the log, its own among them. An append whose fate is unknown is made again with the
 //! same [`EntryId`], as often as it takes: an entry stands in the log once.
+//!
+//! * [`entry`]: records as the bytes of an entry.
+//! * [`publisher`]: what partitions hand over, on its way to the log.
+
+pub mod entry;
+pub mod publisher;
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::files::{Files, Names};
+use super::mark;
 use super::open::{
     begin_wal, cannot_open, connect, create_tables, drop_leftovers, is_refusal, make_private,
 };
@@ -19,7 +20,7 @@ use super::settings::Synchronous;
 pub use super::tables::JournalRange;
 use super::tables::Tables;
 use super::wal::{self, ProbeError, Wal};
-use crate::journal::{OpenError, RocketSnapshot, record};
+use crate::journal::{Mark, OpenError, RocketSnapshot, record};
 
 /// How long a commit waits for somebody else's lock before it is refused: a look
 /// with another tool goes unnoticed, and senders hear of more than that in time.
@@ -38,6 +39,8 @@ pub struct Transaction {
     pub discarded: Vec<u32>,
     /// Rows of the journal to forget, from the first on, up to and including.
     pub trim: Option<u64>,
+    /// How far the log of a cluster is part of what is stored with this.
+    pub mark: Option<Mark>,
 }
 
 /// Why a transaction was not written, or is not known to be.
@@ -200,7 +203,7 @@ impl Database {
     }
 
     fn write(&mut self, transaction: &Transaction) -> rusqlite::Result<()> {
-        let Transaction { seq, records, rockets, discarded, trim } = transaction;
+        let Transaction { seq, records, rockets, discarded, trim, mark } = transaction;
         self.set_wal_pages(if rockets.is_empty() && discarded.is_empty() {
             wal::PAGES
         } else {
@@ -222,6 +225,9 @@ impl Database {
                 .prepare_cached("UPDATE meta SET first_seq = ?1")?
                 .execute([row_number(last + 1)])?;
             assert_eq!(updated, 1, "meta has one row");
+        }
+        if let Some(mark) = mark {
+            mark::write(tx, mark)?;
         }
         tx.prepare_cached("COMMIT")?.execute([]).map(drop)
     }

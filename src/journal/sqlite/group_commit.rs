@@ -21,7 +21,7 @@ use super::lock::DirectoryLock;
 use super::standing::Standing;
 use crate::journal::figures::Figures;
 use crate::journal::{
-    self, Commit, CommitResult, Journal, LogId, OpenError, Position, Progress, Record,
+    self, Commit, CommitResult, Journal, LogId, Mark, OpenError, Position, Progress, Record,
     RocketSnapshot, RunningJournal, ended, record,
 };
 
@@ -68,6 +68,7 @@ struct PendingTransaction {
     discarded: Vec<u32>,
     /// The last rows to be forgotten.
     trims: Vec<(u64, Reply)>,
+    mark: Option<Mark>,
     /// For what was appended and stored.
     replies: Vec<Reply>,
 }
@@ -130,6 +131,13 @@ impl Journal for GroupCommit {
         self.0.add(|pending, reply| {
             pending.rockets.retain(|rocket| !rows.contains(&rocket.row_id));
             pending.discarded.extend(rows);
+            pending.replies.push(reply);
+        })
+    }
+
+    fn mark(&self, mark: Mark) -> Commit {
+        self.0.add(|pending, reply| {
+            pending.mark = Some(mark);
             pending.replies.push(reply);
         })
     }
@@ -233,6 +241,7 @@ impl<S: Storage> CommitLoop<S> {
                 rockets: pending.rockets,
                 discarded: pending.discarded,
                 trim: self.next_trim(),
+                mark: pending.mark,
             };
             let begun = Instant::now();
             let result = self.commit(&transaction, pending.records);

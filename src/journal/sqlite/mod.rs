@@ -1,6 +1,6 @@
 //! The journal in one SQLite database.
 //!
-//! # On disk, version 1
+//! # On disk, versions 1 and 2
 //!
 //! A data directory holds `downlink.db` with SQLite's own `-wal` and `-shm`
 //! beside it, and `lock`, which names the process that has the directory open. A
@@ -21,9 +21,15 @@
 //!   checksum CRC-32 of the row's ID and its other columns
 //! meta     one row
 //!   first_seq  the lowest seq that was not forgotten
+//! mark     one row, if this is a node's part of a cluster; not there otherwise
+//!   log      the name of the cluster's log
+//!   log_offset  up to where all of that log is part of `rockets`
+//!   settled  up to where some of it is
+//!   checksum CRC-32 of the other columns
 //! ```
 //!
-//! `user_version` is the format's version. While what was kept last is in the
+//! `user_version` is the format's version: 1, or 2 with a mark, so that no release
+//! serves a node's part alone that does not know of nodes. While what was kept last is in the
 //! WAL alone, the database file has a mark behind its last page (`files`), which
 //! a start refuses if there is no WAL beside it. Invariants:
 //!
@@ -47,6 +53,7 @@
 //! * `recovery`: reading everything back at a start.
 //! * `files`: whether the files are still there, and all of them.
 //! * `lock`: one process for each directory.
+//! * `mark`: how far the log of a cluster is part of what is stored.
 //! * `directory`: what there is for who has the directory, and does not serve it:
 //!   `reading` it as it is, `filling` a new one, a `backup` of one that is served.
 //! * `half_made`: what is not a whole database yet is not taken for one.
@@ -62,6 +69,7 @@ mod filling;
 mod group_commit;
 mod half_made;
 mod lock;
+mod mark;
 mod open;
 mod reading;
 mod recovery;

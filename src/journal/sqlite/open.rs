@@ -15,6 +15,9 @@ use crate::journal::OpenError;
 /// `user_version` of the format.
 pub(super) const VERSION: i64 = 1;
 
+/// The same with a mark.
+pub(super) const MARKED: i64 = 2;
+
 /// Marks the file as ours for tools such as `file`: "dnlk".
 const APPLICATION_ID: i64 = 0x646e_6c6b;
 

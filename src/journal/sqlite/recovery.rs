@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 
+use super::mark;
 use super::rocket_row::{self, SharedTexts};
 use super::tables::Tables;
 use crate::journal::{OpenError, Recovered, record};
@@ -36,6 +37,11 @@ pub(super) fn recover(
         }
     };
     check_structure(tables)?;
+    if let Some(mark) = mark::read(tables)?
+        && sink(Recovered::Mark(mark)).is_break()
+    {
+        return Err(OpenError::Interrupted);
+    }
     read_rockets(tables, sink).map_err(|error| broken("rockets", error))?;
     let first = tables.journal_range()?.first;
     read_journal(tables, first, sink).map_err(|error| broken("journal", error))

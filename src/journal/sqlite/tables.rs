@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::open::{VERSION, cannot_open, check_owner};
+use super::open::{MARKED, VERSION, cannot_open, check_owner};
 use crate::journal::OpenError;
 
 /// A connection, and the file that complaints name.
@@ -36,8 +36,8 @@ impl Tables<'_> {
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(|error| cannot_open(file, error))?;
-        if found != VERSION {
-            return Err(OpenError::Version { file: file.to_owned(), found, known: VERSION });
+        if found != VERSION && found != MARKED {
+            return Err(OpenError::Version { file: file.to_owned(), found, known: MARKED });
         }
         Ok(())
     }

@@ -1,0 +1,288 @@
+//! What the service is besides as a node of a cluster: which log, how it takes part in
+//! it, and when it has caught up. Knows what there is and when; not how any of it works
+//! (`fleet/cluster`).
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::AppError;
+use crate::fleet::cluster::applied::Applied;
+use crate::fleet::cluster::barrier::Barrier;
+use crate::fleet::cluster::peers::{Known, Peers, Policy, Stored};
+use crate::fleet::cluster::store::Store;
+use crate::fleet::cluster::tail::Tail;
+use crate::fleet::handle::Node;
+use crate::fleet::health::{Health, Phase};
+use crate::fleet::restore::Recovered;
+use crate::fleet::supervisor::Supervisor;
+use crate::fleet::vitals::Vital;
+use crate::fleet::worker::Member;
+use crate::fleet::workers::{IdleWorkers, Workers};
+use crate::journal::Journal;
+use crate::journal::shared::publisher::Publisher;
+use crate::journal::shared::{LogError, LogName, Offset, SharedLog};
+
+/// The wait before a log that cannot be reached at a start is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// What makes a service a node.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// What all nodes share.
+    pub log: Arc<dyn SharedLog>,
+    /// Who this one is; no two have the same name.
+    pub node: Arc<str>,
+    /// Whether reads see what is here already, and wait for nothing.
+    pub local_reads: bool,
+    /// How much of the log is kept.
+    pub policy: Policy,
+}
+
+/// A node that does not take part yet.
+pub struct Membership {
+    cluster: Cluster,
+    applied: Applied,
+    barrier: Barrier,
+    looks: BoxFuture<'static, Infallible>,
+    known: watch::Sender<Known>,
+}
+
+/// A node that knows where it is.
+pub struct Joined {
+    membership: Membership,
+    name: LogName,
+    after: Offset,
+    /// Up to where it must have read to be as good as the others.
+    goal: Offset,
+    stored: Stored,
+    publisher: Option<Publisher>,
+}
+
+impl Membership {
+    /// Of workers that are not there yet.
+    pub fn prepare(cluster: Cluster, idle: &IdleWorkers) -> Self {
+        let applied = Applied::new(idle.count(), Offset(0));
+        let (barrier, looks) = Barrier::new(cluster.log.clone(), applied.clone());
+        let known = watch::Sender::default();
+        Self { cluster, applied, barrier, looks: looks.boxed(), known }
+    }
+
+    /// What the fleet's handle must know of it.
+    pub fn node(&self) -> Node {
+        let barrier = (!self.cluster.local_reads).then(|| self.barrier.clone());
+        Node { barrier, applied: self.applied.clone() }
+    }
+
+    /// Finds out where this node is in the log, from what it has stored; waits until
+    /// the log can be reached.
+    ///
+    /// # Errors
+    /// When what is stored is not of this log, or of no cluster at all.
+    pub async fn join(self, recovered: &Recovered, health: &Health) -> Result<Joined, AppError> {
+        let Self { cluster, applied, .. } = &self;
+        let log = &cluster.log;
+        let name = patiently(health, || log.name()).await?;
+        let after = match &recovered.mark {
+            Some(mark) if mark.log == name.0 => Offset(mark.offset),
+            Some(mark) => {
+                return Err(AppError::Cluster(format!(
+                    "the data directory is a node's of the cluster {}, and the log is that of {}",
+                    mark.log, name.0
+                )));
+            }
+            None if recovered.is_empty => Offset(0),
+            None => {
+                return Err(AppError::Cluster(
+                    "the data directory is that of a service alone, and no node's: start with an \
+                     empty one"
+                        .to_owned(),
+                ));
+            }
+        };
+        let trimmed = patiently(health, || log.trimmed()).await?;
+        if after < trimmed {
+            return Err(AppError::Cluster(format!(
+                "the log was trimmed up to {trimmed}, and this node has read it up to {after} only: \
+                 it needs what another node has stored"
+            )));
+        }
+        let head = patiently(health, || log.head()).await?;
+        let settled = recovered.mark.as_ref().map_or(0, |mark| mark.settled);
+        if head.0 < settled {
+            return Err(AppError::Cluster(format!(
+                "the log ends at {head}, and this node has read it up to {settled}: the log has \
+                 lost something, or is another one"
+            )));
+        }
+        for partition in 0..recovered.rosters.len() {
+            applied.advance(partition, after, 0);
+        }
+        info!(node = %cluster.node, cluster = %name.0, offset = after.0, head = head.0, "joining the cluster");
+        let stored = Arc::new(AtomicU64::new(after.0));
+        Ok(Joined { membership: self, name, after, goal: head, stored, publisher: None })
+    }
+}
+
+/// Asks the log until it can be reached.
+async fn patiently<'a, T>(
+    health: &Health,
+    ask: impl Fn() -> BoxFuture<'a, Result<T, LogError>>,
+) -> Result<T, AppError> {
+    let mut told = false;
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(LogError::Unreachable(reason)) => {
+                if !told {
+                    warn!(reason, "the log of the cluster cannot be reached; this is tried again");
+                    told = true;
+                }
+                health.set(Phase::Starting(format!(
+                    "the log of the cluster cannot be reached: {reason}"
+                )));
+                sleep(RETRY).await;
+            }
+            Err(error) => {
+                return Err(AppError::Cluster(format!("the log of the cluster: {error}")));
+            }
+        }
+    }
+}
+
+impl Joined {
+    /// What checkpoints store to, over the node's own journal.
+    pub fn store(&self, local: Arc<dyn Journal>) -> Arc<dyn Journal> {
+        let applied = self.membership.applied.clone();
+        Arc::new(Store::new(local, applied, self.name.clone(), self.stored.clone()))
+    }
+
+    /// Starts what hands over to the log; what is read of it comes later.
+    pub fn publish(&mut self, supervisor: &Supervisor) -> (Member, Running) {
+        let Cluster { log, node, .. } = &self.membership.cluster;
+        let incarnation = std::hash::RandomState::new().build_hasher().finish();
+        let (publisher, publishes, refusals) =
+            Publisher::new(log.clone(), node.clone(), incarnation);
+        self.publisher = Some(publisher.clone());
+        let tasks = vec![spawn(supervisor, "the publisher", publishes.map(Ok))];
+        let member = Member { publisher, applied: self.membership.applied.clone() };
+        (member, Running { tasks, refusals: Some(refusals) })
+    }
+
+    /// Starts to read the log, and tells other nodes of this one.
+    pub fn follow(
+        self,
+        running: &mut Running,
+        workers: &Workers,
+        idle: crate::fleet::routing::Router,
+        supervisor: &Supervisor,
+        health: &Health,
+    ) -> CatchUp {
+        let Self { membership, after, goal, stored, publisher, .. } = self;
+        let Membership { cluster, applied, looks, known, .. } = membership;
+        let publisher = publisher.expect("it publishes before it follows");
+        let (state, read) = watch::channel(Ok(()));
+        health.watch(Arc::new(Following(read)));
+        let tail = Tail {
+            log: cluster.log.clone(),
+            publisher: publisher.clone(),
+            refusals: running.refusals.take().expect("it follows once"),
+            mailboxes: workers.mailboxes().clone(),
+            router: idle,
+            after,
+            state,
+        };
+        let peers = Peers {
+            log: cluster.log,
+            node: cluster.node,
+            applied: applied.clone(),
+            stored,
+            publisher,
+            policy: cluster.policy,
+            known,
+        };
+        running.tasks.push(spawn(supervisor, "the tail of the log", tail.run()));
+        running.tasks.push(spawn(supervisor, "what nodes tell each other", peers.run()));
+        running.tasks.push(spawn(supervisor, "looks at the end of the log", looks.map(Ok)));
+        CatchUp { applied, goal }
+    }
+}
+
+/// The tasks of a node.
+pub struct Running {
+    tasks: Vec<JoinHandle<Option<Infallible>>>,
+    refusals:
+        Option<tokio::sync::mpsc::UnboundedReceiver<crate::journal::shared::publisher::Refusal>>,
+}
+
+impl Running {
+    /// Ends them: the workers have.
+    pub fn stop(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn spawn(
+    supervisor: &Supervisor,
+    name: &str,
+    run: impl Future<Output = Result<Infallible, String>> + Send + 'static,
+) -> JoinHandle<Option<Infallible>> {
+    tokio::spawn(supervisor.supervise(name, run))
+}
+
+/// How a node catches up.
+pub struct CatchUp {
+    applied: Applied,
+    goal: Offset,
+}
+
+impl CatchUp {
+    /// Waits until it has read what there was when it joined.
+    pub async fn done(self, health: &Health) {
+        let begun = Instant::now();
+        let tell = || {
+            let at = self.applied.by_all();
+            health.set(Phase::Starting(format!(
+                "the log of the cluster is being read: it is at {at} of {}",
+                self.goal
+            )));
+        };
+        tell();
+        let reached = self.applied.reached(self.goal);
+        tokio::pin!(reached);
+        loop {
+            tokio::select! {
+                () = &mut reached => break,
+                () = sleep(Duration::from_secs(1)) => tell(),
+            }
+        }
+        let took_ms = begun.elapsed().as_millis();
+        info!(records = self.applied.records(), %took_ms, "the log of the cluster is read");
+    }
+}
+
+/// That the log is read.
+#[derive(Debug)]
+struct Following(watch::Receiver<Result<(), String>>);
+
+impl Vital for Following {
+    fn name(&self) -> &'static str {
+        "the log of the cluster"
+    }
+
+    fn trouble(&self, _now: Instant) -> Option<String> {
+        let read = self.0.borrow();
+        read.as_ref().err().map(|reason| format!("the log of the cluster is not read: {reason}"))
+    }
+}

@@ -1,0 +1,169 @@
+//! What the nodes of a cluster tell each other: how far each has stored the log for
+//! itself. Has the log trimmed up to what enough of them have stored, and refuses
+//! messages while it holds too much.
+//!
+//! Nothing here decides who does what: any node may trim, as often as it likes, and
+//! nobody's clock is compared with another's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use super::applied::Applied;
+use crate::journal::shared::publisher::Publisher;
+use crate::journal::shared::{LogResult, Offset, SharedLog};
+
+/// How often it is told and looked at.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// The record formats that this release reads.
+pub const READS: u32 = 1;
+
+/// What a node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// Its release.
+    pub version: String,
+    /// The newest record format that it reads.
+    pub reads: u32,
+    /// Counts its words: while it goes up, the node lives.
+    pub beat: u64,
+    /// Up to where it has applied the log.
+    pub applied: u64,
+    /// Up to where it has stored it for itself.
+    pub stored: u64,
+}
+
+/// A node, and what it said last.
+pub type Peer = (String, Announcement);
+
+/// How far this node has stored the log for itself.
+pub type Stored = Arc<AtomicU64>;
+
+/// What a node of a cluster is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How many nodes must have stored what is trimmed; at least 1.
+    pub copies: usize,
+    /// Bytes of the log beyond which messages are refused.
+    pub log_limit: u64,
+}
+
+/// See the module.
+pub struct Peers {
+    /// Where they tell it.
+    pub log: Arc<dyn SharedLog>,
+    /// Who this node is.
+    pub node: Arc<str>,
+    /// How far it is.
+    pub applied: Applied,
+    /// And how far that is stored.
+    pub stored: Stored,
+    /// Told to refuse messages.
+    pub publisher: Publisher,
+    /// How many must have it, and how much there may be.
+    pub policy: Policy,
+    /// What they all say, for readers.
+    pub known: watch::Sender<Known>,
+}
+
+/// What is known of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// By name.
+    pub peers: Vec<Peer>,
+    /// Bytes that the log takes.
+    pub log_bytes: u64,
+    /// Up to where it was trimmed, by this node's account.
+    pub trimmed: u64,
+}
+
+impl Peers {
+    /// Tells and looks until the end.
+    pub async fn run(self) -> Result<std::convert::Infallible, String> {
+        let mut beat = 0;
+        let mut is_full = false;
+        loop {
+            beat += 1;
+            match self.round(beat).await {
+                Ok(known) => {
+                    let Policy { log_limit, .. } = self.policy;
+                    let full = known.log_bytes > log_limit;
+                    let reason = full.then(|| {
+                        let bytes = known.log_bytes;
+                        format!(
+                            "the log of the cluster has {bytes} bytes, of {log_limit} that it may"
+                        )
+                    });
+                    if full && !is_full {
+                        let bytes = known.log_bytes;
+                        warn!(
+                            bytes,
+                            limit = log_limit,
+                            flag = "--log-limit",
+                            "messages are refused: the log of the cluster has too much"
+                        );
+                    }
+                    is_full = full;
+                    self.publisher.refuse(reason);
+                    self.known.send_replace(known);
+                }
+                // The tail says so, too, and louder.
+                Err(error) => debug!(%error, "the nodes of the cluster are not known"),
+            }
+            sleep(ROUND).await;
+        }
+    }
+
+    async fn round(&self, beat: u64) -> LogResult<Known> {
+        let stored = self.stored.load(Ordering::Acquire);
+        let announcement = Announcement {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            reads: READS,
+            beat,
+            applied: self.applied.by_all().0,
+            stored,
+        };
+        let text = serde_json::to_vec(&announcement).expect("numbers and texts are JSON");
+        self.log.announce(&self.node, text.into()).await?;
+        let announced = self.log.announced().await?;
+        let peers: Vec<Peer> = announced
+            .into_iter()
+            // What a later release says in another way counts for nothing here.
+            .filter_map(|(node, what)| Some((node, serde_json::from_slice(&what).ok()?)))
+            .collect();
+        let mut trimmed = self.known.borrow().trimmed;
+        let enough = stored_by(&peers, self.policy.copies);
+        if enough > trimmed {
+            self.log.trim(Offset(enough)).await?;
+            trimmed = enough;
+        }
+        Ok(Known { peers, log_bytes: self.log.size().await?, trimmed })
+    }
+}
+
+/// Up to where so many nodes have stored the log for themselves; 0 if there are not so
+/// many.
+fn stored_by(peers: &[Peer], copies: usize) -> u64 {
+    let mut stored: Vec<_> = peers.iter().map(|(_, peer)| peer.stored).collect();
+    stored.sort_unstable_by(|a, b| b.cmp(a));
+    stored.get(copies.max(1) - 1).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_enough_nodes_have_may_go() {
+        let peer = |stored| ("x".to_owned(), Announcement { stored, ..Announcement::default() });
+        let peers = [peer(7), peer(9), peer(3)];
+        assert_eq!([1, 2, 3, 4].map(|copies| stored_by(&peers, copies)), [9, 7, 3, 0]);
+        assert_eq!(stored_by(&[], 1), 0);
+    }
+}
