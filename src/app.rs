@@ -187,9 +187,15 @@ pub async fn run_in(
 
     let timeout = config.shutdown_timeout;
     let known = (&health, &*manager);
-    let (recovered, told) = recovered(source, &idle, known, &mut end, timeout).await;
-    let recovered = match recovered {
-        Ok(recovered) => recovered,
+    let (recovered, mut told) = recovered(source, &idle, known, &mut end, timeout).await;
+    let joined = match recovered {
+        // Nobody waits for it any more.
+        Ok(_) if told.is_some() => Err(OpenError::Interrupted.into()),
+        Ok(recovered) => cluster::join(cluster, recovered, &health, &mut end).await,
+        Err(error) => Err(error),
+    };
+    let (recovered, joined) = match joined {
+        Ok(joined) => joined,
         Err(error) => {
             // Nobody was told that it is ready, and nobody will be.
             supervisor.expect_ends();
@@ -200,28 +206,6 @@ pub async fn run_in(
                 error => Err(error),
             };
         }
-    };
-    let mut told = told;
-    let joined = match cluster {
-        Some(membership) if told.is_none() => {
-            let joined = tokio::select! {
-                joined = membership.join(&recovered, &health) => joined,
-                _ = &mut end => Err(OpenError::Interrupted.into()),
-            };
-            match joined {
-                Ok(joined) => Some(joined),
-                Err(error) => {
-                    supervisor.expect_ends();
-                    server.stop(Instant::now(), Hurry::from(())).await;
-                    Server::stop_admin(admin).await;
-                    return match error {
-                        AppError::Open(OpenError::Interrupted) => outcome(&supervisor, &health),
-                        error => Err(error),
-                    };
-                }
-            }
-        }
-        _ => None,
     };
     let watched = (health.clone(), manager.clone());
     let (fleet, catch_up) =

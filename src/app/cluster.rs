@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::AppError;
+use super::{AppError, Hurry};
 use crate::fleet::cluster::applied::Applied;
 use crate::fleet::cluster::barrier::Barrier;
 use crate::fleet::cluster::peers::{Known, Peers, Policy, Stored};
@@ -28,7 +28,7 @@ use crate::fleet::supervisor::Supervisor;
 use crate::fleet::vitals::Vital;
 use crate::fleet::worker::Member;
 use crate::fleet::workers::{IdleWorkers, Workers};
-use crate::journal::Journal;
+use crate::journal::{Journal, OpenError};
 use crate::journal::shared::publisher::Publisher;
 use crate::journal::shared::{LogError, LogName, Offset, SharedLog};
 
@@ -66,6 +66,34 @@ pub struct Joined {
     goal: Offset,
     stored: Stored,
     publisher: Option<Publisher>,
+}
+
+/// What a data directory that is a node's needs.
+const NODE_ALONE: &str = "the data directory is a node's of a cluster, and holds only what that node \
+                          had read of its log: start it with --cluster";
+
+/// Has a service that has read what it stored take part in its cluster, if it is to;
+/// gives up when the `end` comes first.
+///
+/// # Errors
+/// When what is stored is not what it should be for that.
+pub(super) async fn join(
+    membership: Option<Membership>,
+    recovered: Recovered,
+    health: &Health,
+    end: &mut (impl Future<Output = Hurry> + Unpin),
+) -> Result<(Recovered, Option<Joined>), AppError> {
+    let Some(membership) = membership else {
+        return match recovered.mark {
+            None => Ok((recovered, None)),
+            Some(_) => Err(AppError::Cluster(NODE_ALONE.to_owned())),
+        };
+    };
+    let joined = tokio::select! {
+        joined = membership.join(&recovered, health) => joined?,
+        _ = end => return Err(OpenError::Interrupted.into()),
+    };
+    Ok((recovered, Some(joined)))
 }
 
 impl Membership {

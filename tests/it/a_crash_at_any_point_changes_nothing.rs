@@ -274,7 +274,7 @@ fn told(disk: &Disk) -> BTreeMap<String, Told> {
                 }
             }
             Recovered::Forget(forget) => drop(rockets.remove(&forget.channel.to_string())),
-            Recovered::Rocket(_) => unreachable!("no record is a rocket"),
+            Recovered::Rocket(_) | Recovered::Mark(_) => unreachable!("no record is either"),
         }
     }
     rockets

@@ -104,6 +104,8 @@ mod missions_in_detail;
 mod neighbours_watch_the_fleet;
 /// When no thread is free to block, whoever needs one is answered in time.
 mod no_thread_is_free;
+/// Several nodes on one log accept, fold and show the same.
+mod nodes_fold_one_log;
 /// 304 goes to who has what there is, and never to anyone else.
 mod not_modified;
 /// What the service cannot do without does not end without ending it, with an error.

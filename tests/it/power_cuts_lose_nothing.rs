@@ -292,7 +292,9 @@ fn start(directory: &Path, durability: Synchronous) -> Result<BTreeSet<Key>, Ope
             Recovered::Message(message) => {
                 found.insert((message.channel.to_string(), message.report.number));
             }
-            Recovered::Skip(_) | Recovered::Forget(_) => unreachable!("nothing of it is here"),
+            Recovered::Skip(_) | Recovered::Forget(_) | Recovered::Mark(_) => {
+                unreachable!("nothing of it is here")
+            }
         }
         ControlFlow::Continue(())
     })?;

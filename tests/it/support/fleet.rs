@@ -73,7 +73,7 @@ impl TestFleet {
             }
         };
         let rosters = (0..idle.count()).map(|_| Roster::new(idle.quotas().clone())).collect();
-        let workers = idle.start(rosters, journal, &Supervisor::new(health.clone()));
+        let workers = idle.start(rosters, (journal, None), &Supervisor::new(health.clone()));
         Self { fleet, health, workers, _unread: unread }
     }
 
@@ -84,7 +84,7 @@ impl TestFleet {
         journal: Arc<dyn Journal>,
     ) -> Self {
         let health = Arc::new(Health::new(Phase::Ready));
-        let workers = idle.start(rosters, journal, &Supervisor::new(health.clone()));
+        let workers = idle.start(rosters, (journal, None), &Supervisor::new(health.clone()));
         Self { fleet, health, workers, _unread: None }
     }
 

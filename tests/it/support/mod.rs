@@ -19,6 +19,7 @@ pub mod past;
 pub mod process;
 pub mod scrape;
 pub mod service;
+pub mod shared_log;
 pub mod tls;
 
 use std::fs::File;

@@ -13,6 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use downlink::app::cluster::Cluster;
 use downlink::app::{self, Hurry};
 use downlink::config::{Config, Durability};
 use downlink::fleet::limits::{HistoryLimits, Limits};
@@ -111,6 +112,19 @@ impl Service {
     pub fn opened(change: impl FnOnce(&mut Config), source: Box<dyn JournalSource>) -> Self {
         Self::spawn(config(change), async move |config, listener, stopped| {
             app::run_with(config, listener, stopped, source)
+                .await
+                .map_err(|error| error.to_string())
+        })
+    }
+
+    /// As [`Service::opened`], as a node of a cluster.
+    pub fn member(
+        change: impl FnOnce(&mut Config),
+        source: Box<dyn JournalSource>,
+        cluster: Cluster,
+    ) -> Self {
+        Self::spawn(config(change), async move |config, listener, stopped| {
+            app::run_in(config, listener, stopped, source, Some(cluster))
                 .await
                 .map_err(|error| error.to_string())
         })
@@ -222,6 +236,12 @@ impl Service {
     pub fn stop_after_failure(self) {
         let end = self.stop().unwrap_err();
         assert!(end.contains("the journal failed"), "{end}");
+    }
+
+    /// Waits until the service has ended by itself, and returns how.
+    pub fn stop_when_ended(self) -> Result<(), String> {
+        eventually("it ends by itself", || self.has_ended());
+        self.stop()
     }
 
     /// Stops the service and returns how it ended.
