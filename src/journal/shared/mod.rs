@@ -7,7 +7,12 @@
 //! A node appends what it accepted as one [`Entry`], and learns its fate from the
 //! [`tail`](SharedLog::tail), which brings every entry of every node in the order of
 //! the log, its own among them. An append whose fate is unknown is made again with the
-//! same [`EntryId`], as often as it takes: an entry stands in the log once.
+//! same [`EntryId`], as often as it takes: an entry stands in the log once, unless one of
+//! those calls was under way for so long that the entry was trimmed meanwhile. Then it may
+//! stand there once more, so that who reads must bear with an entry that was read before.
+
+#[cfg(feature = "etcd")]
+pub mod etcd;
 
 use std::fmt;
 use std::sync::Arc;
@@ -97,7 +102,7 @@ pub trait SharedLog: fmt::Debug + Send + Sync + 'static {
     /// The log's name, which the first who asks gives it.
     fn name(&self) -> BoxFuture<'_, LogResult<LogName>>;
 
-    /// Appends an entry, unless one with its ID was appended before. Resolves once it
+    /// Appends an entry, unless one with its ID stands in the log. Resolves once it
     /// survives whatever the log is made to survive. Entries of calls that overlap may
     /// land in any order.
     fn append(&self, entry: Entry) -> BoxFuture<'_, LogResult<()>>;
@@ -111,7 +116,8 @@ pub trait SharedLog: fmt::Debug + Send + Sync + 'static {
     /// ever stood is at 0; trimming changes nothing in this.
     fn head(&self) -> BoxFuture<'_, LogResult<Offset>>;
 
-    /// Forgets entries up to and including `up_to`. Less than an earlier one is fine.
+    /// Forgets entries up to and including `up_to`. Less than an earlier one is fine;
+    /// more than the [`head`](Self::head) is [`LogError::Behind`].
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, LogResult<()>>;
 
     /// How far it was trimmed.
