@@ -4,7 +4,7 @@
 //! handle of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use downlink::journal::shared::{
@@ -13,6 +13,9 @@ use downlink::journal::shared::{
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
+
+/// For what a busy machine needs some time for, at most.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub type Open<'a> = &'a (dyn Fn(&str) -> Arc<dyn SharedLog> + Sync);
 pub type Tail = BoxStream<'static, LogResult<(Offset, Entry)>>;
@@ -28,7 +31,7 @@ pub fn told(node: &str, number: u64) -> Entry {
 }
 
 pub async fn next(tail: &mut Tail) -> LogResult<(Offset, Entry)> {
-    let next = tokio::time::timeout(Duration::from_secs(60), tail.next());
+    let next = tokio::time::timeout(PATIENCE, tail.next());
     next.await.expect("a tail has an item within a minute").expect("a tail ends with an error")
 }
 
@@ -200,7 +203,9 @@ pub async fn its_size_grows(open: Open<'_>) {
     for number in 1..=4 {
         log.append(entry("a", number, vec![7; MAX_ENTRY])).await.unwrap();
     }
-    assert!(log.size().await.unwrap() >= before + 4 * MAX_ENTRY as u64);
+    // It may take a moment to show.
+    let grown = before + 4 * MAX_ENTRY as u64;
+    eventually("it has grown", || async { log.size().await.unwrap() >= grown }).await;
     let large = log.append(entry("a", 5, vec![7; MAX_ENTRY + 1])).await;
     assert!(matches!(large, Err(LogError::Refused(_))), "{large:?}");
 }
@@ -242,5 +247,14 @@ pub async fn names_of_nodes_are_checked(open: Open<'_>) {
         assert!(matches!(appended, Err(LogError::Refused(_))), "{node}: {appended:?}");
         let announced = log.announce(node, Bytes::new()).await;
         assert!(matches!(announced, Err(LogError::Refused(_))), "{node}: {announced:?}");
+    }
+}
+
+/// Waits until it is so.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !is().await {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -13,12 +13,12 @@ use downlink::journal::shared::etcd::{EtcdLog, EtcdOptions};
 use etcd_client::Client;
 use tempfile::TempDir;
 
-/// For what a busy machine needs some time for, at most.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use super::contract::{PATIENCE, eventually};
 
 pub struct Etcd {
     members: Vec<Member>,
-    pub directory: TempDir,
+    /// Removed after the members are gone.
+    _directory: TempDir,
 }
 
 struct Member {
@@ -73,7 +73,7 @@ impl Etcd {
         };
         let members = (0..many).map(member).collect();
         drop(held);
-        let mut etcd = Self { members, directory };
+        let mut etcd = Self { members, _directory: directory };
         (0..many).for_each(|member| etcd.run(member));
         etcd
     }
@@ -168,14 +168,5 @@ impl Etcd {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("nobody leads");
-    }
-}
-
-/// Waits until it is so.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
-    let begun = Instant::now();
-    while !is().await {
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

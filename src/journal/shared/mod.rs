@@ -123,7 +123,8 @@ pub trait SharedLog: fmt::Debug + Send + Sync + 'static {
     /// How far it was trimmed.
     fn trimmed(&self) -> BoxFuture<'_, LogResult<Offset>>;
 
-    /// Bytes that it takes now, as far as its own bound on them is concerned.
+    /// Bytes that it takes, as far as its own bound on them is concerned; what was done
+    /// just now may not show yet.
     fn size(&self) -> BoxFuture<'_, LogResult<u64>>;
 
     /// Has others read this of a node, in place of what it said last.
