@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use downlink::journal::shared::etcd::{EtcdLog, EtcdOptions, EtcdTls, EtcdUser};
 use downlink::journal::shared::{LogError, MAX_ENTRY, Offset, SharedLog};
-use etcd_client::{AlarmAction, AlarmType, PermissionType};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, PermissionType};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use super::contract::{entry, eventually, next, take, told};
@@ -66,7 +66,10 @@ async fn a_full_etcd_is_told_and_can_be_emptied() {
     etcd.run(0);
     etcd.is_healthy().await;
     let mut client = etcd.client(0).await;
-    client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, None).await.unwrap();
+    let status = client.status().await.unwrap();
+    let mut member = AlarmOptions::new();
+    member.with_member(status.header().unwrap().member_id());
+    client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(member)).await.unwrap();
     let before = log.size().await.unwrap();
     log.trim(head).await.unwrap();
     eventually("its room is free", || async { log.size().await.unwrap() < before / 4 }).await;

@@ -148,13 +148,8 @@ mod tests {
     #[test]
     fn a_key_is_read_as_it_was_made() {
         let keys = Keys::new("downlink/");
-        for id in
-            [id("a", 0, 1), id("node-1.eu_2", u64::MAX, u64::MAX), id("é".trim_matches('é'), 0, 0)]
-        {
-            let Ok(key) = keys.entry(&id) else {
-                assert!(id.node.is_empty());
-                continue;
-            };
+        for id in [id("a", 0, 1), id("node-1.eu_2", u64::MAX, u64::MAX)] {
+            let key = keys.entry(&id).unwrap();
             let (offset, entry) = keys.read(key.as_bytes(), Bytes::from_static(b"x"), 7).unwrap();
             assert_eq!((offset, entry.id), (Offset(7), id));
         }
