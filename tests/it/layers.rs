@@ -47,6 +47,7 @@ const BEHIND: &[(&str, &[&str], usize)] = &[("journal::sqlite", &["app", "tool"]
 
 /// The only files and directories that may name a crate.
 const CRATES: &[(&str, &[&str])] = &[
+    ("etcd_client", &["src/journal/shared/etcd/"]),
     ("flume", &["src/fleet/mailbox.rs"]),
     ("prometheus_client", &["src/fleet/metrics.rs", "src/http/metrics.rs"]),
     ("rusqlite", &["src/journal/sqlite/"]),

@@ -7,12 +7,17 @@
 //! A node appends what it accepted as one [`Entry`], and learns its fate from the
 //! [`tail`](SharedLog::tail), which brings every entry of every node in the order of
 //! the log, its own among them. An append whose fate is unknown is made again with the
-//! same [`EntryId`], as often as it takes: an entry stands in the log once.
+//! same [`EntryId`], as often as it takes: an entry stands in the log once, unless one of
+//! those calls was under way for so long that the entry was trimmed meanwhile. Then it may
+//! stand there once more, so that who reads must bear with an entry that was read before.
 //!
 //! * [`entry`]: records as the bytes of an entry.
 //! * [`publisher`]: what partitions hand over, on its way to the log.
+//! * `etcd`: a log on etcd, with the feature of that name.
 
 pub mod entry;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod publisher;
 
 use std::fmt;
@@ -103,7 +108,7 @@ pub trait SharedLog: fmt::Debug + Send + Sync + 'static {
     /// The log's name, which the first who asks gives it.
     fn name(&self) -> BoxFuture<'_, LogResult<LogName>>;
 
-    /// Appends an entry, unless one with its ID was appended before. Resolves once it
+    /// Appends an entry, unless one with its ID stands in the log. Resolves once it
     /// survives whatever the log is made to survive. Entries of calls that overlap may
     /// land in any order.
     fn append(&self, entry: Entry) -> BoxFuture<'_, LogResult<()>>;
@@ -117,13 +122,15 @@ pub trait SharedLog: fmt::Debug + Send + Sync + 'static {
     /// ever stood is at 0; trimming changes nothing in this.
     fn head(&self) -> BoxFuture<'_, LogResult<Offset>>;
 
-    /// Forgets entries up to and including `up_to`. Less than an earlier one is fine.
+    /// Forgets entries up to and including `up_to`. Less than an earlier one is fine;
+    /// more than the [`head`](Self::head) is [`LogError::Behind`].
     fn trim(&self, up_to: Offset) -> BoxFuture<'_, LogResult<()>>;
 
     /// How far it was trimmed.
     fn trimmed(&self) -> BoxFuture<'_, LogResult<Offset>>;
 
-    /// Bytes that it takes now, as far as its own bound on them is concerned.
+    /// Bytes that it takes, as far as its own bound on them is concerned; what was done
+    /// just now may not show yet.
     fn size(&self) -> BoxFuture<'_, LogResult<u64>>;
 
     /// Has others read this of a node, in place of what it said last.
