@@ -10,8 +10,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::event::{Conditions, Event};
 use super::hub::{Feed, FeedLimits, NoSeat, Sitting, Wanted};
-use super::log::{Conditions, Event, Overrun, Part, Place};
+use super::log::{Overrun, Part, Place};
 use crate::telemetry::Channel;
 
 /// Events are given out so often.
