@@ -39,7 +39,7 @@
 //!   [`inherited`]: sockets that a service manager has bound.
 //! * [`listing`]: query parameters and streams, shared by rockets and missions.
 //! * [`page`]: one page of a listing; [`joint`]: made for all who ask at the same time;
-//!   [`kept`]: kept for who takes it a little old.
+//!   [`kept`]: kept for who takes it a little old; [`renewal`]: made anew for them.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
 //! * [`connections`]: the live connections, and which of them a stop cuts.
@@ -97,6 +97,7 @@ pub mod process;
 pub mod rate;
 pub mod readiness;
 pub mod reading;
+pub mod renewal;
 pub mod requests;
 pub mod respond;
 pub mod rockets;
