@@ -38,7 +38,7 @@
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
 //! * [`listing`]: query parameters and streams, shared by rockets and missions.
-//! * [`page`]: one page of a listing; [`joint`]: made for all who ask at the same time;
+//! * [`page`]: one page of a listing; [`making`], [`joint`]: made for all who ask at the same time;
 //!   [`kept`]: kept for who takes it a little old; [`renewal`]: made anew for them.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
@@ -79,6 +79,7 @@ pub mod joint;
 pub mod kept;
 pub mod listener;
 pub mod listing;
+pub mod making;
 pub mod media;
 pub mod messages;
 pub mod metrics;

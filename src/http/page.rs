@@ -1,23 +1,21 @@
-//! One page of a listing: made once for all who ask for the same at the same moment
-//! (`joint`), and kept for those who take it a little old (`kept`), for whom it is made
-//! anew in time (`renewal`). Does not own the parameters, nor listings without a limit
-//! (`listing`).
+//! One page of a listing, for one request: made for it (`making`), or kept for those who
+//! take it a little old (`kept`), for whom it is made anew in time (`renewal`). Does not
+//! own the parameters, nor listings without a limit (`listing`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use warp::http::header::{AGE, CONTENT_TYPE, LINK};
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
 use super::context::Context;
-use super::kept::{Finished, Found, Key, Looked, Made, allowed_age};
-use super::listing::{Envelope, Listing, TOTAL_COUNT, in_one};
+use super::kept::{Finished, Found, Key, Looked, allowed_age};
+use super::listing::{Envelope, Listing, TOTAL_COUNT};
+use super::making::made;
 use super::problem::Problem;
 use super::renewal::Renewal;
-use crate::fleet::outcome::QueryError;
-use crate::fleet::query::Selection;
 
 /// A page for one request.
 pub struct Served {
@@ -61,29 +59,6 @@ pub async fn find(
         tokio::spawn(renewal.run());
     }
     Ok(served)
-}
-
-/// What whoever asks now gets, together with others who ask for the same.
-pub(super) async fn made(context: &Arc<Context>, key: &Key, envelope: Envelope) -> Made {
-    let deadline = Instant::now() + context.config.request_timeout;
-    let work = || make(context.clone(), key.selection.clone(), envelope);
-    let waiting = context.pages_made.join(key.clone(), work);
-    let (finished, joined) =
-        timeout_at(deadline, waiting).await.map_err(|_| QueryError::NotMade)?;
-    let pages = &context.figures.pages;
-    if joined { &pages.joined } else { &pages.asked }.add(1);
-    finished
-}
-
-async fn make(context: Arc<Context>, selection: Selection, envelope: Envelope) -> Made {
-    let begun = Instant::now();
-    let deadline = begun + context.config.request_timeout;
-    let version = context.fleet.version()?;
-    let sort = selection.sort;
-    let page = context.fleet.rockets(Arc::new(selection), deadline).await?;
-    let next = page.rockets.last().filter(|_| page.more).map(|last| sort.position(last));
-    let json = in_one(envelope, page.rockets, deadline).await?.into();
-    Ok(Arc::new(Finished { json, total: page.total, next, version, begun }))
 }
 
 impl Served {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::context::Context;
 use super::kept::{Due, Key};
 use super::listing::Envelope;
-use super::page::made;
+use super::making::made;
 
 /// One page that is followed.
 pub struct Renewal {

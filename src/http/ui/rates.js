@@ -59,7 +59,7 @@ function mean(buckets) {
 }
 
 /**
- * A line for each outcome, of at most so many points and two beyond the ends: of more
+ * A line for each outcome, of at most so many points and two before the start: of more
  * each is the mean of a step. A `null` is a gap.
  */
 export function lines(start, end, most = 400) {
@@ -70,7 +70,7 @@ export function lines(start, end, most = 400) {
   const step = Math.max(wanted, least);
   // Whole steps, whatever part of the first and the last is in sight.
   const from = Math.floor(start / step) * step - step;
-  const inside = buckets.filter((bucket) => bucket.from >= from && bucket.from <= end + step);
+  const inside = buckets.filter((bucket) => bucket.from >= from && bucket.time <= end);
   const found = OUTCOMES.map(() => []);
   let last = null;
   for (const group of Map.groupBy(inside, (bucket) => Math.floor(bucket.from / step)).values()) {
