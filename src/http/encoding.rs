@@ -155,6 +155,10 @@ mod tests {
     use crate::fleet::refusals::Reached;
     use std::io::Write;
 
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
     /// A bomb of 64 MiB in pieces of 1,000 bytes.
     fn bomb() -> Vec<Result<Bytes, String>> {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
@@ -170,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_a_decoder_takes_is_counted_until_the_body_is_gone() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = runtime();
         let held = BytesHeld::new(9 << 20, Reached::fixed("full"));
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(23).unwrap();
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn nothing_is_decoded_of_what_is_refused() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = runtime();
         for allowed in [10, 100_000] {
             let pieces = bomb();
             let sent: usize = pieces.iter().flatten().map(Bytes::len).sum();
@@ -222,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_goes_on_without_anything_in_it_is_refused() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = runtime();
         let nothing = Bytes::from(zstd::encode_all(&b""[..], 1).unwrap().repeat(1000));
         let body = stream::iter((0..100).map(|_| Ok::<_, String>(nothing.clone())));
         let decoded =

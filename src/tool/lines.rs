@@ -181,12 +181,12 @@ impl<R: BufRead> Reader<R> {
 /// what it repeats of a long one.
 fn in_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let (problem, column) = text.rsplit_once(" at line 1 column ").unwrap_or((&text, "0"));
+    let (problem, column) = text.rsplit_once(" at line 1 column ").unwrap_or((&text, ""));
     let mut shown: String = problem.chars().take(MOST_SHOWN).collect();
     if shown.len() < problem.len() {
         shown.push('…');
     }
-    format!("{shown} at column {column}")
+    if column.is_empty() { shown } else { format!("{shown} at column {column}") }
 }
 
 #[cfg(test)]
