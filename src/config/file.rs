@@ -64,6 +64,7 @@ pub fn read(path: &Path, known: &Command) -> Result<Vec<Entry>, clap::Error> {
 }
 
 /// An error that says where in the file it is.
+#[must_use]
 pub fn at(path: &Path, line: usize, problem: &str) -> clap::Error {
     let text = format!("{}:{line}: {problem}", path.display());
     clap::Error::raw(ErrorKind::ValueValidation, text)
@@ -121,10 +122,10 @@ fn unknown(name: &str, known: &Command) -> String {
         .map(|name| (strsim::jaro_winkler(&meant, name), name))
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0));
+    let name = Quoted(name);
     match nearest {
-        Some((_, nearest)) => format!("unknown key {}; did you mean {nearest:?}?", Quoted(name)),
+        Some((_, nearest)) => format!("unknown key {name}; did you mean {nearest:?}?"),
         None => {
-            let name = Quoted(name);
             format!("unknown key {name}; keys are the names of flags without dashes in front")
         }
     }

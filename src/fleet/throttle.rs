@@ -105,12 +105,12 @@ impl<U: Untold> Drop for Awaited<U> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::{SyncSender, sync_channel};
 
     use super::*;
 
     #[derive(Default)]
-    struct Counted(u64, Option<Sender<u64>>);
+    struct Counted(u64, Option<SyncSender<u64>>);
 
     impl Untold for Counted {
         fn tell(self) {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn counter() -> (impl Fn(&Throttle<Counted>), impl Fn() -> Vec<u64>) {
-        let (told, lines) = channel();
+        let (told, lines) = sync_channel(8);
         let count = move |throttle: &Throttle<Counted>| {
             throttle.count(|it| *it = Counted(it.0 + 1, Some(told.clone())));
         };

@@ -49,17 +49,20 @@ mod tests {
         let here = std::thread::current().id();
         let done_on = || runtime.block_on(elsewhere(|| std::thread::current().id())).unwrap();
         assert_ne!(done_on(), here);
-        let (free, taken) = mpsc::channel::<()>();
+        let (free, taken) = mpsc::sync_channel::<()>(1);
         runtime.spawn_blocking(move || taken.recv());
         assert_eq!(done_on(), here);
         drop(free);
         // It may take longer than anybody waits for a thread.
-        let slow = || {
-            std::thread::sleep(2 * PATIENCE);
+        let (_nothing, comes) = mpsc::sync_channel::<()>(1);
+        let comes = Arc::new(Mutex::new(comes));
+        let slow = move || {
+            let comes = comes.lock().unwrap();
+            comes.recv_timeout(2 * PATIENCE).unwrap_err();
             std::thread::current().id()
         };
         let done = loop {
-            let done = runtime.block_on(elsewhere(slow)).unwrap();
+            let done = runtime.block_on(elsewhere(slow.clone())).unwrap();
             if done != here {
                 break done;
             }

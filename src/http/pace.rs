@@ -40,6 +40,7 @@ pub struct Working<'a>(&'a Ours);
 
 impl Ours {
     /// Work begins, in which no time is the client's.
+    #[must_use]
     pub fn begin(&self) -> Working<'_> {
         self.change(|worked| worked.begin(Instant::now()));
         Working(self)
