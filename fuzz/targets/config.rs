@@ -6,6 +6,7 @@
 //! file again are the same entries.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use clap::{Command, CommandFactory};
 use downlink::config::Arguments;
@@ -99,7 +100,7 @@ fn attempt(input: &[u8], known: &Command) -> Result<Way, String> {
         words.extend(entry.flags.iter().cloned());
         let parsed = known.clone().try_get_matches_from(words);
         let found = if parsed.is_ok() { "fine" } else { "bad" };
-        way.push_str(&format!("{name}: {found} {}; ", entry.flags.len().min(3)));
+        let _ = write!(way, "{name}: {found} {}; ", entry.flags.len().min(3));
         if entry.flags.iter().any(|flag| flag.to_str().is_none_or(|flag| !flag.contains('='))) {
             continue;
         }
@@ -109,10 +110,10 @@ fn attempt(input: &[u8], known: &Command) -> Result<Way, String> {
             toml_text(value)
         });
         let values: Vec<_> = values.collect();
-        match &values[..] {
-            [one] => again.push_str(&format!("{name} = {one}\n")),
-            many => again.push_str(&format!("{name} = [{}]\n", many.join(", "))),
-        }
+        let _ = match &values[..] {
+            [one] => writeln!(again, "{name} = {one}"),
+            many => writeln!(again, "{name} = [{}]", many.join(", ")),
+        };
     }
     let written = entries(&again, known).map_err(|(line, problem)| format!("{line}: {problem}"))?;
     for entry in &written {

@@ -4,6 +4,8 @@
 //! there. What was read, written again, is read as the same rockets; and what is
 //! written of those is the same bytes.
 
+use std::fmt::Write as _;
+
 use downlink::journal::RocketSnapshot;
 use downlink::tool::lines::{Found, Reader, Writer};
 
@@ -95,7 +97,7 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
         let RocketSnapshot { flight, buffered, lost, history, .. } = rocket;
         let (early, gone, past) =
             (buffered.len().min(3), lost.count().min(2), history.len().min(1));
-        way.push_str(&format!("; {} {early} {gone} {past}", flight.is_some()));
+        let _ = write!(way, "; {} {early} {gone} {past}", flight.is_some());
     }
     let text = written(&rockets);
     let (ended, again) = read(&text);
