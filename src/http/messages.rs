@@ -18,6 +18,7 @@ use super::context::Context;
 use super::deadline::Until;
 use super::encoding::{Allowance, decoded};
 use super::held::Share;
+use super::pace::Ours;
 use super::post_headers::{Media, PostHeaders};
 use super::problem::Problem;
 use super::{body, bulk, peek};
@@ -58,14 +59,22 @@ async fn post_encoded(
             };
             let allowance = Allowance::new(limit);
             let share = Share::of(context.bodies_held.clone());
-            let body = Box::pin(decoded(body, codings, allowance.clone(), share));
+            let encoded = Encoded { allowance: allowance.clone(), ours: Ours::default() };
+            let ours = encoded.ours.clone();
+            let body = Box::pin(decoded(body, codings, allowance, share, ours));
             // What was announced is not the length of what is in it.
             let headers = PostHeaders { announced_length: 0, ..headers };
-            return take_in(context, headers, begun, body, Some(&allowance)).await;
+            return take_in(context, headers, begun, body, Some(&encoded)).await;
         }
         Codings::Identity | Codings::Unknown => Problem::unknown_coding(),
     };
     Err(problem)
+}
+
+/// What whoever reads a body that comes compressed shares with its decoder.
+struct Encoded {
+    allowance: Allowance,
+    ours: Ours,
 }
 
 /// Takes in what a body holds, by its media type.
@@ -74,27 +83,32 @@ async fn take_in<B: Buf, E: Into<Problem> + Unpin>(
     headers: PostHeaders,
     start: Instant,
     body: impl Stream<Item = Result<B, E>>,
-    allowance: Option<&Allowance>,
+    encoded: Option<&Encoded>,
 ) -> Result<Response, Problem> {
     let max_body = context.config.max_body;
+    let ours = encoded.map(|encoded| encoded.ours.clone());
     match headers.media {
         // Boxed, as above.
-        Media::Lines => Box::pin(bulk::post(context, headers, Form::Lines, body)).await,
+        Media::Lines => {
+            let pace = context.pace().but(ours);
+            Box::pin(bulk::post(context, headers, Form::Lines, pace, body)).await
+        }
         Media::Json
             if headers.announced_length <= max_body.max(context.config.max_bulk_body) as u64 =>
         {
             let mut body = pin!(body);
-            let deadline = start + context.config.request_timeout;
-            let body = peek::peek(body.as_mut(), deadline).await?;
+            let mut pace = context.pace().but(ours.clone());
+            let body = peek::peek(body.as_mut(), &mut pace).await?;
             if body.is_array {
-                return Box::pin(bulk::post(context, headers, Form::array(), body)).await;
+                let pace = context.pace().but(ours);
+                return Box::pin(bulk::post(context, headers, Form::array(), pace, body)).await;
             }
-            if let Some(allowance) = allowance {
-                allowance.lower(max_body);
+            if let Some(encoded) = encoded {
+                encoded.allowance.lower(max_body);
             }
-            one(context, headers, body, start).await
+            one(context, headers, body, start, ours).await
         }
-        Media::Json | Media::One => one(context, headers, body, start).await,
+        Media::Json | Media::One => one(context, headers, body, start, ours).await,
     }
 }
 
@@ -104,9 +118,10 @@ async fn one(
     headers: PostHeaders,
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
     start: Instant,
+    ours: Option<Ours>,
 ) -> Result<Response, Problem> {
     let limit = context.config.max_body;
-    let read = body::read(context, headers.announced_length, body, limit, start);
+    let read = body::read(context, headers.announced_length, body, limit, start, ours);
     let (bytes, arrived) = read.await?;
     let deadline = arrived + context.config.request_timeout;
     let message = wire::parse(&bytes).map_err(|error| {

@@ -19,7 +19,7 @@
 //! * [`framing`]: requests whose end others might see elsewhere.
 //! * [`body`]: reads a request's body within bounds of size and time.
 //! * [`codings`], [`decoder`], [`encoding`]: bodies that come compressed;
-//!   [`compression`]: answers that go so.
+//!   [`compression`]: answers that go so; [`elsewhere`]: on which threads.
 //! * [`pace`]: how fast a body must come; [`held`]: what unfinished bodies hold;
 //!   [`turns`]: turns that are dealt out by address.
 //! * [`messages`]: `POST /messages`; [`bulk`] for many at a time, in a [`bulk_turn`].
@@ -62,6 +62,7 @@ pub mod descriptors;
 pub mod dispatch;
 pub mod docs;
 pub mod elements;
+pub mod elsewhere;
 pub mod encoding;
 pub mod etag;
 pub mod event_id;

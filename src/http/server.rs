@@ -26,6 +26,7 @@ use tracing::{debug, warn};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::access::remembered::Remembered;
 use super::access::{Decision, Gate};
 use super::client::Client;
 use super::connections::Connections;
@@ -111,7 +112,7 @@ where
         .with_most_of_one(fairness.map_or(usize::MAX, |fairness| fairness.connections));
     let mut rounds = interval(places::SILENCE);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failures = Failures::default();
+    let mut failures = Failures::none();
     let mut shutdown = pin!(shutdown);
     let spawn =
         |places: &mut Places<_>, connections: &mut Connections, stream, client: Arc<Client>| {
@@ -202,25 +203,22 @@ where
     if finished && !cut { Stopped::Finished } else { Stopped::CutOff }
 }
 
-/// What went wrong with accepting, and when it was told.
-#[derive(Default)]
+/// What went wrong with accepting.
 struct Failures {
     last: Option<Instant>,
-    told: Option<Instant>,
-    untold: u64,
+    line: Reached,
 }
 
 impl Failures {
+    /// Nothing yet.
+    fn none() -> Self {
+        Self { last: None, line: Reached::fixed("could not accept a connection") }
+    }
+
     /// Logs it, at most once a second.
     fn tell(&mut self, error: &io::Error) {
-        let now = Instant::now();
-        self.last = Some(now);
-        if self.told.is_some_and(|told| now - told < Duration::from_secs(1)) {
-            self.untold += 1;
-            return;
-        }
-        warn!(%error, since_the_last_line = self.untold, "could not accept a connection");
-        (self.told, self.untold) = (Some(now), 0);
+        self.last = Some(Instant::now());
+        self.line.tell_why(error);
     }
 
     /// Whether there was one since the last two rounds.
@@ -289,6 +287,7 @@ where
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
+    let remembered = RefCell::new(Remembered::default());
     let ServerLimits { fairness, figures, .. } = limits;
     let service = service_fn(move |request: Request<Incoming>| {
         client.begin();
@@ -308,7 +307,7 @@ where
             let answer = gate.mark(&request, problem.into_response());
             return refuse(request, answer);
         }
-        let grant = match gate.ask(&request) {
+        let grant = match gate.ask(&request, &mut remembered.borrow_mut()) {
             Decision::Admitted => None,
             Decision::AdmittedTo(grant) => Some(grant),
             Decision::Answered(answer) => return refuse(request, *answer),
