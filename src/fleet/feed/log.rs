@@ -289,4 +289,14 @@ mod tests {
         assert!(log.urgent.values().all(|event| event.passes(&conditions)));
         assert!(!log.rest.values().any(|event| event.passes(&conditions)));
     }
+
+    #[test]
+    fn what_waits_or_does_not_is_told_whatever_comes_after_it() {
+        let mut log = Log::new(1 << 20);
+        let mut place = log.end();
+        let turned = Turned { moved: false, waits: true };
+        log.add(Event::of(Changed::Rocket { rocket: rocket("a", 1), exploded: false, turned }));
+        log.add(event("a", 2));
+        assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket a", "rocket a"]);
+    }
 }
