@@ -24,7 +24,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
 use warp::reply::Response;
-use warp::{Filter, Rejection};
 
 use super::access::{Decision, Gate};
 use super::client::Client;
@@ -81,23 +80,23 @@ pub enum Stopped {
     CutOff,
 }
 
-/// Serves `routes` on `listeners`, as far as `gate` admits what is asked, until
+/// Serves `service` on `listeners`, as far as `gate` admits what is asked, until
 /// `shutdown` is done; then takes no more
 /// connections, lets requests in flight finish until the deadline that
 /// `shutdown` gave, but cuts connections that stand still, and returns.
-pub async fn serve<F>(
+pub async fn serve<S>(
     listeners: impl Into<Listeners>,
-    routes: F,
+    service: S,
     limits: ServerLimits,
     gate: Gate,
     shutdown: impl Future<Output = Instant>,
 ) -> Stopped
 where
-    F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
-    F::Future: Send,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
 {
     let listeners = listeners.into();
-    let service = warp::service(routes);
     let gate = Arc::new(gate);
     let graceful = GracefulShutdown::new();
     let all_taken = match limits.max_connections_flag {
@@ -269,7 +268,7 @@ struct Served<S> {
 /// As [`serve_connection`], once there is TLS.
 async fn serve_encrypted<S>(tls: Arc<Tls>, socket: Socket<Stream>, served: Served<S>)
 where
-    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
     let idle_timeout = served.limits.idle_timeout;
@@ -282,7 +281,7 @@ where
 /// Serves one connection to its end.
 fn serve_connection<S>(transport: Transport, served: Served<S>) -> impl Future<Output = ()>
 where
-    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
     let Served { client, service, gate, limits, watcher } = served;
@@ -314,7 +313,7 @@ where
             Decision::Answered(answer) => return refuse(request, *answer),
         };
         let log = RequestLog::begin(&request);
-        let answered = service.borrow_mut().call(request.map(framing::Body));
+        let answered = service.borrow_mut().call(request);
         match (grant, log) {
             (None, None) => Either::Left(answered),
             (grant, log) => Either::Right(Box::pin(answered.map(|answer| {
