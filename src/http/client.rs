@@ -8,6 +8,9 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
 
 use super::origin::Origin;
 use super::rate::Rates;
@@ -15,7 +18,8 @@ use super::rate::Rates;
 use super::alarm::Alarm;
 
 tokio::task_local! {
-    static LOCAL: Local;
+    // Boxed, for it is moved at each turn of the task.
+    static LOCAL: Box<Local>;
 }
 
 /// What belongs to the task of one connection.
@@ -58,6 +62,10 @@ pub struct Client {
     streams: AtomicBool,
     /// Its answer needs more of the request's body than is there.
     short_of_bytes: AtomicBool,
+    /// No request is taken behind the one that is served now.
+    is_to_end: AtomicBool,
+    /// The task of its connection.
+    task: AtomicWaker,
 }
 
 impl Client {
@@ -85,6 +93,8 @@ impl Client {
             at_work: AtomicBool::new(false),
             streams: AtomicBool::new(false),
             short_of_bytes: AtomicBool::new(false),
+            is_to_end: AtomicBool::new(false),
+            task: AtomicWaker::new(),
         })
     }
 
@@ -166,6 +176,23 @@ impl Client {
         self.read_at_once.store(bytes, Ordering::Relaxed);
     }
 
+    /// No request of it is taken any more, but for the one that is served now.
+    pub fn end_soon(&self) {
+        self.is_to_end.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    /// Whether that was said.
+    #[must_use]
+    pub fn is_to_end(&self) -> bool {
+        self.is_to_end.load(Ordering::Acquire)
+    }
+
+    /// This task is woken when it is said.
+    pub fn wake_at_end(&self, waker: &Waker) {
+        self.task.register(waker);
+    }
+
     /// A request of it has reached the service.
     pub fn begin(&self) {
         self.was_served.store(true, Ordering::Relaxed);
@@ -233,7 +260,7 @@ impl Client {
 
 /// Runs a connection's task so that [`current`] is its client.
 pub fn scope<F: Future>(client: Arc<Client>, task: F) -> impl Future<Output = F::Output> {
-    LOCAL.scope(Local { client, alarm: RefCell::default() }, task)
+    LOCAL.scope(Box::new(Local { client, alarm: RefCell::default() }), task)
 }
 
 /// The client of this task; none outside a connection's.

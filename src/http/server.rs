@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
@@ -98,7 +98,6 @@ where
 {
     let listeners = listeners.into();
     let gate = Arc::new(gate);
-    let graceful = GracefulShutdown::new();
     let all_taken = match limits.max_connections_flag {
         Some(flag) => Reached::new(flag, "connections have to wait: all are taken"),
         None => Reached::fixed("connections of operators have to wait: all are taken"),
@@ -121,7 +120,6 @@ where
                 service: service.clone(),
                 gate: gate.clone(),
                 limits: limits.clone(),
-                watcher: graceful.watcher(),
             };
             let connection = match tls {
                 None => Either::Left(serve_connection(Transport::Plain(socket), served)),
@@ -194,7 +192,7 @@ where
     }
     let mut cut = false;
     let finished = tokio::select! {
-        finished = timeout_at(deadline, graceful.shutdown()) => finished.is_ok(),
+        finished = timeout_at(deadline, connections.end_soon()) => finished.is_ok(),
         () = connections.cut_those_that_stand_still(&mut cut) => false,
     };
     connections.shutdown().await;
@@ -262,7 +260,6 @@ struct Served<S> {
     service: S,
     gate: Arc<Gate>,
     limits: ServerLimits,
-    watcher: Watcher,
 }
 
 /// As [`serve_connection`], once there is TLS.
@@ -284,7 +281,8 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    let Served { client, service, gate, limits, watcher } = served;
+    let Served { client, service, gate, limits } = served;
+    let known = client.clone();
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
@@ -328,7 +326,7 @@ where
             }))),
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(Timer)
         .header_read_timeout(limits.idle_timeout)
         // Saves a read for each request that has to wait for its answer, which
@@ -342,7 +340,21 @@ where
         .serve_connection(TokioIo::new(transport), service);
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
-    watcher.watch(connection).map(move |served| {
+    let (mut is_known, mut is_to_end) = (false, false);
+    poll_fn(move |context| {
+        let mut connection = Pin::new(&mut connection);
+        if !is_known {
+            // A task has the same waker at each of its turns.
+            known.wake_at_end(context.waker());
+            is_known = true;
+        }
+        if !is_to_end && known.is_to_end() {
+            connection.as_mut().graceful_shutdown();
+            is_to_end = true;
+        }
+        connection.poll(context)
+    })
+    .map(|served| {
         if let Err(error) = served {
             // Clients come and go as they like.
             debug!(%error, "a connection ended early");
