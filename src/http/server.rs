@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,12 +20,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
 use warp::reply::Response;
-use warp::{Filter, Rejection};
 
 use super::access::remembered::Remembered;
 use super::access::{Decision, Gate};
@@ -82,25 +81,24 @@ pub enum Stopped {
     CutOff,
 }
 
-/// Serves `routes` on `listeners`, as far as `gate` admits what is asked, until
+/// Serves `service` on `listeners`, as far as `gate` admits what is asked, until
 /// `shutdown` is done; then takes no more
 /// connections, lets requests in flight finish until the deadline that
 /// `shutdown` gave, but cuts connections that stand still, and returns.
-pub async fn serve<F>(
+pub async fn serve<S>(
     listeners: impl Into<Listeners>,
-    routes: F,
+    service: S,
     limits: ServerLimits,
     gate: Gate,
     shutdown: impl Future<Output = Instant>,
 ) -> Stopped
 where
-    F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
-    F::Future: Send,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
 {
     let listeners = listeners.into();
-    let service = warp::service(routes);
     let gate = Arc::new(gate);
-    let graceful = GracefulShutdown::new();
     let all_taken = match limits.max_connections_flag {
         Some(flag) => Reached::new(flag, "connections have to wait: all are taken"),
         None => Reached::fixed("connections of operators have to wait: all are taken"),
@@ -123,7 +121,6 @@ where
                 service: service.clone(),
                 gate: gate.clone(),
                 limits: limits.clone(),
-                watcher: graceful.watcher(),
             };
             let connection = match tls {
                 None => Either::Left(serve_connection(Transport::Plain(socket), served)),
@@ -196,7 +193,7 @@ where
     }
     let mut cut = false;
     let finished = tokio::select! {
-        finished = timeout_at(deadline, graceful.shutdown()) => finished.is_ok(),
+        finished = timeout_at(deadline, connections.end_soon()) => finished.is_ok(),
         () = connections.cut_those_that_stand_still(&mut cut) => false,
     };
     connections.shutdown().await;
@@ -261,13 +258,12 @@ struct Served<S> {
     service: S,
     gate: Arc<Gate>,
     limits: ServerLimits,
-    watcher: Watcher,
 }
 
 /// As [`serve_connection`], once there is TLS.
 async fn serve_encrypted<S>(tls: Arc<Tls>, socket: Socket<Stream>, served: Served<S>)
 where
-    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
     let idle_timeout = served.limits.idle_timeout;
@@ -280,10 +276,11 @@ where
 /// Serves one connection to its end.
 fn serve_connection<S>(transport: Transport, served: Served<S>) -> impl Future<Output = ()>
 where
-    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    let Served { client, service, gate, limits, watcher } = served;
+    let Served { client, service, gate, limits } = served;
+    let known = client.clone();
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
@@ -313,7 +310,7 @@ where
             Decision::Answered(answer) => return refuse(request, *answer),
         };
         let log = RequestLog::begin(&request);
-        let answered = service.borrow_mut().call(request.map(framing::Body));
+        let answered = service.borrow_mut().call(request);
         match (grant, log) {
             (None, None) => Either::Left(answered),
             (grant, log) => Either::Right(Box::pin(answered.map(|answer| {
@@ -328,7 +325,7 @@ where
             }))),
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(Timer)
         .header_read_timeout(limits.idle_timeout)
         // Saves a read for each request that has to wait for its answer, which
@@ -342,7 +339,21 @@ where
         .serve_connection(TokioIo::new(transport), service);
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
-    watcher.watch(connection).map(move |served| {
+    let (mut is_known, mut is_to_end) = (false, false);
+    poll_fn(move |context| {
+        let mut connection = Pin::new(&mut connection);
+        if !is_known {
+            // A task has the same waker at each of its turns.
+            known.wake_at_end(context.waker());
+            is_known = true;
+        }
+        if !is_to_end && known.is_to_end() {
+            connection.as_mut().graceful_shutdown();
+            is_to_end = true;
+        }
+        connection.poll(context)
+    })
+    .map(|served| {
         if let Err(error) = served {
             // Clients come and go as they like.
             debug!(%error, "a connection ended early");

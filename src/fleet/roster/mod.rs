@@ -39,9 +39,11 @@ mod sorted;
 mod tracked;
 mod waits;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use ahash::{AHashMap, RandomState};
+use ahash::RandomState;
 use hashbrown::HashTable;
 
 use self::admission::Admitted;
@@ -55,7 +57,7 @@ use self::gaps::Gaps;
 use self::history::History;
 use self::listed::Listed;
 use self::quiet::Quiet;
-use self::slot::Slot;
+use self::slot::{BySlot, Slot};
 pub use self::snapshot::Slice;
 use self::tracked::Tracked;
 use super::limits::Quotas;
@@ -78,7 +80,7 @@ pub struct Roster {
     gaps: Gaps,
     vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
-    admitted: AHashMap<Slot, Admitted>,
+    admitted: HashMap<Slot, Admitted, BySlot>,
     /// Slots of which no channel is known any more, for the next new ones.
     vacant: Vec<Slot>,
     /// Rows of the journal's store that hold nothing, for the next new rockets.
@@ -109,7 +111,7 @@ impl Roster {
             listed: Listed::default(),
             gaps: Gaps::default(),
             vocabulary: Vocabulary::default(),
-            admitted: AHashMap::new(),
+            admitted: HashMap::default(),
             vacant: Vec::new(),
             free_rows: Vec::new(),
             gone: Vec::new(),
@@ -284,11 +286,12 @@ impl Roster {
     /// Counts a message out of what is in flight.
     fn count_out(&mut self, ticket: Ticket) {
         // What is replayed was admitted in an earlier run.
-        if let Some(admitted) = self.admitted.get_mut(&ticket.slot) {
+        if let Entry::Occupied(mut entry) = self.admitted.entry(ticket.slot) {
+            let admitted = entry.get_mut();
             admitted.messages -= 1;
             admitted.early -= usize::from(ticket.early);
             if admitted.messages == 0 {
-                self.admitted.remove(&ticket.slot);
+                entry.remove();
             }
         }
     }
