@@ -63,7 +63,7 @@ async fn run(listen: SocketAddr) -> std::io::Result<()> {
     });
     let listeners = Listeners::from(listener);
     let gate = Gate::new(&Access::default(), &listeners);
-    serve(listeners, routes, limits, gate, async move {
+    serve(listeners, warp::service(routes), limits, gate, async move {
         terminate.recv().await;
         Instant::now() + Duration::from_secs(10)
     })

@@ -48,20 +48,29 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
+    /// Send this token with each message
+    #[arg(long)]
+    token: Option<String>,
+
     /// A number that no earlier run against the same server had
     #[arg(long, default_value_t = 0)]
     run: u32,
 }
 
 /// Writes a request with the message of this number.
-fn write_request(frame: &Frame, number: u64, request: &mut Vec<u8>) -> Result<()> {
+fn write_request(
+    frame: &Frame,
+    number: u64,
+    authorization: &str,
+    request: &mut Vec<u8>,
+) -> Result<()> {
     let Frame { before, after } = frame;
     let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
     let length = before.len() + digits + after.len();
     write!(
         request,
         "POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {length}\r\n\r\n{before}{number}{after}"
+         Content-Length: {length}\r\n{authorization}\r\n{before}{number}{after}"
     )
 }
 
@@ -86,6 +95,8 @@ impl Rocket {
 struct Requests {
     rockets: Vec<Rocket>,
     turn: usize,
+    /// A header line, if there is a token.
+    authorization: String,
     request: Vec<u8>,
 }
 
@@ -96,7 +107,7 @@ impl Requests {
         rocket.number += 1;
         let frame = if rocket.number == 1 { &rocket.launch } else { &rocket.faster };
         self.request.clear();
-        write_request(frame, rocket.number, &mut self.request)?;
+        write_request(frame, rocket.number, &self.authorization, &mut self.request)?;
         Ok(&self.request)
     }
 }
@@ -165,11 +176,14 @@ impl Connection {
 }
 
 fn main() -> Result<()> {
-    let Arguments { address, connections, seconds, ca_file, run } = Arguments::parse();
+    let Arguments { address, connections, seconds, ca_file, token, run } = Arguments::parse();
     let trusted = ca_file.as_deref().map(trust::trust).transpose()?;
     let mut requests = Requests {
         rockets: (0..ROCKETS).map(|n| Rocket::new(run, n)).collect(),
         turn: 0,
+        authorization: token
+            .map(|token| format!("Authorization: Bearer {token}\r\n"))
+            .unwrap_or_default(),
         request: Vec::new(),
     };
     let mut poll = Poll::new()?;

@@ -41,7 +41,8 @@ use targets::{ALL, Kind};
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// Fuzz what reads bytes from elsewhere: messages, bulk bodies, records, rows,
-/// queries, cursors, requests, compressed bodies, and the order of messages
+/// queries, cursors, requests, compressed bodies, the order of messages,
+/// configuration files, and lines of an import
 ///
 /// All targets run at the same time, each on a thread of its own, and share the
 /// cores. A line every 15 seconds says how many inputs each has tried. An input
@@ -175,6 +176,16 @@ mod tests {
     #[test]
     fn folding() {
         fuzz("folding");
+    }
+
+    #[test]
+    fn config() {
+        fuzz("config");
+    }
+
+    #[test]
+    fn lines() {
+        fuzz("lines");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! * `memory`: what follows from `--memory-limit`.
 //! * `drain`: the flag about serving on when told to stop.
 //! * `events`: the flags of the change feed.
+//! * `help`: how the help of each flag ends.
 //! * `environment`, `file`: flags that are given in the environment, and in a file.
 //! * `sources`: where values come from, and which one counts.
 //! * [`invocation`]: the subcommands, and what each of them takes.
@@ -30,8 +31,9 @@ mod drain;
 mod environment;
 mod events;
 mod fairness;
-mod file;
+pub mod file;
 mod gaps;
+mod help;
 mod history;
 pub mod invocation;
 mod listing;
@@ -100,10 +102,11 @@ const FASTEST: u64 = 1 << 40;
 
 /// Receives telemetry from a fleet of rockets and serves the fleet's state.
 ///
-/// Messages come in with POST /messages, in any order and more than once; the
-/// fleet is read with GET /rockets, /rockets/{id}, /missions and
-/// /missions/{mission}. GET /readyz says whether the service can do its work, and
-/// GET /livez whether its process moves.
+/// Messages come in with POST /messages, in any order and more than once. GET
+/// /rockets, /rockets/{id} and /missions read the fleet, /gaps what rockets wait
+/// for, and /events tells what changes. For whoever runs it: /metrics, /readyz
+/// (can it do its work?) and /livez (does its process move?). / is a page for
+/// browsers; /docs shows all there is, and /openapi.json describes it to programs.
 #[derive(Debug, Parser)]
 #[command(name = "downlink", version)]
 pub struct Arguments {
@@ -136,12 +139,16 @@ pub struct Arguments {
     #[command(flatten)]
     tls: TlsArguments,
 
-    /// Worker tasks; each owns its share of the rockets [default: number of cores]
+    /// Worker tasks; each owns its share of the rockets
+    ///
+    /// [default: the number of cores]
     #[arg(long, env = "DOWNLINK_WORKERS", value_name = "N", value_parser = count::<MOST_WORKERS>)]
     workers: Option<NonZeroUsize>,
 
-    /// Threads that serve connections and run the workers [default: the number of
-    /// cores, less one for the journal and the network, but at least one]
+    /// Threads that serve connections and run the workers
+    ///
+    /// [default: the number of cores, less one for the journal and the network, but
+    /// at least one]
     #[arg(long, env = "DOWNLINK_THREADS", value_name = "N", value_parser = count::<MOST_THREADS>)]
     threads: Option<NonZeroUsize>,
 

@@ -4,6 +4,7 @@
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
@@ -56,8 +57,9 @@ fn main() -> ExitCode {
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
         let result = runtime.block_on(run(config, tls, inherited, hangup));
-        // Everything was joined, or else the deadline was not kept.
-        runtime.shutdown_background();
+        // Everything was joined, or else the deadline was not kept: only what waits to
+        // write a line about what it counted does so now.
+        runtime.shutdown_timeout(LAST_LINES);
         result
     });
     match result {
@@ -68,6 +70,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// How long the last lines may take, beside what hangs.
+const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// Has SIGHUP wait for its turn, in place of ending the process, from then on: one
 /// that comes before there is anything to read again is obeyed once there is.

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustls::StreamOwned;
@@ -20,6 +21,12 @@ impl Connection {
     pub fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        Ok(Self(BufReader::with_capacity(64 * 1024, Box::new(stream))))
+    }
+
+    /// The same over a Unix socket.
+    pub fn open_unix(path: &Path) -> Result<Self> {
+        let stream = UnixStream::connect(path)?;
         Ok(Self(BufReader::with_capacity(64 * 1024, Box::new(stream))))
     }
 

@@ -61,7 +61,8 @@ impl Server {
     pub fn on_free_port(mut command: Command) -> Result<Self> {
         command.args(["--listen", "127.0.0.1:0"]);
         let mut server = Self::start(command, SocketAddr::from(([0; 4], 0)))?;
-        let (_, listening) = server.wait_for("listening address=")?;
+        // It may listen on sockets of other kinds, too.
+        let (_, listening) = server.wait_for("listening address=127.")?;
         server.address = listening
             .split_once("listening address=")
             .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())

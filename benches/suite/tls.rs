@@ -45,11 +45,16 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// That in a directory, whether it is there yet or not.
+    pub fn within(directory: &Path) -> Self {
+        Self { cert: directory.join("cert.pem"), key: directory.join("key.pem") }
+    }
+
     /// Puts a new one, of the usual kind (ECDSA, P-256), into a directory.
     pub fn put_into(directory: &Path) -> Result<Self> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
         let made = made.map_err(Error::other)?;
-        let files = Self { cert: directory.join("cert.pem"), key: directory.join("key.pem") };
+        let files = Self::within(directory);
         std::fs::write(&files.cert, made.cert.pem())?;
         std::fs::write(&files.key, made.signing_key.serialize_pem())?;
         Ok(files)

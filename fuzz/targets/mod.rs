@@ -3,9 +3,11 @@
 
 mod bulk;
 mod compressed;
+mod config;
 mod cursors;
 mod fleet;
 mod folding;
+mod lines;
 mod messages;
 mod queries;
 mod records;
@@ -43,7 +45,7 @@ pub struct Kind {
     pub make: fn() -> Box<dyn Target>,
 }
 
-pub static ALL: [Kind; 9] = [
+pub static ALL: [Kind; 11] = [
     messages::KIND,
     bulk::KIND,
     records::KIND,
@@ -53,6 +55,8 @@ pub static ALL: [Kind; 9] = [
     requests::KIND,
     compressed::KIND,
     folding::KIND,
+    config::KIND,
+    lines::KIND,
 ];
 
 /// What must hold.

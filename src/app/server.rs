@@ -50,7 +50,7 @@ impl Server {
                 figures: context.figures.admin.clone(),
                 ..limits.clone()
             };
-            let routes = dispatch::admin(context.clone());
+            let routes = dispatch::routes(context.clone(), Side::Admin);
             let access = Access { tokens: Tokens::default(), ..config.access.clone() };
             let gate = Gate::new(&access, &listeners).on(Side::Admin);
             Self::spawn("the accept loop for operators", supervisor, |told| {
@@ -58,7 +58,7 @@ impl Server {
             })
         });
         let side = if admin.is_some() { Side::Main } else { Side::Only };
-        let routes = dispatch::filter(context, side);
+        let routes = dispatch::routes(context, side);
         let gate = Gate::new(&config.access, &main).on(side);
         gate.warn_of_what_is_open();
         let server = Self::spawn("the accept loop", supervisor, |told| {

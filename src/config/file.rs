@@ -18,6 +18,8 @@ use clap::{Arg, ArgAction, Args, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::telemetry::shown::Quoted;
+
 /// Far more than all flags take, each once.
 const LARGEST_FILE: u64 = 1 << 20;
 
@@ -62,6 +64,7 @@ pub fn read(path: &Path, known: &Command) -> Result<Vec<Entry>, clap::Error> {
 }
 
 /// An error that says where in the file it is.
+#[must_use]
 pub fn at(path: &Path, line: usize, problem: &str) -> clap::Error {
     let text = format!("{}:{line}: {problem}", path.display());
     clap::Error::raw(ErrorKind::ValueValidation, text)
@@ -76,8 +79,11 @@ fn text_of(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
-/// All entries, in their order, or the line that is wrong and why.
-fn entries(text: &str, known: &Command) -> Result<Vec<Entry>, (usize, String)> {
+/// All entries of a file's text, in their order.
+///
+/// # Errors
+/// With the line that is wrong, and why.
+pub fn entries(text: &str, known: &Command) -> Result<Vec<Entry>, (usize, String)> {
     let line_of = |at: usize| 1 + text[..at.min(text.len())].matches('\n').count();
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(span.start));
@@ -116,10 +122,11 @@ fn unknown(name: &str, known: &Command) -> String {
         .map(|name| (strsim::jaro_winkler(&meant, name), name))
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0));
+    let name = Quoted(name);
     match nearest {
-        Some((_, nearest)) => format!("unknown key {name:?}; did you mean {nearest:?}?"),
+        Some((_, nearest)) => format!("unknown key {name}; did you mean {nearest:?}?"),
         None => {
-            format!("unknown key {name:?}; keys are the names of flags without dashes in front")
+            format!("unknown key {name}; keys are the names of flags without dashes in front")
         }
     }
 }

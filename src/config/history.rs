@@ -11,8 +11,8 @@ const MOST_PER_ROCKET: u64 = MOST_HISTORY_PER_ROCKET as u64;
 /// As it is typed.
 #[derive(Debug, Args)]
 pub struct HistoryArguments {
-    /// Messages of each rocket of which it is kept what they changed, for
-    /// GET /rockets/{id}/history; 0 turns that off
+    /// Latest messages of each rocket that GET /rockets/{id}/history shows; 0 turns
+    /// the history off
     #[arg(
         long,
         env = "DOWNLINK_HISTORY_PER_ROCKET",
@@ -22,7 +22,8 @@ pub struct HistoryArguments {
     )]
     history_per_rocket: usize,
 
-    /// Memory of what is kept so of all rockets; beyond it the oldest goes
+    /// Memory that the histories of all rockets may take together; beyond it the
+    /// oldest messages leave them
     ///
     /// [default: 64MiB, or a thirty-second of --memory-limit]
     #[arg(long, env = "DOWNLINK_HISTORY_MEMORY", value_name = "SIZE", value_parser = size::<MOST_HELD>)]

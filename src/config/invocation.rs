@@ -12,7 +12,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
 use super::file::FileArguments;
 use super::sources::{self, Sources};
-use super::{Arguments, Config, listing};
+use super::{Arguments, Config, help, listing};
 
 /// What was asked for.
 #[derive(Debug)]
@@ -77,7 +77,9 @@ struct ExportArguments {
     #[command(flatten)]
     place: Place,
 
-    /// File to be made, which must not be there yet [default: standard output]
+    /// File to be made, which must not be there yet
+    ///
+    /// [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -132,7 +134,7 @@ fn whole() -> Command {
         let short = about.lines().next().unwrap_or_default();
         Arguments::command().name(name).version(None).about(short).long_about(about)
     };
-    Arguments::command()
+    let command = Arguments::command()
         .args_conflicts_with_subcommands(true)
         .subcommand(service("serve", SERVE))
         .subcommand(service("check", CHECK))
@@ -141,7 +143,8 @@ fn whole() -> Command {
         .subcommand(ImportArguments::command())
         .subcommand(BackupArguments::command())
         // Its words are its own: see `top`.
-        .subcommand(Command::new("top").about(TOP))
+        .subcommand(Command::new("top").about(TOP));
+    help::in_order(command)
 }
 
 impl Invocation {

@@ -34,7 +34,13 @@ pub fn of(command: &Command, config: &Config, matches: &ArgMatches, sources: &So
 
 /// What is said of where a value comes from.
 fn origin(name: &str, sources: &Sources) -> String {
-    let of_memory = ["max-buffered", "max-rockets", "max-body-bytes-held", "max-answer-bytes-held"];
+    let of_memory = [
+        "max-buffered",
+        "max-rockets",
+        "history-memory",
+        "max-body-bytes-held",
+        "max-answer-bytes-held",
+    ];
     match sources.get(name) {
         Some(source) => source.to_string(),
         None if of_memory.contains(&name) && sources.contains_key("memory-limit") => {
@@ -66,6 +72,7 @@ fn derived(name: &str, config: &Config) -> Option<String> {
         "threads" => threads,
         "max-buffered" => &limits.buffered,
         "max-rockets" => &limits.rockets,
+        "history-memory" => &limits.history.memory,
         "max-body-bytes-held" => max_body_bytes_held,
         "max-answer-bytes-held" => max_answer_bytes_held,
         _ => return None,

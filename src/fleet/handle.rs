@@ -95,6 +95,18 @@ impl HandedOver {
     }
 }
 
+/// What became of a message, unless it is too late.
+async fn in_time(
+    verdict: oneshot::Receiver<Verdict>,
+    too_late: impl Future<Output = ()>,
+) -> Submitted {
+    tokio::select! {
+        biased;
+        verdict = verdict => verdict.map_err(|_| SubmitError::Lost)?.map_err(Into::into),
+        () = too_late => Err(SubmitError::TimedOut),
+    }
+}
+
 impl From<Undelivered> for SubmitError {
     fn from(undelivered: Undelivered) -> Self {
         match undelivered {
@@ -190,21 +202,28 @@ impl Fleet {
     /// # Errors
     /// [`SubmitError`] tells whether it may be accepted yet. Sending it again is
     /// always safe.
-    pub async fn submit(&self, message: Message, too_late: impl Future<Output = ()>) -> Submitted {
-        let submitted = self.hand_in(message, too_late).await;
-        submitted.inspect_err(|error| self.refusals.tell(error))
+    pub fn submit(
+        &self,
+        message: Message,
+        too_late: impl Future<Output = ()>,
+    ) -> impl Future<Output = Submitted> {
+        // At once, so that the message is not moved into what waits.
+        let handed_in = self.hand_in(message);
+        async move {
+            let submitted = match handed_in {
+                Ok(verdict) => in_time(verdict, too_late).await,
+                Err(error) => Err(error),
+            };
+            submitted.inspect_err(|error| self.refusals.tell(error))
+        }
     }
 
-    async fn hand_in(&self, message: Message, too_late: impl Future<Output = ()>) -> Submitted {
+    fn hand_in(&self, message: Message) -> Result<oneshot::Receiver<Verdict>, SubmitError> {
         self.health.can_write()?;
         let mailbox = &self.mailboxes[self.router.route(&message.channel)];
         let (reply, verdict) = oneshot::channel();
         mailbox.submit(message, reply).map_err(SubmitError::from)?;
-        tokio::select! {
-            biased;
-            verdict = verdict => verdict.map_err(|_| SubmitError::Lost)?.map_err(Into::into),
-            () = too_late => Err(SubmitError::TimedOut),
-        }
+        Ok(verdict)
     }
 
     /// Declares lost what a rocket waits for, once that is kept: the messages from

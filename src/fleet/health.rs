@@ -4,6 +4,7 @@
 //! (`vitals`), which makes it unready for as long as it lasts and closes nothing.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,16 @@ pub enum Phase {
     Stopping,
 }
 
+impl Phase {
+    /// Why no messages are accepted, if none are.
+    fn keeps_out(&self) -> Option<&str> {
+        match self {
+            Self::Starting(reason) | Self::Paused(reason) | Self::ReadOnly(reason) => Some(reason),
+            Self::Ready | Self::Degraded(_) | Self::Stopping => None,
+        }
+    }
+}
+
 /// One of the things that make the fleet ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -50,6 +61,10 @@ pub struct Check {
 #[derive(Debug)]
 pub struct Health {
     phase: ArcSwap<Phase>,
+    /// Whether messages can be accepted in this phase: what most want to know.
+    can_write: AtomicBool,
+    /// Held while the phase changes.
+    changes: Mutex<()>,
     /// Why messages could not be kept, if that ever was so.
     failure: OnceLock<String>,
     /// Held for as long as it takes to look at them.
@@ -61,6 +76,8 @@ impl Health {
     #[must_use]
     pub fn new(phase: Phase) -> Self {
         Self {
+            can_write: AtomicBool::new(phase.keeps_out().is_none()),
+            changes: Mutex::default(),
             phase: ArcSwap::from_pointee(phase),
             failure: OnceLock::new(),
             vitals: Mutex::default(),
@@ -77,8 +94,7 @@ impl Health {
         }
         let phase = Arc::new(phase);
         let before = self
-            .phase
-            .rcu(|current| if stays(current, &phase) { current.clone() } else { phase.clone() });
+            .change(|current| if stays(current, &phase) { current.clone() } else { phase.clone() });
         let news = std::mem::discriminant(&*before) != std::mem::discriminant(&*phase);
         news && !stays(&before, &phase)
     }
@@ -86,11 +102,22 @@ impl Health {
     /// Everything can be kept again. Returns whether the fleet was paused.
     pub fn resume(&self) -> bool {
         let ready = Arc::new(Phase::Ready);
-        let before = self.phase.rcu(|current| match **current {
+        let before = self.change(|current| match **current {
             Phase::Paused(_) => ready.clone(),
             _ => current.clone(),
         });
         matches!(*before, Phase::Paused(_))
+    }
+
+    /// Returns the phase before.
+    fn change(&self, change: impl FnOnce(&Arc<Phase>) -> Arc<Phase>) -> Arc<Phase> {
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.phase.load_full();
+        let after = change(&before);
+        let can_write = after.keeps_out().is_none();
+        self.phase.store(after);
+        self.can_write.store(can_write, Ordering::Release);
+        before
     }
 
     /// The phase at the moment; a copy, which may be out of date when it is read.
@@ -204,12 +231,10 @@ impl Health {
     /// # Errors
     /// While the fleet starts, and once messages could not be kept; says why.
     pub fn can_write(&self) -> Result<(), Unavailable> {
-        match &**self.phase.load() {
-            Phase::Starting(reason) | Phase::Paused(reason) | Phase::ReadOnly(reason) => {
-                Err(Unavailable(reason.clone()))
-            }
-            _ => Ok(()),
+        if self.can_write.load(Ordering::Acquire) {
+            return Ok(());
         }
+        self.phase.load().keeps_out().map_or(Ok(()), |reason| Err(Unavailable(reason.to_owned())))
     }
 }
 

@@ -298,6 +298,13 @@ impl Inbox {
         self.room.limit()
     }
 
+    /// How many messages wait in it.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        // More for a moment while somebody is refused.
+        self.room.taken().min(self.room.limit())
+    }
+
     /// Messages as they come; ends once every sender is gone.
     pub fn messages(&self) -> impl Stream<Item = Submission> + Unpin {
         self.messages.stream().inspect(|submission| self.room.give_back(submission.len()))

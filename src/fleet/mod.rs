@@ -27,7 +27,8 @@
 //!   [`archive`]: keeps what was known of those that are forgotten.
 //! * [`limits`]: how much the fleet may hold.
 //! * [`tally`]: what became of messages, counted; [`metrics`]: the fleet's figures.
-//! * [`refusals`]: counts what is refused, and says in the log that a limit is reached.
+//! * [`refusals`]: counts what is refused, and says in the log that a limit is reached;
+//!   [`throttle`]: that once a second at most, and with all that was counted.
 //! * [`health`], [`vitals`]: whether the fleet can serve, and if not, why; what
 //!   is observed of it.
 //! * [`threading`]: what depends on how many threads there are.
@@ -57,6 +58,7 @@ pub mod routing;
 pub mod supervisor;
 pub mod tally;
 pub mod threading;
+pub mod throttle;
 pub mod version;
 pub mod view;
 pub mod vitals;

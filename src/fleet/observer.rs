@@ -42,6 +42,10 @@ pub trait Observer {
     /// was folded, and before its sender hears of it.
     fn taken(&mut self, _slot: Slot, _kind: Kind, _outcome: Outcome) {}
 
+    /// A rocket waits now and did not before, or the other way round, after all that
+    /// caused it was folded.
+    fn turned(&mut self, _slot: Slot, _channel: &Channel) {}
+
     /// A message that had been taken in came again, and was not admitted.
     fn repeated(&mut self, _kind: Kind) {}
 
@@ -76,6 +80,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn taken(&mut self, slot: Slot, kind: Kind, outcome: Outcome) {
         self.0.taken(slot, kind, outcome);
         self.1.taken(slot, kind, outcome);
+    }
+
+    fn turned(&mut self, slot: Slot, channel: &Channel) {
+        self.0.turned(slot, channel);
+        self.1.turned(slot, channel);
     }
 
     fn repeated(&mut self, kind: Kind) {

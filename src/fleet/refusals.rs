@@ -4,68 +4,68 @@
 //! Does not own the limits, nor what is refused.
 
 use std::fmt::Display;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use super::outcome::{Refusal, SubmitError};
+use super::throttle::{Throttle, Untold};
 use crate::telemetry::tally::Count;
-
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One limit, and what was not said of it yet.
 #[derive(Debug)]
 pub struct Reached {
+    limit: Limit,
+    line: Throttle<Line>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Limit {
     /// None of what is the same for everybody.
     flag: Option<&'static str>,
     what: &'static str,
-    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    untold: u64,
-    told_at: Option<Instant>,
+struct Line {
+    limit: Limit,
+    count: u64,
+    error: Option<String>,
+}
+
+impl Untold for Line {
+    fn tell(self) {
+        let Self { limit: Limit { flag, what }, count, error } = self;
+        warn!(count, error, flag, "{what}");
+    }
 }
 
 impl Reached {
     /// A limit that `flag` raises; `what` says what happens at it.
     #[must_use]
-    pub const fn new(flag: &'static str, what: &'static str) -> Self {
-        Self { flag: Some(flag), ..Self::fixed(what) }
+    pub fn new(flag: &'static str, what: &'static str) -> Self {
+        Self { limit: Limit { flag: Some(flag), what }, line: Throttle::default() }
     }
 
     /// A limit that no flag raises.
     #[must_use]
-    pub const fn fixed(what: &'static str) -> Self {
-        Self { flag: None, what, state: Mutex::new(State { untold: 0, told_at: None }) }
+    pub fn fixed(what: &'static str) -> Self {
+        Self { limit: Limit { flag: None, what }, line: Throttle::default() }
     }
 
     /// It was reached once more.
     pub fn tell(&self) {
-        if let Some(count) = self.count(Instant::now()) {
-            warn!(count, flag = self.flag, "{}", self.what);
-        }
+        self.count(None);
     }
 
     /// It was reached once more, for a reason of its own: the last one is told.
     pub fn tell_why(&self, error: &dyn Display) {
-        if let Some(count) = self.count(Instant::now()) {
-            warn!(count, %error, flag = self.flag, "{}", self.what);
-        }
+        self.count(Some(error.to_string()));
     }
 
-    /// Counts one; returns how many there are to tell, if it is time to.
-    fn count(&self, now: Instant) -> Option<u64> {
-        // A number and a time are right whoever panicked over them.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.untold += 1;
-        if state.told_at.is_some_and(|at| now.duration_since(at) < LOG_INTERVAL) {
-            return None;
-        }
-        state.told_at = Some(now);
-        Some(std::mem::take(&mut state.untold))
+    fn count(&self, error: Option<String>) {
+        self.line.count(|line| {
+            *line = Line { limit: self.limit, count: line.count + 1, error };
+        });
     }
 }
 
@@ -167,22 +167,5 @@ fn reason(error: &SubmitError) -> usize {
         SubmitError::TimedOut => 7,
         SubmitError::Lost => 8,
         SubmitError::NotTaken => 9,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_is_told_once_a_second_with_all_that_came_since() {
-        let reached = Reached::new("--flag", "full");
-        let start = Instant::now();
-        assert_eq!(reached.count(start), Some(1));
-        for _ in 0..5 {
-            assert_eq!(reached.count(start + Duration::from_millis(999)), None);
-        }
-        assert_eq!(reached.count(start + Duration::from_secs(1)), Some(6));
-        assert_eq!(reached.count(start + Duration::from_secs(1)), None);
     }
 }

@@ -12,11 +12,12 @@ use tokio::time::{Instant, timeout};
 
 use super::context::Context;
 use super::held::Held;
-use super::pace::Pace;
+use super::pace::{Ours, Pace};
 use super::problem::Problem;
 
 /// Reads a whole body of at most `limit` bytes, chunked or not, which is
-/// waited for from `start` on. Says when it was there.
+/// waited for from `start` on, but for the time that is `ours`. Says when it was
+/// there.
 ///
 /// # Errors
 /// 413 above the limit, 408 when it comes too slowly, 400 when the client stops
@@ -27,6 +28,7 @@ pub async fn read(
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
     limit: usize,
     start: Instant,
+    ours: Option<Ours>,
 ) -> Result<(Bytes, Instant), Problem> {
     if announced_length > limit as u64 {
         return Err(Problem::body_too_large(limit));
@@ -48,9 +50,13 @@ pub async fn read(
         // and no copy.
         Poll::Ready(None) => Ok((first, start)),
         Poll::Ready(Some(second)) => {
-            Box::pin(rest(context, sizes, first, Some(second), body)).await
+            let pace = context.pace().but(ours);
+            Box::pin(rest(context, sizes, pace, first, Some(second), body)).await
         }
-        Poll::Pending => Box::pin(rest(context, sizes, first, None, body)).await,
+        Poll::Pending => {
+            let pace = context.pace().but(ours);
+            Box::pin(rest(context, sizes, pace, first, None, body)).await
+        }
     }
 }
 
@@ -58,11 +64,11 @@ pub async fn read(
 async fn rest<B: Buf, E: Into<Problem>>(
     context: &Context,
     (announced_length, limit): (u64, usize),
+    mut pace: Pace,
     first: Bytes,
     second: Option<Result<B, E>>,
     mut body: impl Stream<Item = Result<B, E>> + Unpin,
 ) -> Result<(Bytes, Instant), Problem> {
-    let mut pace = context.pace();
     let announced = usize::try_from(announced_length).ok().filter(|length| *length > 0);
     let mut held = Held::new(context.bodies_held.clone(), announced.unwrap_or(limit));
     pace.receive(first.len());
@@ -106,8 +112,17 @@ pub async fn next_piece<S: Stream + Unpin>(
     if let Poll::Ready(next) = at_once(body).await {
         return Ok(next);
     }
-    let start = Instant::now();
-    let next = timeout(pace.patience(), body.next()).await;
-    pace.waited_since(start);
-    next.map_err(|_| Problem::body_too_slow())
+    let mut patience = pace.patience();
+    loop {
+        let start = Instant::now();
+        let next = timeout(patience, body.next()).await;
+        let waited = pace.waited_since(start);
+        if let Ok(next) = next {
+            return Ok(next);
+        }
+        patience = patience.saturating_sub(waited);
+        if patience.is_zero() {
+            return Err(Problem::body_too_slow());
+        }
+    }
 }

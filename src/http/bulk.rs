@@ -23,6 +23,7 @@ use super::client;
 use super::context::Context;
 use super::elements::{Elements, Step};
 use super::held::Held;
+use super::pace::Pace;
 use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::json;
@@ -113,7 +114,7 @@ pub(super) struct Answer {
     tally: Tally,
 }
 
-/// Takes many messages in.
+/// Takes many messages in, of a body that comes at this pace or faster.
 ///
 /// # Errors
 /// When the body cannot be read, no line was accepted, or not all lines were
@@ -122,6 +123,7 @@ pub async fn post(
     context: &Context,
     headers: PostHeaders,
     form: Form,
+    mut pace: Pace,
     body: impl Stream<Item = Result<impl Buf, impl Into<Problem>>>,
 ) -> Result<Response, Problem> {
     let mut body = std::pin::pin!(body);
@@ -132,7 +134,6 @@ pub async fn post(
         return Err(Problem::body_too_large(limit));
     }
     let time = context.config.request_timeout;
-    let mut pace = context.pace();
     let intake = Intake::new(context.fleet.clone(), Instant::now() + time);
     let held = Held::new(context.bodies_held.clone(), context.config.max_body);
     let mut reading = Reading::new(Lines::new(form, context.config.max_body, held, intake));

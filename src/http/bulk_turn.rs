@@ -72,10 +72,10 @@ impl TurnAtLines {
         let start = Instant::now();
         let patience = pace.patience();
         let next = timeout(patience.min(TURN_IDLE), body.next()).await;
-        pace.waited_since(start);
+        let waited = pace.waited_since(start);
         match next {
             Ok(next) => Ok(Some(next)),
-            Err(_) if patience <= TURN_IDLE => Err(Problem::body_too_slow()),
+            Err(_) if patience <= TURN_IDLE && patience <= waited => Err(Problem::body_too_slow()),
             Err(_) => {
                 // What came so far is to be kept first.
                 client::tell_current(Client::end_wait);

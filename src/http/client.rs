@@ -5,24 +5,34 @@
 //! Handlers find it as a local of the task: in a request's extensions it would
 //! cost every request two allocations.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
-use super::origin::Origin;
-use super::rate::Rates;
+use futures_util::task::AtomicWaker;
+use warp::http::HeaderMap;
 
 use super::alarm::Alarm;
+use super::origin::Origin;
+use super::post_headers::PostHeaders;
+use super::rate::Rates;
 
 tokio::task_local! {
-    static LOCAL: Local;
+    // Boxed, for it is moved at each turn of the task.
+    static LOCAL: Box<Local>;
 }
 
 /// What belongs to the task of one connection.
 struct Local {
     client: Arc<Client>,
     alarm: RefCell<Alarm>,
+    head: Cell<Option<Head>>,
 }
+
+/// What was read of a request's headers before its handler gets it, and the room that
+/// they took.
+pub type Head = (PostHeaders, HeaderMap);
 
 /// Bytes read at a time of a client that has sent little: what an idle or
 /// half-sent request costs beyond what was sent is bounded by twice of it.
@@ -58,6 +68,10 @@ pub struct Client {
     streams: AtomicBool,
     /// Its answer needs more of the request's body than is there.
     short_of_bytes: AtomicBool,
+    /// No request is taken behind the one that is served now.
+    is_to_end: AtomicBool,
+    /// The task of its connection.
+    task: AtomicWaker,
 }
 
 impl Client {
@@ -85,6 +99,8 @@ impl Client {
             at_work: AtomicBool::new(false),
             streams: AtomicBool::new(false),
             short_of_bytes: AtomicBool::new(false),
+            is_to_end: AtomicBool::new(false),
+            task: AtomicWaker::new(),
         })
     }
 
@@ -166,6 +182,23 @@ impl Client {
         self.read_at_once.store(bytes, Ordering::Relaxed);
     }
 
+    /// No request of it is taken any more, but for the one that is served now.
+    pub fn end_soon(&self) {
+        self.is_to_end.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    /// Whether that was said.
+    #[must_use]
+    pub fn is_to_end(&self) -> bool {
+        self.is_to_end.load(Ordering::Acquire)
+    }
+
+    /// This task is woken when it is said.
+    pub fn wake_at_end(&self, waker: &Waker) {
+        self.task.register(waker);
+    }
+
     /// A request of it has reached the service.
     pub fn begin(&self) {
         self.was_served.store(true, Ordering::Relaxed);
@@ -233,7 +266,8 @@ impl Client {
 
 /// Runs a connection's task so that [`current`] is its client.
 pub fn scope<F: Future>(client: Arc<Client>, task: F) -> impl Future<Output = F::Output> {
-    LOCAL.scope(Local { client, alarm: RefCell::default() }, task)
+    let local = Local { client, alarm: RefCell::default(), head: Cell::default() };
+    LOCAL.scope(Box::new(local), task)
 }
 
 /// The client of this task; none outside a connection's.
@@ -246,6 +280,18 @@ pub fn current() -> Option<Arc<Client>> {
 pub fn tell_current(tell: impl FnOnce(&Client)) {
     // Outside of a connection there is nobody to tell.
     let _ = LOCAL.try_with(|local| tell(&local.client));
+}
+
+/// Leaves what was read of a request for its handler, on the same connection.
+pub fn leave_head(head: Head) {
+    // Outside of a connection no handler comes.
+    let _ = LOCAL.try_with(|local| local.head.set(Some(head)));
+}
+
+/// What was left of this request; nothing outside a connection's task.
+#[must_use]
+pub fn take_head() -> Head {
+    LOCAL.try_with(|local| local.head.take()).ok().flatten().unwrap_or_default()
 }
 
 /// Does something with the timer of this task; nothing outside a connection's.

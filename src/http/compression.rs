@@ -16,13 +16,13 @@ use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use sync_wrapper::SyncStream;
-use tokio::task::spawn_blocking;
 use warp::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
 use warp::reply::{Reply, Response};
 use zstd::stream::write::Encoder as ZstdEncoder;
 
 use super::codings::Coding;
+use super::elsewhere::elsewhere;
 use super::held::{BytesHeld, Share};
 use super::media::{parts, weight};
 
@@ -158,7 +158,7 @@ fn compressed(
         if piece.len() < WORTH_A_THREAD {
             bytes = encoder.encode(&piece)?;
         } else {
-            let encoding = spawn_blocking(move || {
+            let encoding = elsewhere(move || {
                 let bytes = encoder.encode(&piece);
                 (encoder, bytes)
             });

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -27,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(2);
 pub struct Connections {
     tasks: JoinSet<()>,
     live: HashMap<Id, (AbortHandle, Arc<Client>)>,
+    /// Followed by each of them to its end.
+    all: watch::Sender<()>,
     figures: Arc<ServerFigures>,
 }
 
@@ -34,7 +38,8 @@ impl Connections {
     /// None yet; how many there are is counted there.
     #[must_use]
     pub fn counted(figures: Arc<ServerFigures>) -> Self {
-        Self { tasks: JoinSet::new(), live: HashMap::new(), figures }
+        let all = watch::Sender::new(());
+        Self { tasks: JoinSet::new(), live: HashMap::new(), all, figures }
     }
 
     /// Serves one more, which may be cut with what is returned.
@@ -43,6 +48,8 @@ impl Connections {
         client: Arc<Client>,
         connection: impl Future<Output = ()> + Send + 'static,
     ) -> AbortHandle {
+        let here = self.all.subscribe();
+        let connection = connection.map(|()| drop(here));
         let handle = self.tasks.spawn(client::scope(client.clone(), connection));
         self.live.insert(handle.id(), (handle.clone(), client));
         self.count();
@@ -77,9 +84,15 @@ impl Connections {
         let _ = timeout(FIRST_BYTES, wait).await;
     }
 
+    /// Has no request taken in any more, and waits until those that were are answered.
+    pub async fn end_soon(&self) {
+        self.live.values().for_each(|(_, client)| client.end_soon());
+        self.all.closed().await;
+    }
+
     /// Cuts connections that stand still: half of a request came, or a reader does
     /// not read. Goes on until it is dropped; tells when it cut the first.
-    pub async fn cut_those_that_stand_still(&mut self, cut: &mut bool) {
+    pub async fn cut_those_that_stand_still(&self, cut: &mut bool) {
         let mut before: HashMap<Id, u32> = HashMap::new();
         loop {
             // Nobody has asked for anything there, so there is nothing to finish.

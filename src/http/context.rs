@@ -69,6 +69,9 @@ pub struct Context {
     pub pages_made: Arc<Joint<Key, Made>>,
     /// Those that are kept for who takes them a little old.
     pub pages_kept: Kept,
+    /// The permit of the one page that is made anew in the background at a time. Never
+    /// closed.
+    pub pages_renewed: Semaphore,
     /// The permit of the one request for the figures of all missions that is answered
     /// at a time. Never closed.
     pub mission_figures: Semaphore,
@@ -119,6 +122,7 @@ impl Context {
             collected_listings: Arc::new(Semaphore::new(MAX_COLLECTED_LISTINGS)),
             pages_made: Arc::default(),
             pages_kept: Kept::default(),
+            pages_renewed: Semaphore::new(1),
             mission_figures: Semaphore::new(1),
             bulk_turns: Turns::new(MAX_BULK_REQUESTS),
             no_bulk_turn: Reached::fixed(

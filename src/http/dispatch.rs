@@ -3,68 +3,131 @@
 //! rejection of warp's reaches a client; and every answer goes by the one place
 //! that looks after a body which was not read (`unread`).
 
-use std::pin::pin;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{self, Poll};
 
 use bytes::Buf;
 use futures_util::Stream;
+use futures_util::future::Either;
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
+use tower_service::Service;
+use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::{HeaderMap, Method};
 use warp::path::FullPath;
 use warp::reply::Response;
-use warp::{Filter, Rejection};
 
 use super::access::headers;
+use super::client::{self, Head};
 use super::compression;
 use super::context::Context;
 use super::post_headers::PostHeaders;
 use super::problem::Problem;
 use super::respond::answer;
-use super::routes::{self, Endpoint, Found, NoRoute, Side};
+use super::routes::{self, Endpoint, For, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
 use super::{
-    docs, events, gaps, history, messages, metrics, missions, openapi, readiness, rockets, ui,
-    unsent,
+    docs, events, framing, gaps, history, messages, metrics, missions, openapi, readiness, rockets,
+    ui, unsent,
 };
 use crate::telemetry::shown::Quoted;
 
-/// What a side that is not the operators' has, as warp serves it.
-#[must_use]
-pub fn filter(
+/// What a side has, as the server serves it.
+pub fn routes(
     context: Arc<Context>,
     side: Side,
-) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    let headers = warp::header::headers_cloned();
-    let hot = context.clone();
-    // A short cut, which makes room for nothing that other handlers need.
-    let post_message = warp::path("messages")
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> + Clone
++ Send {
+    let rest = warp::service(by_table(context.clone(), side));
+    let post = warp::path("messages")
         .and(warp::path::end())
         .and(warp::post())
-        .and(headers.map(|headers: HeaderMap| PostHeaders::of(&headers)))
+        .and(warp::any().map(client::take_head))
         .and(warp::body::stream())
-        .then(move |headers, body| {
-            let context = hot.clone();
-            async move {
-                let begun = Instant::now();
-                let body = pin!(body);
-                let mut body = Tracked::new(body);
-                let answer = answer(messages::post(&context, headers, begun, &mut body).await);
-                let (status, took) = (answer.status(), begun.elapsed());
-                let requests = &context.figures.requests;
-                requests.answered(Some(Endpoint::PostMessages), &Method::POST, status, took);
-                settle(answer, headers, &mut body).await
-            }
-        });
-    post_message.or(by_table(context, side)).unify()
+        .then(move |head, body| post_message(context.clone(), head, body));
+    let (takes_messages, post) = (side.has(For::Clients), warp::service(post));
+    Routes { takes_messages, post, rest }
 }
 
-/// What the operators' side has.
-#[must_use]
-pub fn admin(
+/// All routes of a side, the hot one apart from the others: what its filters need is
+/// not made room for what those need, and its headers are read before, for warp lends
+/// none to its filters, and to clone them is a thirtieth of all that a message costs.
+#[derive(Clone)]
+struct Routes<P, S> {
+    takes_messages: bool,
+    post: P,
+    rest: S,
+}
+
+impl<P, S> Service<Request<Incoming>> for Routes<P, S>
+where
+    P: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    // Boxed, so that the hot one makes room for nothing that others need.
+    type Future = Either<P::Future, Pin<Box<S::Future>>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        // As the table has it, which finds it too if it is spelled with another slash.
+        let is_hot = self.takes_messages
+            && request.method() == Method::POST
+            && request.uri().path() == "/messages";
+        if !is_hot {
+            return Either::Right(Box::pin(self.rest.call(request.map(framing::Body))));
+        }
+        // None if it comes in chunks, and is not known.
+        let length = request.body().size_hint().exact().unwrap_or(0);
+        let headers = std::mem::take(request.headers_mut());
+        let read = PostHeaders::with_body_of(length, &headers);
+        client::leave_head((read, emptied(headers)));
+        Either::Left(self.post.call(request.map(framing::Body)))
+    }
+}
+
+/// Most headers whose room is used again.
+const MOST_HEADERS: usize = 32;
+
+/// The room that a request's headers took, if it is not too much to be kept. hyper
+/// reads the next request's into that of the answer's.
+fn emptied(mut headers: HeaderMap) -> HeaderMap {
+    if headers.capacity() > MOST_HEADERS {
+        return HeaderMap::new();
+    }
+    headers.clear();
+    headers
+}
+
+/// The hot route; the headers of its answer stand in `room`.
+async fn post_message(
     context: Arc<Context>,
-) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    by_table(context, Side::Admin)
+    (headers, room): Head,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Response {
+    let begun = Instant::now();
+    let body = pin!(body);
+    let mut body = Tracked::new(body);
+    let mut answer = answer(messages::post(&context, headers, begun, &mut body).await);
+    let (status, took) = (answer.status(), begun.elapsed());
+    context.figures.requests.answered(Some(Endpoint::PostMessages), &Method::POST, status, took);
+    if answer.headers().is_empty() {
+        *answer.headers_mut() = room;
+    }
+    settle(answer, headers, &mut body).await
 }
 
 /// Everything that the table has on this side.
@@ -109,7 +172,7 @@ async fn dispatch(
     Found { endpoint, segment, has_slash, .. }: Found<'_>,
     (headers, query): (HeaderMap, String),
     begun: Instant,
-    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin,
 ) -> Result<Response, Problem> {
     let coding = compression::preferred(&headers);
     let kept = context.clone();

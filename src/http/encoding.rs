@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt, stream};
-use tokio::task::spawn_blocking;
 
 use super::codings::{Coding, DecodeError};
 use super::decoder::{Decoded, Decoder, MAX_PIECE};
+use super::elsewhere::elsewhere;
 use super::held::{NoRoom, Share};
+use super::pace::Ours;
 
 /// Bytes up to which the first of what is in a piece of a body is decoded at
 /// once, and how much of it, as a compressed message is: some 20 µs of work.
@@ -60,6 +61,8 @@ struct Decoding<S> {
     piece: Bytes,
     /// Whether there may be something of the last piece in the decoder.
     more: bool,
+    /// The time that decoding takes.
+    ours: Ours,
     received: usize,
     decoded: usize,
 }
@@ -67,16 +70,18 @@ struct Decoding<S> {
 /// What is in a body that was compressed by `codings`. Once it is more than
 /// `allowance`, the rest of the body comes as it is: it is refused, and so what
 /// is in it is nobody's business, and must not cost anything. What it takes to
-/// decode it counts as its `share`.
+/// decode it counts as its `share`, and the time that it takes as `ours`.
 pub fn decoded<B: Buf, E: Display>(
     body: impl Stream<Item = Result<B, E>> + Unpin,
     codings: &[Option<Coding>],
     allowance: Allowance,
     share: Share,
+    ours: Ours,
 ) -> impl Stream<Item = Result<Bytes, DecodeError>> {
     let decoder = Decoder::new(codings.iter().flatten().copied());
     let piece = Bytes::new();
-    let decoding = Decoding { body, decoder, share, piece, more: false, received: 0, decoded: 0 };
+    let (more, received, decoded) = (false, 0, 0);
+    let decoding = Decoding { body, decoder, share, piece, more, ours, received, decoded };
     stream::try_unfold(decoding, move |mut decoding| {
         let allowance = allowance.clone();
         async move {
@@ -132,10 +137,11 @@ impl<B: Buf, E: Display, S: Stream<Item = Result<B, E>> + Unpin> Decoding<S> {
     async fn decode_elsewhere(&mut self) -> Result<Decoded, DecodeError> {
         let mut decoder = std::mem::take(&mut self.decoder);
         let mut piece = std::mem::take(&mut self.piece);
-        let decoding = spawn_blocking(move || {
+        let decoding = elsewhere(move || {
             let decoded = decoder.decode(&mut piece, MAX_PIECE);
             (decoder, piece, decoded)
         });
+        let _ours = self.ours.begin();
         let decoded;
         (self.decoder, self.piece, decoded) = decoding.await.map_err(|_| DecodeError::Stopping)?;
         decoded
@@ -148,6 +154,10 @@ mod tests {
     use super::*;
     use crate::fleet::refusals::Reached;
     use std::io::Write;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
 
     /// A bomb of 64 MiB in pieces of 1,000 bytes.
     fn bomb() -> Vec<Result<Bytes, String>> {
@@ -164,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_a_decoder_takes_is_counted_until_the_body_is_gone() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = runtime();
         let held = BytesHeld::new(9 << 20, Reached::fixed("full"));
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(23).unwrap();
@@ -179,6 +189,7 @@ mod tests {
                 &[Some(Coding::Zstd)],
                 Allowance::new(4096),
                 Share::of(held.clone()),
+                Ours::default(),
             ));
             (runtime.block_on(decoded.next()).unwrap(), decoded)
         };
@@ -193,12 +204,18 @@ mod tests {
 
     #[test]
     fn nothing_is_decoded_of_what_is_refused() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = runtime();
         for allowed in [10, 100_000] {
             let pieces = bomb();
             let sent: usize = pieces.iter().flatten().map(Bytes::len).sum();
             let body = stream::iter(pieces);
-            let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(allowed), plenty());
+            let decoded = decoded(
+                body,
+                &[Some(Coding::Zstd)],
+                Allowance::new(allowed),
+                plenty(),
+                Ours::default(),
+            );
             let got: Vec<_> = runtime.block_on(decoded.collect());
             let got: usize = got.into_iter().map(|piece| piece.unwrap().len()).sum();
             // Else a reader would not see that it is too much.
@@ -209,10 +226,11 @@ mod tests {
 
     #[test]
     fn what_goes_on_without_anything_in_it_is_refused() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = runtime();
         let nothing = Bytes::from(zstd::encode_all(&b""[..], 1).unwrap().repeat(1000));
         let body = stream::iter((0..100).map(|_| Ok::<_, String>(nothing.clone())));
-        let decoded = decoded(body, &[Some(Coding::Zstd)], Allowance::new(4096), plenty());
+        let decoded =
+            decoded(body, &[Some(Coding::Zstd)], Allowance::new(4096), plenty(), Ours::default());
         let got: Vec<_> = runtime.block_on(decoded.collect());
         assert_eq!(got, [Err(DecodeError::Hollow)]);
     }

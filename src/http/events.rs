@@ -35,7 +35,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells nginx, and others who do as it does, to hold nothing back.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-const PARAMETERS: &str = "id, mission, status, rocket_type and last_event_id";
+const PARAMETERS: &str = "id, id_prefix, mission, status, rocket_type, waiting and last_event_id";
 
 /// What a client asked for.
 #[derive(Debug, Default)]
@@ -131,6 +131,10 @@ impl Asked {
                     return Err(Problem::bad_parameter(detail));
                 }
                 "id" => ids.push(listing::id("id", value)?),
+                "id_prefix" => filter.id_prefix = Some(listing::id(name, value)?),
+                "waiting" => {
+                    filter.waiting = Some(listing::one_of(name, value, &listing::BOOLEANS)?);
+                }
                 "mission" => filter.missions.push(Caseless::new(value)),
                 "rocket_type" => filter.rocket_type = Some(Caseless::new(value)),
                 "status" => filter.status = Some(listing::one_of(name, value, &Status::NAMES)?),

@@ -14,9 +14,10 @@
 //!   the next request. So a request with trailers is the last on its connection.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::Stream;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::{Method, Request};
 use warp::http::HeaderMap;
@@ -55,9 +56,32 @@ fn coding(headers: &HeaderMap) -> Option<Problem> {
     ((chunked, empty) != (1, 0)).then(Problem::doubtful_transfer_coding)
 }
 
-/// A request's body, which tells the connection's client how it ended.
+/// A request's body, which tells the connection's client how it ended. Also a
+/// stream of what is in it.
 #[derive(Debug)]
 pub struct Body(pub Incoming);
+
+impl Stream for Body {
+    type Item = Result<Bytes, hyper::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Option<Self::Item>> {
+        // All of a body whose length was told is there: then nothing follows it, and
+        // to ask would cost more than this.
+        if self.0.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        loop {
+            let frame = ready!(self.as_mut().poll_frame(context));
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(data))),
+                // Trailers, which say nothing that matters.
+                Some(Ok(Err(_))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
 
 impl hyper::body::Body for Body {
     type Data = Bytes;

@@ -3,8 +3,10 @@
 //! gets none of them. Owns what makes two pages the same. Does not own how pages are
 //! made (`page`).
 //!
-//! A page that is asked for again and again is made anew in the background once it is
-//! half as old as its readers allow, so that none of them waits.
+//! A page that is asked for again and again, before it would be too old or hardly after
+//! that, is followed: made anew once it is half as old as its readers allow, whether one
+//! of them asks just then or not, so that none of them waits (`renewal`). That ends when
+//! they stay away. Owns which pages are followed, and when they are due.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -96,8 +98,12 @@ struct Page {
     /// What it takes, with its key.
     bytes: usize,
     asked: u64,
-    /// Whether a newer one is being made.
-    renewed: bool,
+    asked_at: Instant,
+    /// The least that those who asked before it was made allowed, and since.
+    allowed: Duration,
+    allowed_since: Option<Duration>,
+    /// Who has it made anew.
+    follower: Option<u64>,
 }
 
 /// A page that was kept.
@@ -107,31 +113,96 @@ pub struct Found {
     pub finished: Arc<Finished>,
     /// How old it may be; nothing if it is known to be as new as one could be.
     pub age: Duration,
-    /// Whether it is for whoever got this to have it made anew.
-    pub is_due: bool,
+}
+
+/// What is known of a page that somebody asks for.
+#[derive(Debug)]
+pub struct Looked {
+    /// It, if it may be shown.
+    pub found: Option<Found>,
+    /// If it is for whoever got this to have it followed from now on: as whom.
+    pub follower: Option<u64>,
+}
+
+/// When a followed page is to be made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Now.
+    Now,
+    /// To be asked again then.
+    NotBefore(Instant),
+    /// Nobody asks for it any more, or somebody else follows it.
+    Never,
+}
+
+impl Page {
+    /// How old its readers allow it to be.
+    fn allowed(&self) -> Duration {
+        self.allowed_since.unwrap_or(self.allowed)
+    }
+
+    /// Whether it is asked for again and again, if it is asked for at that moment.
+    fn is_wanted_again(&self, now: Instant) -> bool {
+        let allowed = self.allowed();
+        now.saturating_duration_since(self.asked_at) <= allowed + allowed / 4
+    }
 }
 
 impl Kept {
-    /// The page, if it is at most so old, or if the fleet is at the same version
+    /// The page, if it is at most so old now, or if the fleet is at the same version
     /// still.
     #[must_use]
-    pub fn find(&self, key: &Key, allowed: Duration, version: u64) -> Option<Found> {
+    pub fn find(&self, key: &Key, allowed: Duration, version: u64, now: Instant) -> Looked {
         let mut pages = self.lock();
         pages.asked += 1;
         let asked = pages.asked;
-        let page = pages.by_key.get_mut(key)?;
+        let Some(page) = pages.by_key.get_mut(key) else {
+            return Looked { found: None, follower: None };
+        };
         page.asked = asked;
+        let least = page.allowed_since.map_or(allowed, |least| least.min(allowed));
+        page.allowed_since = Some(least);
+        let is_to_be_followed = page.follower.is_none() && page.is_wanted_again(now);
+        let follower = is_to_be_followed.then_some(asked);
+        page.follower = page.follower.or(follower);
+        page.asked_at = now;
         let finished = page.finished.clone();
-        if finished.version == version {
-            return Some(Found { finished, age: Duration::ZERO, is_due: false });
+        let age = now.saturating_duration_since(finished.begun);
+        let found = if finished.version == version {
+            Some(Found { finished, age: Duration::ZERO })
+        } else {
+            (age <= allowed).then_some(Found { finished, age })
+        };
+        Looked { found, follower }
+    }
+
+    /// When the page is to be made anew that is followed by `follower`, the fleet being
+    /// at this version.
+    #[must_use]
+    pub fn due(&self, key: &Key, follower: u64, version: u64, now: Instant) -> Due {
+        let mut pages = self.lock();
+        let page = pages.by_key.get_mut(key).filter(|page| page.follower == Some(follower));
+        let Some(page) = page else { return Due::Never };
+        if !page.is_wanted_again(now) {
+            page.follower = None;
+            return Due::Never;
         }
-        let age = finished.begun.elapsed();
-        if age > allowed {
-            return None;
+        let half = page.allowed() / 2;
+        let due = page.finished.begun + half;
+        if now < due {
+            return Due::NotBefore(due);
         }
-        let is_due = age > allowed / 2 && !page.renewed;
-        page.renewed |= is_due;
-        Some(Found { finished, age, is_due })
+        // If nothing has changed it is as new as it could be.
+        if page.finished.version == version { Due::NotBefore(now + half) } else { Due::Now }
+    }
+
+    /// Whoever followed it follows it no longer.
+    pub fn leave(&self, key: &Key, follower: u64) {
+        let mut pages = self.lock();
+        let page = pages.by_key.get_mut(key).filter(|page| page.follower == Some(follower));
+        if let Some(page) = page {
+            page.follower = None;
+        }
     }
 
     /// Keeps a page, instead of an older one, and drops those that were not asked for
@@ -139,10 +210,10 @@ impl Kept {
     pub fn keep(&self, key: Key, of_key: usize, finished: Arc<Finished>) {
         let bytes = of_key + finished.json.len();
         let mut pages = self.lock();
-        if pages.by_key.get(&key).is_some_and(|page| page.finished.begun > finished.begun) {
+        if pages.by_key.get(&key).is_some_and(|page| page.finished.begun >= finished.begun) {
             return;
         }
-        pages.remove(&key);
+        let older = pages.remove(&key);
         if bytes > MAX_BYTES {
             return;
         }
@@ -152,15 +223,21 @@ impl Kept {
             pages.remove(&oldest);
         }
         pages.bytes += bytes;
-        let asked = pages.asked;
-        pages.by_key.insert(key, Page { finished, bytes, asked, renewed: false });
-    }
-
-    /// A newer one could not be made: the next who asks may try.
-    pub fn not_renewed(&self, key: &Key) {
-        if let Some(page) = self.lock().by_key.get_mut(key) {
-            page.renewed = false;
-        }
+        let page = match older {
+            Some(page) => {
+                Page { finished, bytes, allowed: page.allowed(), allowed_since: None, ..page }
+            }
+            None => Page {
+                asked_at: finished.begun,
+                finished,
+                bytes,
+                asked: pages.asked,
+                allowed: OLDEST,
+                allowed_since: None,
+                follower: None,
+            },
+        };
+        pages.by_key.insert(key, page);
     }
 
     fn lock(&self) -> MutexGuard<'_, Pages> {
@@ -170,10 +247,10 @@ impl Kept {
 }
 
 impl Pages {
-    fn remove(&mut self, key: &Key) {
-        if let Some(page) = self.by_key.remove(key) {
-            self.bytes -= page.bytes;
-        }
+    fn remove(&mut self, key: &Key) -> Option<Page> {
+        let page = self.by_key.remove(key)?;
+        self.bytes -= page.bytes;
+        Some(page)
     }
 }
 
@@ -202,7 +279,7 @@ mod tests {
         let kept = Kept::default();
         for n in 1..=MAX_PAGES + 10 {
             kept.keep(key(n), 10, page(100, 1, 0));
-            assert!(kept.find(&key(1), MINUTE, 2).is_some());
+            assert!(kept.find(&key(1), MINUTE, 2, Instant::now()).found.is_some());
         }
         let there = |n| kept.lock().by_key.contains_key(&key(n));
         assert_eq!(kept.lock().by_key.len(), MAX_PAGES);
@@ -219,24 +296,63 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_found_while_it_is_young_enough_and_renewed_by_one() {
+    fn a_page_is_found_while_it_is_young_enough() {
         let kept = Kept::default();
         kept.keep(key(1), 10, page(1, 5, 10));
         let find = |allowed, version| {
-            let found = kept.find(&key(1), Duration::from_secs(allowed), version);
-            found.map(|found| (found.age.as_secs(), found.is_due))
+            let found = kept.find(&key(1), Duration::from_secs(allowed), version, Instant::now());
+            let found = found.found;
+            found.map(|found| found.age.as_secs())
         };
         assert_eq!(find(9, 6), None);
         // As new as can be, however old it is.
-        assert_eq!(find(1, 5), Some((0, false)));
-        assert_eq!(find(30, 6), Some((10, false)));
-        assert_eq!([find(15, 6), find(15, 6)], [Some((10, true)), Some((10, false))]);
-        kept.not_renewed(&key(1));
-        assert_eq!(find(15, 6), Some((10, true)));
+        assert_eq!(find(1, 5), Some(0));
+        assert_eq!(find(30, 6), Some(10));
         // An older one does not take its place, and a newer one does.
         kept.keep(key(1), 10, page(1, 4, 11));
+        assert_eq!(find(30, 8), Some(10));
         kept.keep(key(1), 10, page(1, 7, 3));
-        assert_eq!(find(4, 8), Some((3, true)));
+        assert_eq!(find(4, 8), Some(3));
+    }
+
+    #[test]
+    fn a_page_is_followed_while_it_is_asked_for_again_and_again() {
+        let kept = Kept::default();
+        let begin = Instant::now();
+        let moment = |millis| begin + Duration::from_millis(millis);
+        let make = |version, at| {
+            let (json, begun) = (Bytes::new(), moment(at));
+            kept.keep(key(1), 0, Arc::new(Finished { json, total: 0, next: None, version, begun }));
+        };
+        let ask =
+            |allowed, at| kept.find(&key(1), Duration::from_secs(allowed), 9, moment(at)).follower;
+        let due = |follower, version, at| kept.due(&key(1), follower, version, moment(at));
+        let not_before = |millis| Due::NotBefore(moment(millis));
+        assert_eq!(ask(2, 0), None, "there is none");
+        make(1, 0);
+        assert_eq!(ask(2, 2600), None, "it is asked for too seldom");
+        make(2, 4600);
+        let follower = ask(2, 4600).expect("it is asked for again");
+        assert_eq!(ask(2, 4600), None, "somebody does");
+        assert_eq!(due(follower, 9, 4600), not_before(5600));
+        assert_eq!(due(follower + 1, 9, 4600), Due::Never);
+        assert_eq!(due(follower, 2, 5600), not_before(6600), "nothing has changed");
+        assert_eq!(due(follower, 9, 5600), Due::Now);
+        // The strictest counts, and only until the next is made.
+        assert_eq!([ask(1, 5600), ask(60, 5600)], [None; 2]);
+        make(3, 5600);
+        assert_eq!(due(follower, 9, 5600), not_before(6100));
+        assert_eq!(ask(60, 5600), None);
+        make(4, 5601);
+        assert_eq!(due(follower, 9, 5601), not_before(35_601));
+        assert_eq!(ask(2, 5601), None);
+        assert_eq!(due(follower, 9, 8101), Due::Now);
+        assert_eq!(due(follower, 9, 8102), Due::Never, "nobody asks for it");
+        assert_eq!(ask(60, 8102), None, "as after a pause");
+        let follower = ask(60, 8102).expect("nobody follows it");
+        kept.leave(&key(1), follower);
+        assert_eq!(due(follower, 9, 8102), Due::Never);
+        assert!(ask(60, 8102).is_some());
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub struct Listing {
 }
 
 /// What stands around the array of rockets.
+#[derive(Clone)]
 pub struct Envelope {
     pub(super) prefix: String,
     suffix: &'static str,

@@ -19,7 +19,7 @@
 //! * [`framing`]: requests whose end others might see elsewhere.
 //! * [`body`]: reads a request's body within bounds of size and time.
 //! * [`codings`], [`decoder`], [`encoding`]: bodies that come compressed;
-//!   [`compression`]: answers that go so.
+//!   [`compression`]: answers that go so; [`elsewhere`]: on which threads.
 //! * [`pace`]: how fast a body must come; [`held`]: what unfinished bodies hold;
 //!   [`turns`]: turns that are dealt out by address.
 //! * [`messages`]: `POST /messages`; [`bulk`] for many at a time, in a [`bulk_turn`].
@@ -38,8 +38,8 @@
 //! * [`listener`]: addresses and sockets, and the connections that come in there;
 //!   [`inherited`]: sockets that a service manager has bound.
 //! * [`listing`]: query parameters and streams, shared by rockets and missions.
-//! * [`page`]: one page of a listing; [`joint`]: made for all who ask at the same time;
-//!   [`kept`]: kept for who takes it a little old.
+//! * [`page`]: one page of a listing; [`making`], [`joint`]: made for all who ask at the same time;
+//!   [`kept`]: kept for who takes it a little old; [`renewal`]: made anew for them.
 //! * [`etag`]: entity tags, and the 304 that they allow.
 //! * [`cursor`]: the opaque position at which the next page starts.
 //! * [`connections`]: the live connections, and which of them a stop cuts.
@@ -62,6 +62,7 @@ pub mod descriptors;
 pub mod dispatch;
 pub mod docs;
 pub mod elements;
+pub mod elsewhere;
 pub mod encoding;
 pub mod etag;
 pub mod event_id;
@@ -79,6 +80,7 @@ pub mod joint;
 pub mod kept;
 pub mod listener;
 pub mod listing;
+pub mod making;
 pub mod media;
 pub mod messages;
 pub mod metrics;
@@ -97,6 +99,7 @@ pub mod process;
 pub mod rate;
 pub mod readiness;
 pub mod reading;
+pub mod renewal;
 pub mod requests;
 pub mod respond;
 pub mod rockets;

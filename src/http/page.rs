@@ -1,21 +1,21 @@
-//! One page of a listing: made once for all who ask for the same at the same moment
-//! (`joint`), and kept for those who take it a little old (`kept`). Does not own the
-//! parameters, nor listings without a limit (`listing`).
+//! One page of a listing, for one request: made for it (`making`), or kept for those who
+//! take it a little old (`kept`), for whom it is made anew in time (`renewal`). Does not
+//! own the parameters, nor listings without a limit (`listing`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use warp::http::header::{AGE, CONTENT_TYPE, LINK};
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
 use super::context::Context;
-use super::kept::{Finished, Found, Key, Made, allowed_age};
-use super::listing::{Envelope, Listing, TOTAL_COUNT, in_one};
+use super::kept::{Finished, Found, Key, Looked, allowed_age};
+use super::listing::{Envelope, Listing, TOTAL_COUNT};
+use super::making::made;
 use super::problem::Problem;
-use crate::fleet::outcome::QueryError;
-use crate::fleet::query::Selection;
+use super::renewal::Renewal;
 
 /// A page for one request.
 pub struct Served {
@@ -40,65 +40,25 @@ pub async fn find(
     let of_key = listing.parameter_bytes() + key.prefix.len();
     let allowed = allowed_age(headers);
     let kept = &context.pages_kept;
-    let found = allowed.and_then(|allowed| kept.find(&key, allowed, version));
-    if let Some(Found { finished, age, is_due }) = found {
+    let Some(allowed) = allowed else {
+        let finished = made(context, &key, envelope).await?;
+        return Ok(Served { finished, age: None });
+    };
+    let Looked { found, follower } = kept.find(&key, allowed, version, Instant::now());
+    let renewal = follower
+        .map(|follower| Renewal::new(context, key.clone(), of_key, follower, envelope.clone()));
+    let served = if let Some(Found { finished, age }) = found {
         context.figures.pages.kept.add(1);
-        if is_due {
-            let renewal = Renewal { context: context.clone(), key, of_key };
-            tokio::spawn(async move { renewal.run(envelope).await });
-        }
-        return Ok(Served { finished, age: Some(age) });
-    }
-    let finished = made(context, &key, envelope).await?;
-    if allowed.is_some() {
+        Served { finished, age: Some(age) }
+    } else {
+        let finished = made(context, &key, envelope).await?;
         kept.keep(key, of_key, finished.clone());
+        Served { finished, age: None }
+    };
+    if let Some(renewal) = renewal {
+        tokio::spawn(renewal.run());
     }
-    Ok(Served { finished, age: None })
-}
-
-/// What whoever asks now gets, together with others who ask for the same.
-async fn made(context: &Arc<Context>, key: &Key, envelope: Envelope) -> Made {
-    let deadline = Instant::now() + context.config.request_timeout;
-    let work = || make(context.clone(), key.selection.clone(), envelope);
-    let waiting = context.pages_made.join(key.clone(), work);
-    let (finished, joined) =
-        timeout_at(deadline, waiting).await.map_err(|_| QueryError::NotMade)?;
-    let pages = &context.figures.pages;
-    if joined { &pages.joined } else { &pages.asked }.add(1);
-    finished
-}
-
-async fn make(context: Arc<Context>, selection: Selection, envelope: Envelope) -> Made {
-    let begun = Instant::now();
-    let deadline = begun + context.config.request_timeout;
-    let version = context.fleet.version()?;
-    let sort = selection.sort;
-    let page = context.fleet.rockets(Arc::new(selection), deadline).await?;
-    let next = page.rockets.last().filter(|_| page.more).map(|last| sort.position(last));
-    let json = in_one(envelope, page.rockets, deadline).await?.into();
-    Ok(Arc::new(Finished { json, total: page.total, next, version, begun }))
-}
-
-/// A kept page that is made anew while others are served the old one.
-struct Renewal {
-    context: Arc<Context>,
-    key: Key,
-    of_key: usize,
-}
-
-impl Renewal {
-    async fn run(self, envelope: Envelope) {
-        // What stands in the way is told to who asks once the old one is too old.
-        if let Ok(finished) = made(&self.context, &self.key, envelope).await {
-            self.context.pages_kept.keep(self.key.clone(), self.of_key, finished);
-        }
-    }
-}
-
-impl Drop for Renewal {
-    fn drop(&mut self) {
-        self.context.pages_kept.not_renewed(&self.key);
-    }
+    Ok(served)
 }
 
 impl Served {

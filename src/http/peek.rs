@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
-use tokio::time::{Instant, timeout_at};
+use futures_util::Stream;
 
-use super::body::at_once;
+use super::body::next_piece;
+use super::pace::Pace;
 use super::problem::Problem;
 
 /// So much white space is no start of an array that anybody means.
@@ -26,26 +26,18 @@ pub struct Peeked<'a, S, E> {
 /// Waits for the start of `body`.
 ///
 /// # Errors
-/// 408 at `deadline`.
-pub async fn peek<S, B, E>(
-    mut body: Pin<&mut S>,
-    deadline: Instant,
-) -> Result<Peeked<'_, S, E>, Problem>
+/// 408 when the pace leaves no time for it.
+pub async fn peek<'a, S, B, E>(
+    mut body: Pin<&'a mut S>,
+    pace: &mut Pace,
+) -> Result<Peeked<'a, S, E>, Problem>
 where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
 {
     let mut start = Bytes::new();
     loop {
-        // Most bodies are there already, and need no timer.
-        let piece = match at_once(&mut body).await {
-            Poll::Ready(piece) => piece,
-            Poll::Pending => {
-                let next = timeout_at(deadline, body.next());
-                next.await.map_err(|_| Problem::body_too_slow())?
-            }
-        };
-        let piece = match piece {
+        let piece = match next_piece(&mut body, pace).await? {
             Some(Ok(mut piece)) => piece.copy_to_bytes(piece.remaining()),
             Some(Err(error)) => {
                 return Ok(Peeked { start: Some(Err(error)), rest: body, is_array: false });

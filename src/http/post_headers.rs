@@ -62,16 +62,22 @@ impl PostHeaders {
     /// Reads what matters here. What cannot be read counts as not there.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let mut read = Self::default();
-        // Of several content types the first counts.
-        if let Some(media) = headers.get(CONTENT_TYPE) {
-            (read.media, read.foreign_charset) = content_type(media);
-        }
-        let mut accepted = Accepted::default();
-        // One pass is less work than a search for each of the rest.
+        let length = headers.get(CONTENT_LENGTH).map_or(0, length);
+        Self::with_body_of(length, headers)
+    }
+
+    /// As [`PostHeaders::of`], where the length of the body was read already.
+    #[must_use]
+    pub fn with_body_of(length: u64, headers: &HeaderMap) -> Self {
+        let mut read = Self { announced_length: length, ..Self::default() };
+        let (mut accepted, mut has_media) = (Accepted::default(), false);
+        // One pass is less work than a search for each.
         for (name, value) in headers {
-            if name == CONTENT_LENGTH {
-                read.announced_length = length(value);
+            if name == CONTENT_TYPE {
+                // Of several the first counts.
+                if !std::mem::replace(&mut has_media, true) {
+                    (read.media, read.foreign_charset) = content_type(value);
+                }
             } else if name == ACCEPT {
                 accepted.read(value);
             } else if name == EXPECT {
@@ -82,6 +88,14 @@ impl PostHeaders {
         }
         read.accepts_json = accepted.weight > 0;
         read
+    }
+}
+
+impl PostHeaders {
+    /// Whether the body may be one message as it stands there.
+    #[must_use]
+    pub fn may_be_one(&self) -> bool {
+        self.media != Media::Lines && !self.foreign_charset && self.codings == Codings::Identity
     }
 }
 
@@ -107,7 +121,7 @@ fn content_type(value: &HeaderValue) -> (Media, bool) {
 }
 
 fn length(length: &HeaderValue) -> u64 {
-    length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(0)
+    std::str::from_utf8(length.as_bytes()).ok().and_then(|it| it.parse().ok()).unwrap_or(0)
 }
 
 /// What `Accept` says of JSON so far: the most precise range that names it.

@@ -323,6 +323,12 @@ impl From<warp::Error> for Problem {
     }
 }
 
+impl From<hyper::Error> for Problem {
+    fn from(error: hyper::Error) -> Self {
+        Self::body_broken(error)
+    }
+}
+
 impl From<DecodeError> for Problem {
     fn from(error: DecodeError) -> Self {
         let problem = Self::body_broken(&error);

@@ -206,6 +206,17 @@ pub enum NoRoute {
     WrongMethod(Vec<&'static Method>),
 }
 
+/// What a request's token must be good for on this side; none where no route is.
+#[must_use]
+pub fn scope(side: Side, method: &Method, path: &str) -> Option<Scope> {
+    // To take paths apart costs more than all else that is done about a token.
+    let hot = &ROUTES[0];
+    if path == hot.path && hot.methods.contains(method) && side.has(hot.audience) {
+        return Some(hot.scope);
+    }
+    find(side, method, path).ok().map(|found| found.scope)
+}
+
 /// Finds what a request is for on this side.
 ///
 /// # Errors
@@ -323,6 +334,10 @@ mod tests {
             let (path, _) = example(route);
             let found = |side| find(side, &route.methods[0], &path).is_ok();
             let sides = [Side::Only, Side::Main, Side::Admin].map(found);
+            for (side, has) in [Side::Only, Side::Main, Side::Admin].into_iter().zip(sides) {
+                let scope = scope(side, &route.methods[0], &path);
+                assert_eq!(scope, has.then_some(route.scope), "{side:?} {path}");
+            }
             let expected = match route.audience {
                 For::Clients => [true, true, false],
                 For::Operators => [true, false, true],

@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,13 +20,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tower_service::Service;
 use tracing::{debug, warn};
 use warp::reply::Response;
-use warp::{Filter, Rejection};
 
+use super::access::remembered::Remembered;
 use super::access::{Decision, Gate};
 use super::client::Client;
 use super::connections::Connections;
@@ -81,25 +81,24 @@ pub enum Stopped {
     CutOff,
 }
 
-/// Serves `routes` on `listeners`, as far as `gate` admits what is asked, until
+/// Serves `service` on `listeners`, as far as `gate` admits what is asked, until
 /// `shutdown` is done; then takes no more
 /// connections, lets requests in flight finish until the deadline that
 /// `shutdown` gave, but cuts connections that stand still, and returns.
-pub async fn serve<F>(
+pub async fn serve<S>(
     listeners: impl Into<Listeners>,
-    routes: F,
+    service: S,
     limits: ServerLimits,
     gate: Gate,
     shutdown: impl Future<Output = Instant>,
 ) -> Stopped
 where
-    F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
-    F::Future: Send,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
 {
     let listeners = listeners.into();
-    let service = warp::service(routes);
     let gate = Arc::new(gate);
-    let graceful = GracefulShutdown::new();
     let all_taken = match limits.max_connections_flag {
         Some(flag) => Reached::new(flag, "connections have to wait: all are taken"),
         None => Reached::fixed("connections of operators have to wait: all are taken"),
@@ -111,7 +110,7 @@ where
         .with_most_of_one(fairness.map_or(usize::MAX, |fairness| fairness.connections));
     let mut rounds = interval(places::SILENCE);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failures = Failures::default();
+    let mut failures = Failures::none();
     let mut shutdown = pin!(shutdown);
     let spawn =
         |places: &mut Places<_>, connections: &mut Connections, stream, client: Arc<Client>| {
@@ -122,7 +121,6 @@ where
                 service: service.clone(),
                 gate: gate.clone(),
                 limits: limits.clone(),
-                watcher: graceful.watcher(),
             };
             let connection = match tls {
                 None => Either::Left(serve_connection(Transport::Plain(socket), served)),
@@ -195,32 +193,29 @@ where
     }
     let mut cut = false;
     let finished = tokio::select! {
-        finished = timeout_at(deadline, graceful.shutdown()) => finished.is_ok(),
+        finished = timeout_at(deadline, connections.end_soon()) => finished.is_ok(),
         () = connections.cut_those_that_stand_still(&mut cut) => false,
     };
     connections.shutdown().await;
     if finished && !cut { Stopped::Finished } else { Stopped::CutOff }
 }
 
-/// What went wrong with accepting, and when it was told.
-#[derive(Default)]
+/// What went wrong with accepting.
 struct Failures {
     last: Option<Instant>,
-    told: Option<Instant>,
-    untold: u64,
+    line: Reached,
 }
 
 impl Failures {
+    /// Nothing yet.
+    fn none() -> Self {
+        Self { last: None, line: Reached::fixed("could not accept a connection") }
+    }
+
     /// Logs it, at most once a second.
     fn tell(&mut self, error: &io::Error) {
-        let now = Instant::now();
-        self.last = Some(now);
-        if self.told.is_some_and(|told| now - told < Duration::from_secs(1)) {
-            self.untold += 1;
-            return;
-        }
-        warn!(%error, since_the_last_line = self.untold, "could not accept a connection");
-        (self.told, self.untold) = (Some(now), 0);
+        self.last = Some(Instant::now());
+        self.line.tell_why(error);
     }
 
     /// Whether there was one since the last two rounds.
@@ -263,13 +258,12 @@ struct Served<S> {
     service: S,
     gate: Arc<Gate>,
     limits: ServerLimits,
-    watcher: Watcher,
 }
 
 /// As [`serve_connection`], once there is TLS.
 async fn serve_encrypted<S>(tls: Arc<Tls>, socket: Socket<Stream>, served: Served<S>)
 where
-    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
     let idle_timeout = served.limits.idle_timeout;
@@ -282,13 +276,15 @@ where
 /// Serves one connection to its end.
 fn serve_connection<S>(transport: Transport, served: Served<S>) -> impl Future<Output = ()>
 where
-    S: Service<Request<framing::Body>, Response = Response, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    let Served { client, service, gate, limits, watcher } = served;
+    let Served { client, service, gate, limits } = served;
+    let known = client.clone();
     // One for the connection, and not a copy of all routes for each request. The
     // call only makes the answer's future, so nothing calls from within it.
     let service = RefCell::new(service);
+    let remembered = RefCell::new(Remembered::default());
     let ServerLimits { fairness, figures, .. } = limits;
     let service = service_fn(move |request: Request<Incoming>| {
         client.begin();
@@ -308,13 +304,13 @@ where
             let answer = gate.mark(&request, problem.into_response());
             return refuse(request, answer);
         }
-        let grant = match gate.ask(&request) {
+        let grant = match gate.ask(&request, &mut remembered.borrow_mut()) {
             Decision::Admitted => None,
             Decision::AdmittedTo(grant) => Some(grant),
             Decision::Answered(answer) => return refuse(request, *answer),
         };
         let log = RequestLog::begin(&request);
-        let answered = service.borrow_mut().call(request.map(framing::Body));
+        let answered = service.borrow_mut().call(request);
         match (grant, log) {
             (None, None) => Either::Left(answered),
             (grant, log) => Either::Right(Box::pin(answered.map(|answer| {
@@ -329,7 +325,7 @@ where
             }))),
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(Timer)
         .header_read_timeout(limits.idle_timeout)
         // Saves a read for each request that has to wait for its answer, which
@@ -343,7 +339,21 @@ where
         .serve_connection(TokioIo::new(transport), service);
     // Not an async function: that would keep room for what it got and for what
     // it made of it, and there are many connections.
-    watcher.watch(connection).map(move |served| {
+    let (mut is_known, mut is_to_end) = (false, false);
+    poll_fn(move |context| {
+        let mut connection = Pin::new(&mut connection);
+        if !is_known {
+            // A task has the same waker at each of its turns.
+            known.wake_at_end(context.waker());
+            is_known = true;
+        }
+        if !is_to_end && known.is_to_end() {
+            connection.as_mut().graceful_shutdown();
+            is_to_end = true;
+        }
+        connection.poll(context)
+    })
+    .map(|served| {
         if let Err(error) = served {
             // Clients come and go as they like.
             debug!(%error, "a connection ended early");

@@ -82,7 +82,11 @@ pub async fn settle<B, E>(
 where
     B: bytes::Buf,
 {
-    let mut keeps = body.progress == Progress::Ended || may_go_on(&answer, headers, body).await;
+    let mut keeps = body.progress == Progress::Ended;
+    if !keeps {
+        // Boxed, for there is mostly nothing left.
+        keeps = Box::pin(may_go_on(&answer, headers, body)).await;
+    }
     client::tell_current(|client| {
         client.answer();
         // See `framing`.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub const MAX_BYTES: usize = 128;
 
 /// Length of a UUID in its usual spelling.
-const UUID_BYTES: usize = 36;
+pub const UUID_BYTES: usize = 36;
 
 /// A channel of 1 to [`MAX_BYTES`] bytes without control characters.
 ///
@@ -40,8 +40,8 @@ impl Channel {
     /// When the text is empty, longer than [`MAX_BYTES`], or holds a control
     /// character.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some(bytes) = parse_canonical_uuid(text) {
-            return Ok(Self(Repr::Uuid(bytes)));
+        if let Some(channel) = text.as_bytes().try_into().ok().and_then(Self::spelled) {
+            return Ok(channel);
         }
         if text.is_empty() || text.len() > MAX_BYTES {
             return Err(format!(
@@ -53,6 +53,13 @@ impl Channel {
             return Err("expected a text without control characters, found one".to_owned());
         }
         Ok(Self(Repr::Text(text.into())))
+    }
+
+    /// The channel that is a UUID in its usual spelling, if this is one.
+    #[must_use]
+    #[inline]
+    pub fn spelled(text: &[u8; UUID_BYTES]) -> Option<Self> {
+        canonical_uuid(text).map(Repr::Uuid).map(Self)
     }
 
     /// The 16 bytes of a channel that is a UUID in its usual spelling.
@@ -99,11 +106,39 @@ impl Channel {
     }
 }
 
-fn parse_canonical_uuid(text: &str) -> Option<[u8; 16]> {
-    // Without a way out in the middle, so that all bytes are looked at together.
-    let upper = |text: &str| text.bytes().fold(false, |found, b| found | b.is_ascii_uppercase());
-    let canonical = text.len() == UUID_BYTES && !upper(text);
-    canonical.then(|| Uuid::try_parse(text).ok()).flatten().map(Uuid::into_bytes)
+/// The UUID that 36 bytes spell in lower case with hyphens.
+#[inline]
+fn canonical_uuid(text: &[u8; UUID_BYTES]) -> Option<[u8; 16]> {
+    if [8, 13, 18, 23].iter().any(|&at| text[at] != b'-') {
+        return None;
+    }
+    let four = |at| u32::from_le_bytes([0, 1, 2, 3].map(|behind: usize| text[at + behind]));
+    let eight = |first, second| u64::from(four(first)) | u64::from(four(second)) << 32;
+    let words = [eight(0, 4), eight(9, 14), eight(19, 24), eight(28, 32)];
+    let (mut bytes, mut wrong) = ([0; 16], 0);
+    for (four, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+        let (read, strange) = four_bytes(word);
+        *four = read;
+        wrong |= strange;
+    }
+    (wrong == 0).then_some(bytes)
+}
+
+/// What eight digits in lower case spell, and anything but 0 if they are none.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "it takes the lower half")]
+fn four_bytes(digits: u64) -> ([u8; 4], u64) {
+    const ONES: u64 = u64::MAX / 0xff;
+    // Of each byte apart: none of this carries over, or else what is wrong is seen.
+    let letters = digits >> 6 & ONES;
+    let values = (digits & (ONES * 0x0f)).wrapping_add(letters * 9);
+    let above_nine = values.wrapping_add(ONES * 6) >> 4 & ONES;
+    let spelled = values.wrapping_add(ONES * 0x30).wrapping_add(above_nine * 0x27);
+    let wrong = (spelled ^ digits) | (values & (ONES * 0xf0));
+    // Two digits in each second byte; then these side by side.
+    let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    (((fours | fours >> 16) as u32).to_le_bytes(), wrong)
 }
 
 impl fmt::Display for Channel {
@@ -175,6 +210,21 @@ mod tests {
         let upper = Channel::parse("193270A9-c9cf-404a-8f83-838e71d9ae67").unwrap();
         assert!(canonical.as_uuid().is_some());
         assert_ne!(canonical, upper);
+    }
+
+    #[test]
+    fn whatever_is_in_it_a_uuid_is_read_as_by_others() {
+        for at in 0..UUID_BYTES {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"0e9e9df5-38fd-52e2-916f-c858b9eb4ea5";
+                text[at] = byte;
+                let by_others = std::str::from_utf8(&text).ok().and_then(|text| {
+                    let read = Uuid::try_parse(text).ok()?;
+                    (read.to_string() == text).then(|| Channel::from_uuid(read.into_bytes()))
+                });
+                assert_eq!(Channel::spelled(&text), by_others, "{byte:#x} at {at}");
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! * [`channel`], [`timestamp`], [`interner`]: the values they are made of.
 //! * [`missions`]: the missions in use, by any spelling and in order; [`mission_figures`]: what
 //!   is known of their speeds.
-//! * [`past`]: what a rocket's last messages changed, in a few bytes each.
+//! * [`past`]: what a rocket's last messages changed, in a few bytes each, of
+//!   which [`varint`] writes the numbers.
 //! * [`caseless`]: texts that match whatever their case.
 //! * [`tally`]: counts that many read.
 
@@ -32,6 +33,7 @@ pub mod tally;
 pub mod timestamp;
 pub mod usual;
 pub mod value;
+pub mod varint;
 pub mod whole;
 pub mod wire;
 

@@ -32,6 +32,10 @@ use std::sync::Arc;
 
 use super::Timestamp;
 use super::message::{MAX_INTEGER, MAX_TEXT_BYTES};
+use super::varint::{
+    Problem, SHORT, length_of, put, put_long, skip, take, take_long, unzigzag, unzigzag_long,
+    zigzag, zigzag_long,
+};
 
 const NOTHING: u8 = 0;
 const LAUNCHED: u8 = 1;
@@ -45,6 +49,9 @@ const MARK: u8 = 1 << 6;
 
 /// Nanoseconds in each unit of time.
 const UNITS: [i64; 4] = [1, 1_000, 1_000_000, 1_000_000_000];
+
+/// The entry of a launch that nothing was before.
+pub const LAUNCH: [u8; 2] = [LAUNCHED | 3 << UNIT, 0];
 
 /// What a message changed, with what it takes to undo that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +89,11 @@ impl Step<'_> {
     /// Appends the entry.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         let gap = self.number - self.number_before - 1;
-        let time = self.time_before.map_or(0, |before| nanoseconds_between(before, self.time));
-        let (unit, time) = in_unit(time);
+        let (seconds, nanoseconds) = match self.time_before {
+            Some(before) if before != self.time => self.time.since(before),
+            _ => (0, 0),
+        };
+        let (unit, time) = in_unit(seconds, nanoseconds);
         let kind = match self.undo {
             Undo::Nothing => NOTHING,
             Undo::Launched => LAUNCHED,
@@ -101,7 +111,10 @@ impl Step<'_> {
         if gap > 0 {
             put(bytes, gap);
         }
-        put_long(bytes, zigzag_long(time));
+        match i64::try_from(time) {
+            Ok(time) => put(bytes, zigzag(time)),
+            Err(_) => put_long(bytes, zigzag_long(time)),
+        }
         match self.undo {
             Undo::Speed(before, after) => put(bytes, zigzag(after.wrapping_sub(before))),
             Undo::Mission(before) => {
@@ -183,11 +196,6 @@ struct Raw<'a> {
     mission: &'a str,
 }
 
-/// What is wrong with bytes that were never written.
-pub type Problem = &'static str;
-
-const SHORT: Problem = "an entry is cut short";
-
 fn take_raw<'a>(bytes: &mut &'a [u8]) -> Result<Raw<'a>, Problem> {
     let (&head, rest) = bytes.split_first().ok_or(SHORT)?;
     *bytes = rest;
@@ -224,10 +232,7 @@ pub fn first(bytes: &[u8]) -> Result<Option<(usize, u32)>, Problem> {
     let kind = head & KIND;
     let mark = if head & MARK == 0 { 0 } else { take(&mut rest)? };
     let numbers = 1 + usize::from(head & GAP != 0) + usize::from(kind == SPEED);
-    for _ in 0..numbers {
-        let last = rest.iter().position(|byte| byte & 1 << 7 == 0).ok_or(SHORT)?;
-        rest = rest.get(last + 1..).ok_or(SHORT)?;
-    }
+    skip(&mut rest, numbers)?;
     if kind == MISSION {
         let length = usize::try_from(take(&mut rest)?).map_err(|_| SHORT)?;
         rest = rest.get(length..).ok_or(SHORT)?;
@@ -335,12 +340,6 @@ fn undo(state: &mut State, raw: &Raw<'_>) -> Result<Change, Problem> {
     })
 }
 
-fn nanoseconds_between(from: Timestamp, to: Timestamp) -> i128 {
-    let ((from, from_nanos), (to, to_nanos)) = (from.to_unix(), to.to_unix());
-    // Both are within ten thousand years, so that no difference overflows.
-    i128::from(to - from) * 1_000_000_000 + i128::from(to_nanos) - i128::from(from_nanos)
-}
-
 /// The instant so long before `time`; `None` if it is out of range.
 fn back(time: Timestamp, nanoseconds: i128) -> Option<Timestamp> {
     let (seconds, nanos) = time.to_unix();
@@ -350,80 +349,22 @@ fn back(time: Timestamp, nanoseconds: i128) -> Option<Timestamp> {
     Timestamp::from_unix(i64::try_from(total.div_euclid(1_000_000_000)).ok()?, nanos)
 }
 
-/// In the largest unit that it is a whole number of.
-fn in_unit(nanoseconds: i128) -> (u8, i128) {
-    // What is beyond some 292 years is rare enough to take a few bytes more.
-    let Ok(nanoseconds) = i64::try_from(nanoseconds) else { return (0, nanoseconds) };
-    let (unit, value) = if nanoseconds % 1_000_000 == 0 {
-        if nanoseconds % 1_000_000_000 == 0 {
-            (3, nanoseconds / 1_000_000_000)
-        } else {
-            (2, nanoseconds / 1_000_000)
-        }
-    } else if nanoseconds % 1_000 == 0 {
-        (1, nanoseconds / 1_000)
+/// Seconds and nanoseconds in the largest unit that they are a whole number of.
+fn in_unit(seconds: i64, nanoseconds: i64) -> (u8, i128) {
+    if nanoseconds == 0 {
+        return (3, seconds.into());
+    }
+    // What is beyond some 272 years is rare enough to take a few bytes more.
+    if seconds.unsigned_abs() >= 1 << 33 {
+        return (0, i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds));
+    }
+    let total = seconds * 1_000_000_000 + nanoseconds;
+    let (unit, value) = if nanoseconds % 1_000 != 0 {
+        (0, total)
+    } else if nanoseconds % 1_000_000 != 0 {
+        (1, total / 1_000)
     } else {
-        (0, nanoseconds)
+        (2, total / 1_000_000)
     };
     (unit, value.into())
-}
-
-fn zigzag(value: i64) -> u64 {
-    (value << 1 ^ value >> 63).cast_unsigned()
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
-fn zigzag_long(value: i128) -> u128 {
-    (value << 1 ^ value >> 127).cast_unsigned()
-}
-
-fn unzigzag_long(value: u128) -> i128 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
-fn put(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
-fn put_long(bytes: &mut Vec<u8>, mut value: u128) {
-    while value > u64::MAX.into() {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    put(bytes, value as u64);
-}
-
-/// How many bytes [`put`] writes.
-fn length_of(value: u64) -> usize {
-    (u64::BITS - value.leading_zeros()).div_ceil(7).max(1) as usize
-}
-
-fn take(bytes: &mut &[u8]) -> Result<u64, Problem> {
-    u64::try_from(take_long(bytes)?).map_err(|_| "a number is out of range")
-}
-
-fn take_long(bytes: &mut &[u8]) -> Result<u128, Problem> {
-    let mut value = 0;
-    for shift in (0..u128::BITS).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or(SHORT)?;
-        *bytes = rest;
-        let bits = u128::from(byte & 0x7f);
-        if bits << shift >> shift != bits {
-            break;
-        }
-        value |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err("a number is out of range")
 }

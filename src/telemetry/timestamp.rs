@@ -32,46 +32,62 @@ impl Timestamp {
         (0..=9999).contains(&instant.year()).then_some(Self(instant))
     }
 
-    /// As [`Timestamp::parse`], for what most senders write: capitals, an offset, and
-    /// up to 9 digits below the second. `None` says nothing.
+    /// Reads what most senders write at the start of `text`: as [`Timestamp::parse`]
+    /// takes it, in capitals, with an offset, and up to 9 digits below the second.
+    /// Returns what comes behind, too. `None` says nothing.
     #[must_use]
-    pub fn usual(text: &[u8]) -> Option<Self> {
-        let (century, rest) = number(text)?;
-        let (year, rest) = number(rest)?;
-        let (month, rest) = number(rest.strip_prefix(b"-")?)?;
-        let (day, rest) = number(rest.strip_prefix(b"-")?)?;
-        let (hour, rest) = number(rest.strip_prefix(b"T")?)?;
-        let (minute, rest) = number(rest.strip_prefix(b":")?)?;
+    pub fn usual(text: &[u8]) -> Option<(Self, &[u8])> {
+        // Eight bytes at a time, for each has its own place.
+        let (date, rest) = text.split_first_chunk()?;
+        let date = digits_in(*date, *b"0000-00-")?;
+        let (time, rest) = rest.split_first_chunk()?;
+        let time = digits_in(*time, *b"00T00:00")?;
         let (second, rest) = number(rest.strip_prefix(b":")?)?;
-        let year = i32::from(century) * 100 + i32::from(year);
-        let date = Date::from_calendar_date(year, month.try_into().ok()?, day).ok()?;
-        let (nanoseconds, offset) = match rest {
+        let year = i32::from(date[0]) * 100 + i32::from(date[2]);
+        let date = Date::from_calendar_date(year, date[5].try_into().ok()?, time[0]).ok()?;
+        let (nanoseconds, rest) = match rest {
             [b'.', rest @ ..] => fraction(rest)?,
             _ => (0, rest),
         };
+        let (hour, minute) = (time[3], time[6]);
         let time = Time::from_hms_nano(hour, minute, second, nanoseconds).ok()?;
-        let instant = match offset {
-            b"Z" => UtcDateTime::new(date, time),
-            [sign @ (b'+' | b'-'), offset @ ..] => {
-                let (hours, rest) = number(offset)?;
+        let (instant, rest) = match rest {
+            [b'Z', rest @ ..] => (UtcDateTime::new(date, time), rest),
+            [sign @ (b'+' | b'-'), rest @ ..] => {
+                let (hours, rest) = number(rest)?;
                 let (minutes, rest) = number(rest.strip_prefix(b":")?)?;
-                if hours > 23 || minutes > 59 || !rest.is_empty() {
+                if hours > 23 || minutes > 59 {
                     return None;
                 }
-                let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
-                let offset = if *sign == b'-' { -seconds } else { seconds };
-                let offset = UtcOffset::from_whole_seconds(offset).ok()?;
-                OffsetDateTime::new_in_offset(date, time, offset).checked_to_utc()?
+                let of = |hours: u8, minutes: u8| i32::from(hours) * 60 + i32::from(minutes);
+                let offset = of(hours, minutes) * if *sign == b'-' { -1 } else { 1 };
+                (in_utc(date, time, of(hour, minute) - offset, offset)?, rest)
             }
             _ => return None,
         };
-        (0..=9999).contains(&instant.year()).then_some(Self(instant))
+        (0..=9999).contains(&instant.year()).then_some((Self(instant), rest))
     }
 
     /// Seconds since 1970 and nanoseconds within the second.
     #[must_use]
     pub fn to_unix(self) -> (i64, u32) {
         (self.0.unix_timestamp(), self.0.nanosecond())
+    }
+
+    /// Seconds and nanoseconds since `before`, to be added up: either may be negative.
+    #[must_use]
+    pub fn since(self, before: Self) -> (i64, i64) {
+        let (after, before) = (self.0, before.0);
+        let seconds = if after.date() == before.date() {
+            // Mostly so, and less work than to count the days of both.
+            let of_day = |it: UtcDateTime| {
+                (i64::from(it.hour()) * 60 + i64::from(it.minute())) * 60 + i64::from(it.second())
+            };
+            of_day(after) - of_day(before)
+        } else {
+            after.unix_timestamp() - before.unix_timestamp()
+        };
+        (seconds, i64::from(after.nanosecond()) - i64::from(before.nanosecond()))
     }
 
     /// The instant that [`Timestamp::to_unix`] gave; `None` if out of range.
@@ -105,14 +121,60 @@ fn number(text: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
+/// The instant at this time somewhere that is so many minutes ahead of UTC. By UTC it
+/// is the given minute of the same day, unless there is none.
+#[inline]
+fn in_utc(date: Date, time: Time, minute: i32, ahead: i32) -> Option<UtcDateTime> {
+    // Mostly the day is the same, and nothing else of it changes.
+    let of_day = u16::try_from(minute).ok().filter(|minute| *minute < 24 * 60);
+    if let Some(minute) = of_day {
+        let [hour, minute] = [minute / 60, minute % 60].map(|it| it.to_le_bytes()[0]);
+        let time = Time::from_hms_nano(hour, minute, time.second(), time.nanosecond()).ok()?;
+        return Some(UtcDateTime::new(date, time));
+    }
+    let offset = UtcOffset::from_whole_seconds(ahead * 60).ok()?;
+    OffsetDateTime::new_in_offset(date, time, offset).checked_to_utc()
+}
+
+/// Of eight bytes that are digits where `form` has zeros, and that are as `form` is
+/// elsewhere: each two digits as a number, where the first of them stands.
+#[inline]
+fn digits_in(bytes: [u8; 8], form: [u8; 8]) -> Option<[u8; 8]> {
+    let digits = u64::from_le_bytes(bytes) ^ u64::from_le_bytes(form);
+    // What brings each byte that is too large to its highest bit: above 9, or above 0.
+    let room = form.map(|byte| if byte == b'0' { 0x80 - 10 } else { 0x80 - 1 });
+    if (digits.wrapping_add(u64::from_le_bytes(room)) | digits) & HIGHEST != 0 {
+        return None;
+    }
+    // Neither leaves its byte: ten times nine and nine more is below 256.
+    Some((digits * 10 + (digits >> 8)).to_le_bytes())
+}
+
+/// The highest bit of each byte.
+const HIGHEST: u64 = 0x8080_8080_8080_8080;
+
 /// 1 to 9 digits below the second, in nanoseconds, and what comes behind.
-fn fraction(mut text: &[u8]) -> Option<(u32, &[u8])> {
+#[inline]
+fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+    if let Some((eight, rest)) = text.split_first_chunk()
+        && let Some(pairs) = digits_in(*eight, *b"00000000")
+    {
+        let [first, _, second, _, third, _, fourth, _] = pairs.map(u32::from);
+        let tens = ((first * 100 + second) * 100 + third) * 100 + fourth;
+        return match rest {
+            [b'0'..=b'9', b'0'..=b'9', ..] => None,
+            [digit @ b'0'..=b'9', rest @ ..] => Some((tens * 10 + u32::from(digit - b'0'), rest)),
+            _ => Some((tens * 10, rest)),
+        };
+    }
+    short_fraction(text)
+}
+
+/// As [`fraction`], of up to 7 digits.
+fn short_fraction(mut text: &[u8]) -> Option<(u32, &[u8])> {
     let (mut nanoseconds, mut unit) = (0, 1_000_000_000);
     while let [digit @ b'0'..=b'9', rest @ ..] = text {
         unit /= 10;
-        if unit == 0 {
-            return None;
-        }
         nanoseconds += u32::from(digit - b'0') * unit;
         text = rest;
     }
@@ -154,6 +216,40 @@ mod tests {
         ] {
             assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn what_most_senders_write_is_read_as_in_general() {
+        let days =
+            ["2022-02-02", "2024-02-29", "2023-02-29", "0000-01-01", "9999-12-31", "2022-1-02"];
+        let hours = ["00:00:00", "23:59:59", "18:39:05", "24:00:00", "12:60:00", "12:00:60"];
+        let fractions =
+            ["", ".", ".4", ".86337", ".1234567", ".12345678", ".458989221", ".1234567890"];
+        let offsets =
+            ["Z", "+00:00", "-00:00", "+02:00", "-02:30", "+23:59", "-23:59", "+24:00", ""];
+        let mut read = 0;
+        for day in days {
+            for hour in hours {
+                for (fraction, offset) in
+                    fractions.iter().flat_map(|it| offsets.iter().map(move |offset| (it, offset)))
+                {
+                    let text = format!("{day}T{hour}{fraction}{offset}");
+                    let followed = format!("{text}\"");
+                    if let Some((time, rest)) = Timestamp::usual(followed.as_bytes()) {
+                        assert_eq!(
+                            (Timestamp::parse(&text), rest),
+                            (Some(time), &b"\""[..]),
+                            "{text}"
+                        );
+                        read += 1;
+                    } else {
+                        let is_unusual = offset.is_empty() || fraction.len() > 10;
+                        assert!(is_unusual || Timestamp::parse(&text).is_none(), "{text}");
+                    }
+                }
+            }
+        }
+        assert!(read > 400, "{read}");
     }
 
     #[test]

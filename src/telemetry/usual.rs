@@ -12,6 +12,7 @@
 // It reads what anybody sends: nothing in it may be a panic.
 #![warn(clippy::indexing_slicing)]
 
+use super::channel::UUID_BYTES;
 use super::message::MAX_TEXT_BYTES;
 use super::{Channel, Event, Message, Report, Timestamp};
 
@@ -26,12 +27,10 @@ pub fn read(bytes: &[u8]) -> Option<Message> {
     let (mut metadata, mut message) = (false, false);
     reader.skip_blanks();
     reader.object(|reader| {
-        let seen = if reader.is_next(b"\"metadata\"") {
-            reader.colon()?;
+        let seen = if reader.is_key(b"\"metadata\"") {
             reader.object(|reader| reader.metadata(&mut fields))?;
             &mut metadata
-        } else if reader.is_next(b"\"message\"") {
-            reader.colon()?;
+        } else if reader.is_key(b"\"message\"") {
             reader.object(|reader| reader.body(&mut fields))?;
             &mut message
         } else {
@@ -47,9 +46,9 @@ pub fn read(bytes: &[u8]) -> Option<Message> {
 /// counts for nothing.
 #[derive(Default)]
 struct Fields<'a> {
-    channel: Option<&'a [u8]>,
+    channel: Option<Channel>,
     number: Option<u64>,
-    time: Option<&'a [u8]>,
+    time: Option<Timestamp>,
     kind: Option<&'a [u8]>,
     rocket_type: Option<&'a [u8]>,
     launch_speed: Option<u64>,
@@ -73,10 +72,8 @@ impl Fields<'_> {
             b"RocketExploded" => Event::Exploded { reason: text(self.reason?)? },
             _ => return None,
         };
-        let channel = Channel::parse(std::str::from_utf8(self.channel?).ok()?).ok()?;
         let number = self.number.filter(|number| *number > 0)?;
-        let time = Timestamp::usual(self.time?)?;
-        Some(Message { channel, report: Report { number, time, event } })
+        Some(Message { channel: self.channel?, report: Report { number, time: self.time?, event } })
     }
 }
 
@@ -101,8 +98,16 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Hardly anybody writes any.
     #[inline]
     fn skip_blanks(&mut self) {
+        if matches!(self.rest, [first, ..] if *first <= b' ') {
+            self.skip_more_blanks();
+        }
+    }
+
+    #[cold]
+    fn skip_more_blanks(&mut self) {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
         }
@@ -115,12 +120,23 @@ impl<'a> Reader<'a> {
         rest.inspect(|rest| self.rest = rest).is_some()
     }
 
+    /// Whether this key comes next; if so, goes on with its value.
     #[inline]
-    fn colon(&mut self) -> Option<()> {
+    fn is_key(&mut self, key: &'static [u8]) -> bool {
+        match self.rest.strip_prefix(key) {
+            Some([b':', rest @ ..]) => self.rest = rest,
+            Some(rest @ [b' ' | b'\t' | b'\n' | b'\r', ..]) => {
+                let mut behind = Reader { rest };
+                behind.skip_more_blanks();
+                if !behind.is_next(b":") {
+                    return false;
+                }
+                *self = behind;
+            }
+            _ => return false,
+        }
         self.skip_blanks();
-        let colon = self.is_next(b":");
-        self.skip_blanks();
-        colon.then_some(())
+        true
     }
 
     /// Has each entry of an object that is not empty read.
@@ -144,50 +160,73 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn metadata(&mut self, fields: &mut Fields<'a>) -> Option<()> {
-        if self.is_next(b"\"channel\"") {
-            self.text_of(&mut fields.channel)
-        } else if self.is_next(b"\"messageNumber\"") {
+        if self.is_key(b"\"channel\"") {
+            let channel = self.channel()?;
+            once(&mut fields.channel, channel)
+        } else if self.is_key(b"\"messageNumber\"") {
             self.number_of(&mut fields.number)
-        } else if self.is_next(b"\"messageType\"") {
+        } else if self.is_key(b"\"messageType\"") {
             self.text_of(&mut fields.kind)
-        } else if self.is_next(b"\"messageTime\"") {
-            self.text_of(&mut fields.time)
+        } else if self.is_key(b"\"messageTime\"") {
+            let (time, rest) = Timestamp::usual(self.rest.strip_prefix(b"\"")?)?;
+            self.rest = rest.strip_prefix(b"\"")?;
+            once(&mut fields.time, time)
         } else {
             None
         }
     }
 
+    #[inline]
     fn body(&mut self, fields: &mut Fields<'a>) -> Option<()> {
-        if self.is_next(b"\"by\"") {
+        if self.is_key(b"\"by\"") {
             self.number_of(&mut fields.by)
-        } else if self.is_next(b"\"newMission\"") {
+        } else if self.is_key(b"\"newMission\"") {
             self.text_of(&mut fields.new_mission)
-        } else if self.is_next(b"\"reason\"") {
+        } else if self.is_key(b"\"reason\"") {
             self.text_of(&mut fields.reason)
-        } else if self.is_next(b"\"type\"") {
+        } else if self.is_key(b"\"type\"") {
             self.text_of(&mut fields.rocket_type)
-        } else if self.is_next(b"\"launchSpeed\"") {
+        } else if self.is_key(b"\"launchSpeed\"") {
             self.number_of(&mut fields.launch_speed)
-        } else if self.is_next(b"\"mission\"") {
+        } else if self.is_key(b"\"mission\"") {
             self.text_of(&mut fields.mission)
         } else {
             None
         }
     }
 
+    /// A text that is a channel: at once if it is a UUID.
     #[inline]
+    fn channel(&mut self) -> Option<Channel> {
+        if let Some(rest) = self.rest.strip_prefix(b"\"")
+            && let Some((text, [b'"', rest @ ..])) = rest.split_first_chunk::<UUID_BYTES>()
+            && let Some(channel) = Channel::spelled(text)
+        {
+            self.rest = rest;
+            return Some(channel);
+        }
+        let text = self.text()?;
+        Channel::parse(std::str::from_utf8(text).ok()?).ok()
+    }
+
     fn text_of(&mut self, field: &mut Option<&'a [u8]>) -> Option<()> {
-        self.colon()?;
-        let rest = self.rest.strip_prefix(b"\"")?;
-        let (text, rest) = rest.split_at_checked(plain_length(rest)?)?;
-        self.rest = rest.strip_prefix(b"\"")?;
+        let text = self.text()?;
         once(field, text)
     }
 
     #[inline]
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest.strip_prefix(b"\"")?;
+        let (text, rest) = rest.split_at_checked(plain_length(rest)?)?;
+        self.rest = rest.strip_prefix(b"\"")?;
+        Some(text)
+    }
+
+    #[inline]
     fn number_of(&mut self, field: &mut Option<u64>) -> Option<()> {
-        self.colon()?;
+        let first = *self.rest.first()?;
         let (mut number, mut digits) = (0, 0);
         while let [digit @ b'0'..=b'9', rest @ ..] = self.rest {
             // What is too long is given up below.
@@ -197,8 +236,7 @@ impl<'a> Reader<'a> {
         }
         // JSON has no zeros in front. What is there behind a whole number ends the
         // object, or else the reading.
-        let is_usual =
-            (1..=MAX_DIGITS).contains(&digits) && (digits == 1 || number >= 10_u64.pow(digits - 1));
+        let is_usual = digits == 1 || (2..=MAX_DIGITS).contains(&digits) && first != b'0';
         if is_usual { once(field, number) } else { None }
     }
 }

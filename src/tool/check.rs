@@ -8,6 +8,7 @@ use std::fmt::{Display, Write};
 
 use super::error::{ToolError, print};
 use super::progress::Progress;
+use super::words::counted;
 use crate::config::sources::{Source, Sources};
 use crate::config::{Config, Durability};
 use crate::fleet::kept::Kept;
@@ -59,9 +60,12 @@ fn data(config: &Config, report: &mut Report) -> Result<(), ToolError> {
     }
     let (database, log) = reading.bytes();
     report.line("  tables", format_args!("version {}", reading.version()?));
-    report.line("  size", format_args!("{database} bytes, and {log} of its log"));
+    report.line("  size", format_args!("{}, and {log} of its log", counted(database, "byte")));
     let (rows, records) = (reading.journal_rows()?, kept.restored.messages);
-    report.line("  journal", format_args!("{rows} rows, with {records} messages"));
+    report.line(
+        "  journal",
+        format_args!("{}, with {}", counted(rows, "row"), counted(records, "message")),
+    );
     drop(reading);
     let mut counts = Counts::default();
     for rocket in kept.rockets() {
@@ -79,11 +83,15 @@ fn data(config: &Config, report: &mut Report) -> Result<(), ToolError> {
     report.line(
         "  rockets",
         format_args!(
-            "{rockets}: {launched} launched, {exploded} of them exploded; {silent} not launched"
+            "{rockets}: {launched} launched, {exploded} of {} exploded; {silent} not launched",
+            if launched == 1 { "it" } else { "them" }
         ),
     );
-    report.line("  waiting", format_args!("{waiting} rockets, with {buffered} messages"));
-    report.line("  lost", format_args!("{lost} messages"));
+    report.line(
+        "  waiting",
+        format_args!("{}, with {}", counted(waiting, "rocket"), counted(buffered, "message")),
+    );
+    report.line("  lost", counted(lost, "message"));
     Ok(())
 }
 

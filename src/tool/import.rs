@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::error::{ToolError, print};
 use super::lines::{Found, Reader};
 use super::progress::Progress;
+use super::words::counted;
 use crate::journal::OpenError;
 use crate::journal::sqlite::DataDirectory;
 
@@ -34,7 +35,8 @@ pub fn run(input: Option<PathBuf>, to: &Path) -> Result<(), ToolError> {
         Failed::Storage(error) => ToolError::Open(error),
     })
     .and_then(|(rockets, messages)| {
-        print(&format!("{rockets} rockets were imported, and {messages} messages that wait\n"))
+        let (rockets, messages) = (counted(rockets, "rocket"), counted(messages, "message"));
+        print(&format!("imported {rockets}, with {messages} that wait for an earlier one\n"))
     })
 }
 

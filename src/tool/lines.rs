@@ -8,10 +8,15 @@ use serde::Serialize;
 
 use super::format::{AnyHeader, EndV1, FORMAT, HeaderV1, RocketV1, VERSION};
 use crate::journal::RocketSnapshot;
+use crate::telemetry::shown::Quoted;
 
 /// More than a rocket takes with as many early messages as it may have, each as
 /// long as it can be.
 const LONGEST_LINE: u64 = 256 << 20;
+
+/// Characters of what is wrong with a line: the names of all fields that there are,
+/// and some more.
+const MOST_SHOWN: usize = 300;
 
 /// Writes a header, rockets and the end.
 pub struct Writer<W> {
@@ -105,7 +110,7 @@ impl<R: BufRead> Reader<R> {
         let header: AnyHeader = serde_json::from_slice(&self.text)
             .map_err(|error| format!("{}: {}", expected(), in_line(&error)))?;
         if header.format != FORMAT {
-            return Err(format!("{}, found {:?}", expected(), header.format));
+            return Err(format!("{}, found {}", expected(), Quoted(&header.format)));
         }
         if header.version != VERSION {
             let found = header.version;
@@ -172,9 +177,16 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// What serde has to say of one line, which it takes for the first.
+/// What serde has to say of one line, which it takes for the first, without most of
+/// what it repeats of a long one.
 fn in_line(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", " at column ")
+    let text = error.to_string();
+    let (problem, column) = text.rsplit_once(" at line 1 column ").unwrap_or((&text, ""));
+    let mut shown: String = problem.chars().take(MOST_SHOWN).collect();
+    if shown.len() < problem.len() {
+        shown.push('…');
+    }
+    if column.is_empty() { shown } else { format!("{shown} at column {column}") }
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ mod error;
 mod export;
 mod format;
 mod import;
-mod lines;
+pub mod lines;
 mod progress;
+mod words;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use clap::{Args, Parser};
 use hyper::header::HeaderValue;
 
 use super::client::Service;
-use super::model::{FilterKind, Question, SORTS};
+use super::model::{FilterKind, Question, ROWS, SORTS};
 use super::tls::Trust;
 
 /// What a service does, on a terminal.
@@ -40,8 +40,24 @@ pub struct Arguments {
     mission: Option<String>,
 
     /// Only rockets whose ID begins with this
-    #[arg(long, value_name = "TEXT", conflicts_with = "mission")]
+    #[arg(long, value_name = "TEXT")]
     id_prefix: Option<String>,
+
+    /// Only rockets of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    rocket_type: Option<String>,
+
+    /// Only rockets with this status
+    #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = PossibleValuesParser::new(["Launched", "Exploded"]))]
+    status: Option<String>,
+
+    /// Only rockets that wait for a message, or with =false only those that do not
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    waiting: Option<bool>,
+
+    /// Rockets in the table, from 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = ROWS, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
 
     /// File with the token that is shown to the service, behind a name or not; of
     /// several lines the first counts
@@ -98,11 +114,21 @@ impl Arguments {
     pub(super) fn question(&self) -> Question {
         let mission = self.mission.clone().map(|text| (FilterKind::Mission, text));
         let prefix = self.id_prefix.clone().map(|text| (FilterKind::IdPrefix, text));
+        // Keys change one of them.
+        let (filter, other) = if mission.is_some() { (mission, prefix) } else { (prefix, None) };
+        let others = [
+            other.map(|(kind, text)| (kind.name(), text)),
+            self.rocket_type.clone().map(|text| ("rocket_type", text)),
+            self.status.clone().map(|text| ("status", text)),
+            self.waiting.map(|waits| ("waiting", waits.to_string())),
+        ];
         let sort = SORTS.iter().position(|sort| *sort == self.sort);
         Question {
             sort: sort.expect("it is one of them"),
             descending: self.reverse,
-            filter: mission.or(prefix),
+            filter,
+            conditions: others.into_iter().flatten().collect(),
+            limit: self.limit,
         }
     }
 }
@@ -137,7 +163,22 @@ mod tests {
         assert_eq!((question.sorted_by(), question.descending), ("speed", true));
         assert_eq!(question.filter, Some((FilterKind::Mission, "A".to_owned())));
         assert_eq!(arguments.service().ok().unwrap().url, "http://h:1/p");
-        for bad in ["top a b", "top --sort=height", "top --mission=a --id-prefix=b", "top --nope"] {
+        let target = |line: &str| parsed(line).unwrap().question().target();
+        let all = "/rockets?sort=launch_time&order=asc";
+        assert_eq!(target("top"), format!("{all}&limit=100"));
+        let line = "top --type=A&B --status=exploded --waiting --limit 7 --id-prefix=b --mission=a";
+        let conditions = "mission=a&id_prefix=b&rocket_type=A%26B&status=exploded&waiting=true";
+        assert_eq!(target(line), format!("{all}&limit=7&{conditions}"));
+        assert_eq!(target("top --waiting=false u"), format!("{all}&limit=100&waiting=false"));
+        for bad in [
+            "top a b",
+            "top --sort=height",
+            "top --nope",
+            "top --status=lost",
+            "top --waiting=2",
+            "top --limit=0",
+            "top --limit=1001",
+        ] {
             assert!(parsed(bad).is_err(), "{bad}");
         }
         for bad in

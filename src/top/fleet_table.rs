@@ -9,7 +9,7 @@ use ratatui::widgets::{Paragraph, Row, Table, TableState};
 use time::OffsetDateTime;
 
 use super::look::{Look, block, page_note};
-use super::model::{FilterKind, Model, Rocket};
+use super::model::{Model, Rocket};
 use super::text::{ago, count, fit, grouped};
 
 /// A column: its heading, by what it sorts, how wide it is, whether it holds numbers,
@@ -117,9 +117,10 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, now: O
     frame.render_widget(block, area);
     let page = &model.rockets;
     if page.rows.is_empty() {
-        let none = match (&model.question.filter, model.rockets.total) {
-            (Some(_), _) => "no rocket is like that",
-            (None, _) => "no rocket has been launched",
+        let none = if model.question.is_of_all() {
+            "no rocket has been launched"
+        } else {
+            "no rocket is like that"
         };
         let note = page_note(page, none);
         frame.render_widget(Paragraph::new(Line::styled(note, look.faint())), inner);
@@ -197,10 +198,17 @@ fn title(model: &Model) -> String {
         count(page.total)
     };
     let arrow = if model.question.descending { "↓" } else { "↑" };
-    let filter = match &model.question.filter {
-        None => String::new(),
-        Some((FilterKind::Mission, text)) => format!(", mission {}", fit(text, 24)),
-        Some((FilterKind::IdPrefix, text)) => format!(", ID {}…", fit(text, 24)),
-    };
-    format!("fleet {shown} by {} {arrow}{filter}", model.question.sorted_by())
+    let question = &model.question;
+    let filter = question.filter.iter().map(|(kind, text)| (kind.name(), text));
+    let others = question.conditions.iter().map(|(name, text)| (*name, text));
+    let conditions = filter.chain(others).map(|(name, text)| match (name, text.as_str()) {
+        ("mission", text) => format!(", mission {}", fit(text, 24)),
+        ("id_prefix", text) => format!(", ID {}…", fit(text, 24)),
+        ("rocket_type", text) => format!(", type {}", fit(text, 24)),
+        ("waiting", "true") => ", waiting".to_owned(),
+        ("waiting", _) => ", not waiting".to_owned(),
+        (_, text) => format!(", {}", fit(&text.to_lowercase(), 24)),
+    });
+    let conditions: String = conditions.collect();
+    format!("fleet {shown} by {} {arrow}{conditions}", question.sorted_by())
 }

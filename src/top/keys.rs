@@ -56,7 +56,7 @@ fn looked(model: &mut Model, code: KeyCode) -> Then {
             };
             model.mode = Mode::Typing { kind, text };
         }
-        KeyCode::Esc => model.question.filter = None,
+        KeyCode::Esc => model.question.ask_for_all(),
         KeyCode::Down | KeyCode::Char('j') => model.select(model.selected + 1),
         KeyCode::Up | KeyCode::Char('k') => model.select(model.selected.saturating_sub(1)),
         KeyCode::PageDown => model.select(model.selected + PAGE),
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn model() -> Model {
-        let question = Question { sort: 0, descending: false, filter: None };
+        let question = Question::default();
         let mut model = Model::new("u".into(), question.clone());
         model.take(Update::Rockets(question, Ok((vec![Rocket::default(); 30], 30))));
         model
@@ -134,8 +134,9 @@ mod tests {
         assert_eq!(model.question.filter, Some((FilterKind::IdPrefix, "q".to_owned())));
         pressed(&mut model, &[KeyCode::Char('/'), KeyCode::Esc]);
         assert!(model.question.filter.is_some() && model.mode == Mode::Looking);
+        model.question.conditions.push(("waiting", "true".to_owned()));
         pressed(&mut model, &[KeyCode::Esc]);
-        assert_eq!(model.question.filter, None);
+        assert!(model.question.is_of_all());
         pressed(&mut model, &[KeyCode::Char('?')]);
         assert_eq!(model.mode, Mode::Helping);
         assert_eq!(pressed(&mut model, &[KeyCode::Char('q')]), Then::GoOn);

@@ -136,13 +136,36 @@ pub enum FilterKind {
     IdPrefix,
 }
 
+/// Rows of the table that can be scrolled to, unless others are asked for.
+pub const ROWS: u16 = 100;
+
 /// What the table shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Into [`SORTS`].
     pub sort: usize,
     pub descending: bool,
+    /// The condition that keys change.
     pub filter: Option<(FilterKind, String)>,
+    /// Others, as the service names them.
+    pub conditions: Vec<(&'static str, String)>,
+    pub limit: u16,
+}
+
+impl Default for Question {
+    fn default() -> Self {
+        Self { sort: 0, descending: false, filter: None, conditions: Vec::new(), limit: ROWS }
+    }
+}
+
+impl FilterKind {
+    /// As the service calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mission => "mission",
+            Self::IdPrefix => "id_prefix",
+        }
+    }
 }
 
 impl Question {
@@ -150,18 +173,29 @@ impl Question {
         SORTS[self.sort]
     }
 
+    /// Whether every rocket is asked for.
+    pub fn is_of_all(&self) -> bool {
+        self.filter.is_none() && self.conditions.is_empty()
+    }
+
+    /// Has every rocket be asked for.
+    pub fn ask_for_all(&mut self) {
+        self.filter = None;
+        self.conditions.clear();
+    }
+
     /// Where the service has it.
-    pub fn target(&self, limit: usize) -> String {
+    pub fn target(&self) -> String {
         let order = if self.descending { "desc" } else { "asc" };
-        let filter = self.filter.as_ref().map_or_else(String::new, |(kind, text)| {
-            let name = match kind {
-                FilterKind::Mission => "mission",
-                FilterKind::IdPrefix => "id_prefix",
-            };
+        let mut target =
+            format!("/rockets?sort={}&order={order}&limit={}", self.sorted_by(), self.limit);
+        let filter = self.filter.iter().map(|(kind, text)| (kind.name(), text));
+        let others = self.conditions.iter().map(|(name, text)| (*name, text));
+        for (name, text) in filter.chain(others) {
             let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-            format!("&{name}={text}")
-        });
-        format!("/rockets?sort={}&order={order}&limit={limit}{filter}", self.sorted_by())
+            target.extend(["&", name, "=", &text]);
+        }
+        target
     }
 }
 
@@ -269,17 +303,21 @@ mod tests {
 
     #[test]
     fn a_question_is_asked_as_the_service_takes_it() {
-        let mut question = Question { sort: 0, descending: false, filter: None };
-        assert_eq!(question.target(5), "/rockets?sort=launch_time&order=asc&limit=5");
+        let mut question = Question { limit: 5, ..Question::default() };
+        assert_eq!(question.target(), "/rockets?sort=launch_time&order=asc&limit=5");
         question.filter = Some((FilterKind::Mission, "A&B ü".to_owned()));
         question.descending = true;
-        let target = question.target(5);
-        assert!(target.ends_with("&order=desc&limit=5&mission=A%26B+%C3%BC"), "{target}");
+        question.conditions = vec![("status", "Exploded".into()), ("waiting", "true".into())];
+        let target = question.target();
+        let expected = "&order=desc&limit=5&mission=A%26B+%C3%BC&status=Exploded&waiting=true";
+        assert!(target.ends_with(expected), "{target}");
+        question.ask_for_all();
+        assert!(question.is_of_all() && question.target().ends_with("&limit=5"));
     }
 
     #[test]
     fn late_answers_to_earlier_questions_are_dropped_and_trouble_keeps_rows() {
-        let question = Question { sort: 0, descending: false, filter: None };
+        let question = Question::default();
         let mut model = Model::new("u".into(), question.clone());
         let rows = vec![Rocket::default(); 3];
         model.take(Update::Rockets(question.clone(), Ok((rows, 9))));
@@ -296,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_an_end_and_figures_of_a_lost_feed_go() {
-        let question = Question { sort: 0, descending: false, filter: None };
+        let question = Question::default();
         let mut model = Model::new("u".into(), question);
         for n in 0..200 {
             let rocket = Rocket { id: format!("{}", n % 150), ..Rocket::default() };

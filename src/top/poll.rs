@@ -14,8 +14,6 @@ use super::model::{Question, Update};
 const AGAIN: Duration = Duration::from_secs(2);
 /// While keys are pressed, only the last question of so long is asked.
 const KEYS: Duration = Duration::from_millis(200);
-/// Rows of the table that can be scrolled to.
-pub const ROWS: usize = 100;
 const GAPS: &str = "/gaps?limit=20";
 
 /// Asks at once when the question changes, and else every two seconds, until nobody
@@ -24,7 +22,7 @@ pub async fn ask(service: Service, mut questions: Receiver<Question>, updates: S
     loop {
         let begun = Instant::now();
         let question = questions.borrow_and_update().clone();
-        let rockets = service.list(&question.target(ROWS)).await;
+        let rockets = service.list(&question.target()).await;
         let rockets = rockets.map_err(|trouble| trouble.to_string());
         if updates.send(Update::Rockets(question, rockets)).await.is_err() {
             return;

@@ -281,7 +281,7 @@ mod tests {
     }
 
     fn model() -> Model {
-        let question = Question { sort: 5, descending: true, filter: None };
+        let question = Question { sort: 5, descending: true, ..Question::default() };
         let mut model = Model::new("http://localhost:8088".into(), question.clone());
         model.take(Update::Feed(Feed::Live { build: "0.1.0".into() }));
         for applied in [1000.0, 2000.0, 12_345.0] {
@@ -397,7 +397,7 @@ mod tests {
         assert!(shown.contains("✗ starting (503)") && shown.contains("Voyager 1"), "{shown}");
         assert!(!shown.contains("applied 12"), "{shown}");
 
-        let question = Question { sort: 0, descending: false, filter: None };
+        let question = Question::default();
         let mut model = Model::new("http://h".into(), question.clone());
         assert!(text(&model, 80, 24).contains("… connecting"));
         model.take(Update::Feed(Feed::Absent));
@@ -426,5 +426,8 @@ mod tests {
         model.mode = Mode::Looking;
         model.question.filter = Some((FilterKind::IdPrefix, "ab".into()));
         assert!(text(&model, 80, 24).contains("by speed ↓, ID ab…"));
+        let conditions = [("rocket_type", "T"), ("status", "Exploded"), ("waiting", "true")];
+        model.question.conditions = conditions.map(|(name, text)| (name, text.to_owned())).to_vec();
+        assert!(text(&model, 80, 24).contains("ID ab…, type T, exploded, waiting"));
     }
 }

@@ -87,3 +87,49 @@ fn numbers_times_and_events() {
         page.finish(Allowed::Nothing);
     });
 }
+
+/// The chart's past, as the module keeps it.
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn rates_of_a_day_are_kept_and_do_not_jump() {
+    let service = Process::start(&[]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        // In years to come, so that what is told meanwhile does not count.
+        let rates = |body: &str| format!("const rates = await import('/ui/rates.js'); {body}");
+        let body = rates(
+            "const end = 1.8e12 + 137_000;
+             for (let time = end - 2 * 86_400_000; time <= end; time += 1000)
+               rates.add(time, { applied: 10 + Math.floor(time / 300_000) % 2, buffered: 1, duplicate: 0 });
+             const points = (start, until) => rates.lines(start, until)[0];
+             const of = (start) => points(start, end);
+             const day = of(end - 86_400_000);
+             // Each point is the same a moment later, but for those at the ends.
+             const later = points(end - 86_400_000 + 7000, end + 7000);
+             const inner = later.slice(1, -1).filter((it) => !day.some(({ time, value }) => time === it.time && value === it.value));
+             return [day.length, day.includes(null), new Set(day.map((it) => it.value)).size, inner.length,
+               of(end - 3_600_000).length <= 402, of(end - 60_000).length, points(end - 7_200_000, end - 3_600_000).length,
+               rates.at(end)?.rates.applied, rates.at(end + 5000), rates.at(end - 7_200_000)?.rates.buffered];",
+        );
+        let day = page.eval_async(&body);
+        assert_eq!(day.await, json!([290, false, 2, 0, true, 62, 241, 10, null, 1]));
+        let body = rates(
+            "const now = 1.9e12;
+             for (let n = 0; n < 100; n += 1) rates.add(now + n * 1000, { applied: 1, buffered: 0, duplicate: 0 });
+             // The clock goes back by half a minute, and the chart goes on.
+             for (let n = 70; n < 80; n += 1) rates.add(now + n * 1000, { applied: 5, buffered: 0, duplicate: 0 });
+             const values = rates.lines(now, now + 99_000)[0].map((it) => it && it.value);
+             return [values.length, values.at(-1), values.filter((it) => it === 1).length, rates.at(now + 79_000).rates.applied];",
+        );
+        let back = page.eval_async(&body);
+        assert_eq!(back.await, json!([80, 5, 70, 5]));
+        let cut = page.eval_async(
+            "const { startOf } = await import('/ui/chart.js');
+             return [startOf(0, 300_000, null), startOf(0, 300_000, 100_000), startOf(0, 300_000, 290_000),
+               startOf(0, 300_000, -5), startOf(0, 300_000, 400_000)];",
+        );
+        assert_eq!(cut.await, json!([0, 100_000, 240_000, 0, 0]));
+        page.finish(Allowed::Nothing);
+    });
+}

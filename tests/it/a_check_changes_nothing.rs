@@ -59,7 +59,7 @@ fn it_tells_what_there_is_and_changes_nothing() {
             "tables        version 1",
             journal,
             "rockets       3: 2 launched, 1 of them exploded; 1 not launched",
-            "waiting       1 rockets, with 1 messages",
+            "waiting       1 rocket, with 1 message",
             "lost          0 messages",
         ] {
             assert!(out.contains(line), "{line}: {out}");
@@ -71,11 +71,11 @@ fn it_tells_what_there_is_and_changes_nothing() {
         (before, files(&data))
     };
     let running = service(&data);
-    found(&format!("served        by process {}", running.id()), "rows, with 4 messages");
+    found(&format!("served        by process {}", running.id()), "with 4 messages");
     running.signal("KILL");
     running.wait();
     wait_until_free(&data);
-    let (before, after) = found("served        by nobody", "rows, with 4 messages");
+    let (before, after) = found("served        by nobody", "with 4 messages");
     assert_eq!(before, after);
 
     let mut command = downlink();

@@ -247,6 +247,20 @@ fn scripts_get_a_picture_or_json_of_the_service_itself() {
     assert_eq!(known["rockets_total"], 2);
     assert_eq!(known["rockets"][0]["explosion_reason"], "WHY");
     assert_eq!(known["gaps"][0]["id"], "b");
+    let rows = |arguments: &[&str]| {
+        let arguments = [&["--once", "--json", "--sort=id"], arguments].concat();
+        let (code, out, err) = top(&arguments, process.address);
+        assert_eq!(code, Some(0), "{err}");
+        let known: Value = serde_json::from_str(&out).unwrap();
+        let rockets = known["rockets"].as_array().unwrap();
+        let ids = rockets.iter().map(|rocket| rocket["id"].as_str().unwrap());
+        (ids.collect::<String>(), known["rockets_total"].as_u64().unwrap())
+    };
+    assert_eq!(rows(&["--status=exploded"]), ("a".to_owned(), 1));
+    assert_eq!(rows(&["--waiting"]), ("b".to_owned(), 1));
+    assert_eq!(rows(&["--waiting=false"]), ("a".to_owned(), 1));
+    assert_eq!(rows(&["--type=no such"]), (String::new(), 0));
+    assert_eq!(rows(&["--limit=1"]), ("a".to_owned(), 2));
     // For scripts there is no end but theirs.
     let line = format!(
         "{} top http://{} --json | head -n 2",

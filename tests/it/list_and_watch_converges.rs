@@ -122,6 +122,8 @@ impl Shared {
         let matches = match self.filter.split_once('=') {
             Some(("mission", mission)) => rocket["mission"] == mission,
             Some(("status", status)) => rocket["status"] == status,
+            Some(("id_prefix", prefix)) => id.starts_with(prefix),
+            Some(("waiting", waiting)) => (rocket["buffered_messages"] != 0) == (waiting == "true"),
             Some(("id", _)) => self.filter.split('&').any(|part| part[3..] == id),
             _ => true,
         };
@@ -133,7 +135,15 @@ impl Shared {
     }
 }
 
-const FILTERS: [&str; 4] = ["", "mission=ARTEMIS", "status=Launched", "id=a&id=c"];
+const FILTERS: [&str; 7] = [
+    "",
+    "mission=ARTEMIS",
+    "status=Launched",
+    "id=a&id=c",
+    "id_prefix=b",
+    "waiting=true",
+    "waiting=false",
+];
 
 #[derive(Clone, Debug)]
 enum Step {

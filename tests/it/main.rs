@@ -50,6 +50,8 @@ mod a_start_can_be_repeated;
 mod a_terminal_shows_the_fleet;
 /// `kill -9` at any moment, again and again, loses nothing acknowledged (`just crash`).
 mod acked_messages_survive_kill;
+/// What is logged once a second at most is told whole, soon after, and at a stop.
+mod all_is_told;
 /// A data directory may have any name.
 mod any_directory_will_do;
 /// What attackers send is not taken for what it is not, and leaves nothing behind (`just attack`).

@@ -118,7 +118,7 @@ async fn the_accept_loop() {
     let address = listener.local_addr().unwrap();
     let dies = Arc::new(AtomicBool::new(false));
     let routes = Routes(dies.clone());
-    let routes = warp::path::end().map(move || routes.answer());
+    let routes = warp::service(warp::path::end().map(move || routes.answer()));
     let limits = ServerLimits {
         max_connections: 10,
         idle_timeout: PATIENCE,

@@ -169,6 +169,27 @@ async fn an_old_page_is_made_anew_behind_its_readers() {
     shared.stop().await;
 }
 
+#[tokio::test]
+async fn a_page_is_made_anew_for_those_who_ask_in_step() {
+    let shared = Shared::start(10).await;
+    let ask = || shared.ask(FASTEST, at_most(1));
+    assert_eq!(speeds(ask().await).await, [9, 8, 7]);
+    shared.post(speed_up("0", 2, 100)).await;
+    // All at the same moment, and nobody in between: it is followed from now on.
+    let answers = futures_util::future::join_all((0..5).map(|_| ask())).await;
+    assert!(answers.iter().all(|answer| answer.headers().contains_key(AGE)));
+    assert_eq!(shared.counts()[0], 1);
+    while shared.counts()[0] < 2 {
+        yield_now().await;
+    }
+    let answer = ask().await;
+    assert_eq!(answer.headers()[AGE], "0");
+    assert_eq!(speeds(answer).await[0], 100);
+    // Nothing changes any more, and nobody asks.
+    assert_eq!(shared.counts()[0], 2);
+    shared.stop().await;
+}
+
 #[test]
 fn a_page_may_be_as_old_as_its_reader_says_and_is_tagged_as_what_it_is() {
     let service = Service::start();

@@ -102,7 +102,7 @@ fn what_is_printed_is_a_file_that_says_the_same() {
     assert!(names.len() > 30, "{help}");
     let printed = printed(&path, &[], &[]);
     // A line of the text may begin with the name of another.
-    let is_entry = |name: &&str| !["config", "help"].contains(name) && !name.ends_with(',');
+    let is_entry = |name: &&str| !["config", "help"].contains(name) && !name.ends_with([',', ']']);
     for name in names.into_iter().filter(is_entry) {
         let is_there = |start: String| printed.lines().any(|line| line.starts_with(&start));
         assert!(is_there(format!("{name} = ")) || is_there(format!("# {name} is not")), "{name}");

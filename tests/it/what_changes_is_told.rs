@@ -88,7 +88,9 @@ fn only_what_passes_the_filters_is_told() {
     service.post(&[change_mission("a", 2, "APOLLO")]);
     assert_eq!(apollo.expect("rocket")["id"], "a");
     for (query, expected) in [
-        ("colour=red", "colour: unknown parameter"),
+        ("colour=red", "colour: unknown parameter; allowed are id, id_prefix, mission, "),
+        ("id_prefix=", "id_prefix: "),
+        ("waiting=perhaps", "waiting: expected one of true, false"),
         ("id=", "id: "),
         ("status=lost", "status: expected one of Exploded, Launched"),
         ("mission=a&mission=b", "mission: is given twice"),
@@ -100,6 +102,38 @@ fn only_what_passes_the_filters_is_told() {
     let ids = |count| (0..count).map(|n| format!("id={n}")).collect::<Vec<_>>().join("&");
     assert!(problem(&service.get(&format!("/events?{}", ids(101))), 400).contains("at most 100"));
     Subscriber::open(&service, &format!("/events?{}", ids(100))).expect("hello");
+}
+
+#[test]
+fn what_waits_and_whose_id_begins_so_is_told() {
+    let service = Service::start();
+    service.post(&[launch("ab"), launch("b"), launch("c"), speed_up("c", 3, 1)]);
+    let mut waiting = Subscriber::open(&service, "/events?waiting=TRUE");
+    let mut flowing = Subscriber::open(&service, "/events?waiting=false&id=c");
+    let mut prefix = Subscriber::open(&service, "/events?id_prefix=a");
+    for subscriber in [&mut waiting, &mut flowing, &mut prefix] {
+        subscriber.expect("hello");
+    }
+    let told = |subscriber: &mut Subscriber| {
+        let rocket = subscriber.expect("rocket");
+        format!("{} {}", rocket["id"].as_str().unwrap(), rocket["buffered_messages"])
+    };
+    // It waits before and after.
+    service.post(&[speed_up("c", 4, 1)]);
+    assert_eq!(told(&mut waiting), "c 2");
+    // It has ceased to, and begins again: both are told of to both, whatever comes then.
+    service.post(&[speed_up("c", 2, 1)]);
+    assert_eq!([told(&mut waiting), told(&mut flowing)], ["c 0", "c 0"]);
+    service.post(&[speed_up("c", 6, 1)]);
+    assert_eq!([told(&mut waiting), told(&mut flowing)], ["c 1", "c 1"]);
+    service.post(&[speed_up("b", 2, 1), speed_up("ab", 3, 1)]);
+    assert_eq!([told(&mut waiting), told(&mut prefix)], ["ab 1", "ab 1"]);
+    // One that is given up waits no longer either.
+    service.send(&Request::new("POST", "/gaps/c/skip"));
+    assert_eq!([told(&mut waiting), told(&mut flowing)], ["c 0", "c 0"]);
+    service.send(&Request::new("DELETE", "/rockets/b"));
+    service.send(&Request::new("DELETE", "/rockets/ab"));
+    assert_eq!(prefix.expect("forgotten")["id"], "ab");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn all_flags_and_variables_exist() {
     let variables: Vec<_> = words.filter_map(|word| word.split('=').next()).collect();
     assert!(variables.len() >= 3, "{variables:?}");
     for variable in variables {
-        assert!(help.contains(&format!("[env: {variable}=")), "{variable}");
+        assert!(help.contains(&format!("[env: {variable}]")), "{variable}");
     }
 }
 

@@ -136,7 +136,7 @@ proptest! {
             let (code, out, err) = import(lines, directory);
             prop_assert_eq!((code, err.as_str()), (Some(0), ""));
             let rockets = lines.lines().count() - 2;
-            prop_assert!(out.starts_with(&format!("{rockets} rockets were imported")), "{}", out);
+            prop_assert!(out.starts_with(&format!("imported {rockets} rocket")), "{}", out);
         }
         prop_assert_eq!(&export(&second), &lines);
         // Since when they wait, only a checkpoint knows.

@@ -1,5 +1,6 @@
 //! Twenty dashboards that show the fastest of a million rockets, beside the intake at
-//! full speed.
+//! full speed: each at a time of its own, as real ones are, and all at the same moment.
+//! What each is answered first is counted apart, for nobody has asked before.
 
 use std::io::{Error, Result};
 use std::net::SocketAddr;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::load::{post_bulk, quantile, while_sending};
+use super::load::{FULL_SPEED, post_bulk, quantile, while_sending};
 use super::parts::{Bench, MILLION, OTHERS, clients};
 use crate::http::Connection;
 use crate::rounds::median;
@@ -20,8 +21,8 @@ const ROUND: Duration = Duration::from_secs(5);
 /// How often each asks for its page.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// More than can be sent, so that every sender sends as fast as it is answered.
-const FULL_SPEED: f64 = 1e9;
+/// For all of them to have been answered once.
+const FIRST: Duration = Duration::from_secs(2);
 
 /// As a dashboard asks.
 const ALLOWING_AGE: &str = "Cache-Control: max-age=2\r\n";
@@ -29,14 +30,31 @@ const ALLOWING_AGE: &str = "Cache-Control: max-age=2\r\n";
 /// As whoever asks that wants to know what there is now.
 const NEW: &str = "";
 
-/// Has all of them ask, until told to stop; returns how long each answer took after
-/// it was due.
-fn dashboards(address: SocketAddr, over: &AtomicBool, allowing: &str) -> Result<Vec<Duration>> {
+/// How dashboards ask.
+#[derive(Clone, Copy)]
+struct Manner {
+    header: &'static str,
+    /// How much of the interval they are spread over.
+    spread: f64,
+}
+
+/// How long answers took after they were due.
+#[derive(Default)]
+struct Answered {
+    first: Vec<Duration>,
+    again: Vec<Duration>,
+}
+
+/// Has all of them ask, until told to stop.
+fn dashboards(address: SocketAddr, over: &AtomicBool, manner: Manner) -> Result<Answered> {
     let path = "/rockets?limit=50&sort=speed&order=desc";
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{allowing}\r\n");
-    let ask = |number| {
+    let header = manner.header;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n");
+    let begun = Instant::now();
+    let ask = |number: u32| {
         let mut connection = Connection::open(address)?;
-        let mut due = Instant::now() + INTERVAL * number / DASHBOARDS;
+        let share = f64::from(number) / f64::from(DASHBOARDS);
+        let mut due = begun + INTERVAL.mul_f64(share * manner.spread);
         let mut times = Vec::new();
         while !over.load(Ordering::Relaxed) {
             thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -52,12 +70,20 @@ fn dashboards(address: SocketAddr, over: &AtomicBool, allowing: &str) -> Result<
     thread::scope(|scope| {
         let ask = &ask;
         let asking: Vec<_> = (0..DASHBOARDS).map(|n| scope.spawn(move || ask(n))).collect();
-        let mut times = Vec::new();
+        let mut answered = Answered::default();
         for dashboard in asking {
-            times.extend(dashboard.join().expect("a dashboard panicked")?);
+            let times = dashboard.join().expect("a dashboard panicked")?;
+            answered.first.extend(times.first());
+            answered.again.extend(times.iter().skip(1));
         }
-        Ok(times)
+        Ok(answered)
     })
+}
+
+/// What was seen of one manner.
+struct Seen {
+    rates: Vec<f64>,
+    answered: Answered,
 }
 
 /// Rounds without them, with them, and with such that allow no age.
@@ -65,71 +91,88 @@ pub fn listings(bench: &Bench) -> Result<Vec<Figure>> {
     let service = bench.start_empty(&["--durability", "memory"])?;
     let address = service.address;
     post_bulk(address, &clients(MILLION, 1))?;
-    let (mut alone, mut beside, mut beside_new) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut aged, mut new) = (Vec::new(), Vec::new());
+    let manners = [
+        None,
+        Some(Manner { header: ALLOWING_AGE, spread: 1.0 }),
+        Some(Manner { header: ALLOWING_AGE, spread: 0.0 }),
+        Some(Manner { header: NEW, spread: 1.0 }),
+    ];
+    let mut seen = manners.map(|_| Seen { rates: Vec::new(), answered: Answered::default() });
     let mut first = OTHERS;
-    let mut round = |rates: &mut Vec<f64>, times: Option<(&mut Vec<Duration>, &str)>| {
-        first += 100;
-        let over = AtomicBool::new(false);
-        let (asked, sent) = while_sending(address, FULL_SPEED, first, || {
-            let Some((_, allowing)) = &times else {
-                thread::sleep(ROUND);
-                return Ok(Vec::new());
-            };
-            thread::scope(|scope| {
-                let asking = scope.spawn(|| dashboards(address, &over, allowing));
-                thread::sleep(ROUND);
-                over.store(true, Ordering::Relaxed);
-                asking.join().expect("a dashboard panicked")
-            })
-        })?;
-        let within = sent.iter().map(|(due, took)| *due + *took).max();
-        let begun = sent.iter().map(|(due, _)| *due).min();
-        let took = within.zip(begun).map_or(ROUND, |(end, begin)| end - begin);
-        rates.push(sent.len() as f64 / took.as_secs_f64());
-        if let Some((times, _)) = times {
-            times.extend(asked);
-        }
-        Ok::<_, Error>(())
-    };
     for _ in 0..ROUNDS {
-        round(&mut alone, None)?;
-        round(&mut beside, Some((&mut aged, ALLOWING_AGE)))?;
-        round(&mut beside_new, Some((&mut new, NEW)))?;
+        for (manner, seen) in manners.iter().zip(&mut seen) {
+            first += 100;
+            let over = AtomicBool::new(false);
+            let (answered, sent) = while_sending(address, FULL_SPEED, first, || {
+                let Some(manner) = *manner else {
+                    thread::sleep(FIRST + ROUND);
+                    return Ok(Answered::default());
+                };
+                thread::scope(|scope| {
+                    let asking = scope.spawn(|| dashboards(address, &over, manner));
+                    thread::sleep(FIRST + ROUND);
+                    over.store(true, Ordering::Relaxed);
+                    asking.join().expect("a dashboard panicked")
+                })
+            })?;
+            let begun = sent.iter().map(|(due, _)| *due).min().expect("there are messages");
+            let last = sent.iter().map(|(due, took)| *due + *took).max();
+            let took = last.expect("there are messages") - begun;
+            seen.rates.push(sent.len() as f64 / took.as_secs_f64());
+            seen.answered.first.extend(answered.first);
+            seen.answered.again.extend(answered.again);
+        }
     }
+    let [alone, spread, at_once, new] = &seen;
     let raw = format!(
-        "single messages per second over 16 connections: {alone:.0?} alone, {beside:.0?} beside \
-         them, {beside_new:.0?} beside such that allow no age"
+        "single messages per second over 16 connections: {:.0?} alone, {:.0?} beside them, \
+         {:.0?} beside such that ask at the same moment, {:.0?} beside such that allow no age",
+        alone.rates, spread.rates, at_once.rates, new.rates
     );
-    let median = |rates| median(rates).expect("there are rounds");
-    let (alone, beside, beside_new) = (median(alone), median(beside), median(beside_new));
+    let of = |seen: &Seen| median_of(seen) / median_of(alone);
+    let figure = |what: &str, value, unit, wanted, raw| Figure {
+        what: what.to_owned(),
+        value,
+        unit,
+        wanted,
+        raw,
+    };
+    let share = |what: &str, seen, wanted| figure(what, of(seen), "times", wanted, raw.clone());
+    let page = |what: &str, Seen { answered: Answered { first, again }, .. }: &Seen, wanted| {
+        let quantile = |times: &[Duration], share| quantile(times.iter().copied(), share);
+        let raw = format!(
+            "{} pages, p50 {:.2} ms, longest {:.2} ms; of {} first ones p50 {:.2} ms, longest {:.2} ms",
+            again.len(),
+            quantile(again, 0.5),
+            quantile(again, 1.0),
+            first.len(),
+            quantile(first, 0.5),
+            quantile(first, 1.0)
+        );
+        figure(what, quantile(again, 0.99), "ms", wanted, raw)
+    };
     Ok(vec![
-        Figure {
-            what: "ingestion at full speed beside 20 dashboards that show the fastest of 1,000,000 rockets, against none".to_owned(),
-            value: beside / alone,
-            unit: "times",
-            wanted: Wanted::AtLeast(0.9),
-            raw: raw.clone(),
-        },
-        Figure {
-            what: "the first page by speed of 1,000,000 rockets, for them, with max-age=2, p99"
-                .to_owned(),
-            value: quantile(aged.iter().copied(), 0.99),
-            unit: "ms",
-            wanted: Wanted::AtMost(10.0),
-            raw: format!("{} pages, p50 {:.2} ms", aged.len(), quantile(aged, 0.5)),
-        },
-        Figure {
-            what: "ingestion beside 20 of them that allow no age, against none".to_owned(),
-            value: beside_new / alone,
-            unit: "times",
-            wanted: Wanted::Note("walks that are shared, one after the other"),
-            raw: format!(
-                "{} pages, p50 {:.2} ms, p99 {:.2} ms; {raw}",
-                new.len(),
-                quantile(new.iter().copied(), 0.5),
-                quantile(new, 0.99)
-            ),
-        },
+        share(
+            "ingestion at full speed beside 20 dashboards that show the fastest of 1,000,000 rockets, against none",
+            spread,
+            Wanted::AtLeast(0.9),
+        ),
+        share("the same beside 20 that all ask at the same moment", at_once, Wanted::AtLeast(0.9)),
+        page(
+            "the first page by speed of 1,000,000 rockets, asked for again with max-age=2, p99",
+            spread,
+            Wanted::AtMost(10.0),
+        ),
+        page("the same by 20 that all ask at the same moment, p99", at_once, Wanted::AtMost(10.0)),
+        share(
+            "ingestion beside 20 dashboards that allow no age, against none",
+            new,
+            Wanted::Note("walks that are shared, one after the other"),
+        ),
+        page("the page for those that allow no age, p99", new, Wanted::Note("no bound")),
     ])
+}
+
+fn median_of(seen: &Seen) -> f64 {
+    median(seen.rates.clone()).expect("there are rounds")
 }

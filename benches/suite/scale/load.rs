@@ -67,6 +67,9 @@ pub fn post_bulk(address: SocketAddr, clients: &[Vec<Vec<u8>>]) -> Result<Durati
     Ok(begun.elapsed())
 }
 
+/// More than can be sent, so that every sender sends as fast as it is answered.
+pub const FULL_SPEED: f64 = 1e9;
+
 /// When a message was due, and how long after that it was acknowledged.
 pub type Sample = (Instant, Duration);
 

@@ -9,6 +9,7 @@ mod gaps;
 mod listings;
 mod load;
 mod parts;
+mod subscribers;
 
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ pub struct Arguments {
     /// Gets figures.tsv
     directory: PathBuf,
 
-    /// disk, bulk, fleet, gaps, listings, idle, reconnecting, checkpoint or restart [default: all]
+    /// disk, bulk, fleet, gaps, listings, subscribers, idle, reconnecting, checkpoint or restart [default: all]
     #[arg(value_name = "PART")]
     parts: Vec<String>,
 }

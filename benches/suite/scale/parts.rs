@@ -38,12 +38,13 @@ pub struct Bench {
 /// Measures something with services of its own.
 pub type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-pub const ALL: [(&str, Part); 8] = [
+pub const ALL: [(&str, Part); 9] = [
     ("disk", disk),
     ("bulk", bulk),
     ("fleet", fleet),
     ("gaps", super::gaps::gaps),
     ("listings", super::listings::listings),
+    ("subscribers", super::subscribers::subscribers),
     ("idle", idle),
     ("checkpoint", checkpoint),
     ("restart", restart),
@@ -71,7 +72,7 @@ pub fn clients(rockets: u64, messages_each: u64) -> Vec<Vec<Vec<u8>>> {
     (0..CLIENTS).map(share).map(of).collect()
 }
 
-fn per_second(messages: u64, time: Duration) -> f64 {
+pub fn per_second(messages: u64, time: Duration) -> f64 {
     let messages = messages as f64;
     messages / time.as_secs_f64()
 }

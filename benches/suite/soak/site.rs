@@ -1,5 +1,5 @@
 //! The service of a soak and what its clients share: where it listens now, the
-//! token that it wants, counts, latencies and what went wrong. Does not own who
+//! token that it wants, its certificates, counts, latencies and what went wrong. Does not own who
 //! talks to it.
 
 use std::collections::HashMap;
@@ -17,12 +17,16 @@ use super::fleet::Share;
 use crate::http::Connection;
 use crate::programs::output;
 use crate::servers::Server;
+use crate::tls::Certificate;
 
 /// Faults that are kept; the first ones say enough.
 const MOST_FAULTS: usize = 20;
 
 /// For what was not acknowledged to be taken at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For what was read again to be served.
+const READ_AGAIN: Duration = Duration::from_secs(20);
 
 /// The flag from which on the service knows tokens.
 const TOKENS: &str = "--ingest-token-file";
@@ -35,6 +39,7 @@ pub struct Counts {
     pub reads: AtomicU64,
     pub bad: AtomicU64,
     pub cut: AtomicU64,
+    pub encrypted: AtomicU64,
     pub reloads: AtomicU64,
     pub stops: AtomicU64,
     pub kills: AtomicU64,
@@ -49,6 +54,8 @@ pub struct Site {
     pub life: AtomicU32,
     base: AtomicU64,
     tokens: RwLock<Option<Vec<String>>>,
+    /// The certificates that were made, as PEM; the last one may not be served yet.
+    certificates: RwLock<Vec<String>>,
     pub counts: Counts,
     /// Of single posts since they were last looked at.
     pub latencies: Mutex<Vec<Duration>>,
@@ -66,11 +73,13 @@ impl Site {
             life: AtomicU32::new(0),
             base: AtomicU64::new(0),
             tokens: RwLock::new(knows_tokens.then(Vec::new)),
+            certificates: RwLock::default(),
             counts: Counts::default(),
             latencies: Mutex::default(),
             faults: Mutex::default(),
         };
         site.rotate()?;
+        site.certify()?;
         site.begin_life(&mut site.server.write().expect("nobody panics with it"))?;
         Ok(site)
     }
@@ -78,7 +87,10 @@ impl Site {
     fn begin_life(&self, server: &mut Option<Server>) -> Result<()> {
         let token_file = self.scratch.join("tokens");
         let token_file = token_file.to_string_lossy();
+        let listen = format!("--listen=unix:{}", self.socket().display());
+        let [cert, key] = Certificate::within(&self.scratch).flags();
         let mut flags = vec!["--checkpoint-interval", "5s", "--log", "warn,downlink=info"];
+        flags.extend([&*listen, &*cert, &*key]);
         if self.tokens.read().expect("nobody panics with it").is_some() {
             flags.extend([TOKENS, &token_file]);
         }
@@ -105,12 +117,44 @@ impl Site {
         self.begin_life(&mut server)
     }
 
-    /// Has it read again what may change while it runs: tokens, if it knows any.
-    /// Certificates have their place here, too.
+    /// Has it read again what may change while it runs: tokens, if it knows any,
+    /// and certificates. Waits until it serves the new one.
     pub fn reload(&self) -> Result<()> {
         self.rotate()?;
+        let newest = self.certify()?;
         self.counts.reloads.fetch_add(1, Ordering::Relaxed);
-        self.with(|server| server.signal("HUP"))
+        let address = self.with(|server| server.signal("HUP").map(|()| server.address))?;
+        let begun = Instant::now();
+        while let Err(error) =
+            Connection::open_trusting(address, &newest).and_then(|mut it| it.get("/livez"))
+        {
+            if begun.elapsed() > READ_AGAIN {
+                self.fault(format!("a new certificate is not served: {error}"));
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// A new certificate in place of the last one, which is served until it is read.
+    /// Returns a file with the new one.
+    fn certify(&self) -> Result<PathBuf> {
+        let mut certificates = self.certificates.write().expect("nobody panics with it");
+        let made = Certificate::put_into(&self.scratch)?;
+        certificates.push(std::fs::read_to_string(&made.cert)?);
+        let kept = certificates.len().saturating_sub(2);
+        certificates.drain(..kept);
+        // Under another name first: clients read it all the time.
+        let trusted = self.scratch.join("trusted.new");
+        std::fs::write(&trusted, certificates.concat())?;
+        std::fs::rename(trusted, self.scratch.join("trusted.pem"))?;
+        Ok(made.cert)
+    }
+
+    /// Where it speaks without TLS.
+    fn socket(&self) -> PathBuf {
+        self.scratch.join("plain.sock")
     }
 
     /// A new token beside the last one, which some clients still use.
@@ -130,10 +174,16 @@ impl Site {
         known.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"))
     }
 
-    /// A new connection to it, once it can be had; `None` when it is over.
+    /// A new connection to it, with TLS or without, once it can be had; `None` when it is over.
     pub fn connect(&self) -> Option<Connection> {
         while !self.is_over() {
-            let connected = self.with(|server| Connection::open(server.address));
+            let connected = if rand::random() {
+                self.counts.encrypted.fetch_add(1, Ordering::Relaxed);
+                let trusted = self.scratch.join("trusted.pem");
+                self.with(|server| Connection::open_trusting(server.address, &trusted))
+            } else {
+                self.with(|_| Connection::open_unix(&self.socket()))
+            };
             if let Ok(connection) = connected {
                 return Some(connection);
             }
@@ -186,8 +236,7 @@ impl Site {
 
     /// Sends what was not acknowledged, and compares every rocket.
     pub fn verify(&self, shares: &mut [Share], when: &str) -> Result<()> {
-        let address = self.with(|server| Ok(server.address))?;
-        let mut connection = Connection::open(address)?;
+        let mut connection = Connection::open_unix(&self.socket())?;
         let begun = Instant::now();
         for share in &mut *shares {
             while let Some(message) = share.pending.pop() {
@@ -225,16 +274,18 @@ impl Site {
     }
 
     pub fn summary(&self) -> String {
-        let Counts { acknowledged, refused, reads, bad, cut, reloads, stops, kills } = &self.counts;
+        let Counts { acknowledged, refused, reads, bad, cut, encrypted, reloads, stops, kills } =
+            &self.counts;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         format!(
             "{} messages acknowledged, {} requests refused for the moment, {} reads, {} bad requests, \
-             {} connections cut, {} reloads, {} clean stops, {} kills",
+             {} connections cut, {} connections with TLS, {} reloads of tokens and certificates, {} clean stops, {} kills",
             of(acknowledged),
             of(refused),
             of(reads),
             of(bad),
             of(cut),
+            of(encrypted),
             of(reloads),
             of(stops),
             of(kills)

@@ -27,6 +27,24 @@ impl Lane {
     }
 }
 
+/// What was another before: who filters by it has to be told even if it matches no
+/// longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turned {
+    /// Its mission.
+    pub moved: bool,
+    /// Whether it waits; said only while somebody filters by that.
+    pub waits: bool,
+}
+
+impl Turned {
+    /// Whether anything was.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.moved || self.waits
+    }
+}
+
 /// One change of one rocket; of several the latest.
 #[derive(Debug)]
 pub enum Changed {
@@ -36,8 +54,8 @@ pub enum Changed {
         rocket: RocketView,
         /// Whether this is the first that is told of its explosion.
         exploded: bool,
-        /// Whether its mission was another before.
-        moved: bool,
+        /// What may have it cease to match.
+        turned: Turned,
     },
     /// It is not there any more.
     Forgotten(Channel),

@@ -277,7 +277,7 @@ impl Feed {
             self.0.listening.name(channel);
         }
         seats.wishes.push(Wish { wanted: wanted.clone(), subscribers: 1, idle_since: None });
-        seats.collect_filters();
+        self.collect_filters(seats);
         false
     }
 
@@ -310,8 +310,16 @@ impl Feed {
             self.0.listening.unname(channel);
         }
         if !wishes.is_empty() {
-            seats.collect_filters();
+            self.collect_filters(seats);
         }
+    }
+
+    /// What is asked of rockets is another now.
+    fn collect_filters(&self, seats: &mut Seats) {
+        let by_waiting = seats.wishes.iter().filter(|wish| wish.wanted.filter.waiting.is_some());
+        let lanes = by_waiting.fold(0, |lanes, wish| lanes | wish.wanted.lane().bit());
+        self.0.listening.ask_what_waits(lanes);
+        seats.collect_filters();
     }
 
     fn leave(&self, lane: Lane, wanted: &Wanted) {

@@ -19,6 +19,8 @@ const BITS: u32 = 16;
 pub struct Listening {
     /// The lanes that somebody listens to.
     lanes: AtomicU8,
+    /// Those of them on which somebody filters by what waits.
+    by_waiting: AtomicU8,
     /// How often each hash is named.
     named: Box<[AtomicU32]>,
     hasher: RandomState,
@@ -28,6 +30,7 @@ impl Default for Listening {
     fn default() -> Self {
         Self {
             lanes: AtomicU8::new(0),
+            by_waiting: AtomicU8::new(0),
             named: (0..1 << BITS).map(|_| AtomicU32::new(0)).collect(),
             hasher: RandomState::new(),
         }
@@ -47,6 +50,17 @@ impl Listening {
     #[must_use]
     pub fn has(&self, lane: Lane) -> bool {
         self.lanes() & lane.bit() != 0
+    }
+
+    /// Whether somebody on this lane filters by what waits.
+    #[must_use]
+    pub fn asks_what_waits(&self, lane: Lane) -> bool {
+        self.by_waiting.load(Ordering::Relaxed) & lane.bit() != 0
+    }
+
+    /// From now on these are the lanes on which somebody filters by what waits.
+    pub(super) fn ask_what_waits(&self, lanes: u8) {
+        self.by_waiting.store(lanes, Ordering::SeqCst);
     }
 
     /// From now on somebody listens to this lane.

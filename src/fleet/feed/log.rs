@@ -7,136 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use bytes::Bytes;
 
-use super::changed::Changed;
-use crate::fleet::query::Filter;
-use crate::fleet::view::{RocketView, Status};
+use super::event::{Event, Name};
 use crate::telemetry::Channel;
-
-/// What an entry takes beside its JSON, about.
-const OVERHEAD: usize = 250;
-
-/// Which event it is, with its name in the HTTP contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// A rocket as it is now.
-    Rocket,
-    /// The same, when it exploded.
-    Explosion,
-    /// A rocket that is not there any more.
-    Forgotten,
-}
-
-impl Name {
-    /// As the contract has it.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Rocket => "rocket",
-            Self::Explosion => "explosion",
-            Self::Forgotten => "forgotten",
-        }
-    }
-}
-
-/// One event, encoded once for all who get it.
-#[derive(Debug)]
-pub struct Event {
-    /// Which one.
-    pub name: Name,
-    /// Its JSON.
-    pub json: Bytes,
-    id: Channel,
-    /// Whether the mission was another before, so that it may have ceased to match.
-    moved: bool,
-    /// What filters ask for; none of a rocket that is not there.
-    traits: Option<Traits>,
-}
-
-#[derive(Debug)]
-struct Traits {
-    mission: Arc<str>,
-    rocket_type: Arc<str>,
-    status: Status,
-}
-
-impl Event {
-    /// The event that tells of this change.
-    #[must_use]
-    pub fn of(changed: Changed) -> Self {
-        match changed {
-            Changed::Rocket { rocket, exploded, moved } => {
-                let name = if exploded { Name::Explosion } else { Name::Rocket };
-                Self { moved, ..Self::about(name, rocket) }
-            }
-            Changed::Forgotten(id) => {
-                let json = serde_json::json!({ "id": &*id.text() }).to_string();
-                Self { name: Name::Forgotten, json: json.into(), id, moved: false, traits: None }
-            }
-        }
-    }
-
-    fn about(name: Name, rocket: RocketView) -> Self {
-        let version = rocket.version();
-        let mut json = serde_json::to_string(&rocket)
-            .expect("a rocket is texts, numbers and times, which always serialise");
-        json.pop();
-        json.push_str(",\"version\":");
-        json.push_str(&version.to_string());
-        json.push('}');
-        let RocketView { id, mission, rocket_type, status, .. } = rocket;
-        let traits = Some(Traits { mission, rocket_type, status });
-        Self { name, json: json.into(), id, moved: false, traits }
-    }
-
-    /// Which rocket it is about.
-    #[must_use]
-    pub fn id(&self) -> &Channel {
-        &self.id
-    }
-
-    /// Whether conditions but that of the ID let it through.
-    #[must_use]
-    pub fn passes(&self, conditions: &Conditions) -> bool {
-        self.traits.as_ref().is_none_or(|Traits { mission, rocket_type, status }| {
-            let exploded = self.name == Name::Explosion;
-            conditions.of(self.moved, exploded).admits(rocket_type, mission, *status)
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        self.json.len() + OVERHEAD
-    }
-}
-
-/// What a subscriber asks of rockets. One that has ceased to meet it with this very
-/// change is told of all the same.
-#[derive(Debug)]
-pub struct Conditions([Filter; 4]);
-
-impl Conditions {
-    /// Those of a filter, whose ID does not count.
-    #[must_use]
-    pub fn new(filter: &Filter) -> Self {
-        Self([(false, false), (true, false), (false, true), (true, true)].map(
-            |(moved, exploded)| {
-                let mut filter = Filter { id: None, ..filter.clone() };
-                if moved {
-                    filter.missions.clear();
-                }
-                if exploded {
-                    filter.status = filter.status.filter(|status| *status == Status::Exploded);
-                }
-                filter
-            },
-        ))
-    }
-
-    fn of(&self, moved: bool, exploded: bool) -> &Filter {
-        &self.0[usize::from(moved) + 2 * usize::from(exploded)]
-    }
-}
 
 /// How far a subscriber has read: the last count that it saw, of what goes first
 /// and of the rest.
@@ -168,7 +41,7 @@ pub struct Overrun;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// What has to be told even if more is to be told of the rocket since: explosions,
-    /// other missions, and what was forgotten.
+    /// what has turned, and what was forgotten.
     Urgent,
     /// Rockets, of each the latest.
     Rest,
@@ -220,14 +93,14 @@ impl Log {
     /// one has to be told all the same.
     pub fn add(&mut self, event: Event) {
         self.last += 1;
-        if let Some(older) = self.by_rocket.remove(&event.id)
+        if let Some(older) = self.by_rocket.remove(event.id())
             && let Some(older) = self.rest.remove(&older)
         {
             self.bytes -= older.bytes();
         }
         self.bytes += event.bytes();
-        if event.name == Name::Rocket && !event.moved {
-            self.by_rocket.insert(event.id.clone(), self.last);
+        if event.name == Name::Rocket && !event.has_turned() {
+            self.by_rocket.insert(event.id().clone(), self.last);
             self.rest.insert(self.last, Arc::new(event));
         } else {
             self.urgent.insert(self.last, Arc::new(event));
@@ -246,7 +119,7 @@ impl Log {
         let part = if is_urgent { &mut self.urgent } else { &mut self.rest };
         let (count, event) = part.pop_first().expect("what is there takes bytes");
         if !is_urgent {
-            self.by_rocket.remove(&event.id);
+            self.by_rocket.remove(event.id());
         }
         self.bytes -= event.bytes();
         self.floor = count;
@@ -290,6 +163,10 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::feed::changed::{Changed, Turned};
+    use crate::fleet::feed::event::Conditions;
+    use crate::fleet::query::Filter;
+    use crate::fleet::view::{RocketView, Status};
     use crate::telemetry::{Caseless, Timestamp};
 
     fn rocket(id: &str, speed: i64) -> RocketView {
@@ -311,7 +188,7 @@ mod tests {
 
     fn event(id: &str, speed: i64) -> Event {
         let rocket = rocket(id, speed);
-        Event::of(Changed::Rocket { rocket, exploded: false, moved: false })
+        Event::of(Changed::Rocket { rocket, exploded: false, turned: Turned::default() })
     }
 
     fn read(log: &Log, place: &mut Place, most: usize) -> Result<Vec<String>, Overrun> {
@@ -336,7 +213,8 @@ mod tests {
         log.add(event("b", 1));
         log.add(event("a", 2));
         let rocket = rocket("c", 1);
-        log.add(Event::of(Changed::Rocket { rocket, exploded: true, moved: false }));
+        let turned = Turned::default();
+        log.add(Event::of(Changed::Rocket { rocket, exploded: true, turned }));
         assert_eq!(read(&log, &mut place, 2).unwrap(), ["explosion c", "rocket b"]);
         // Not further than what was not read.
         assert_eq!(place.count(), 2);
@@ -390,7 +268,8 @@ mod tests {
         let conditions = Conditions::new(&apollo);
         let told = |exploded, moved, mission: &str, status| {
             let rocket = RocketView { mission: mission.into(), status, ..rocket("a", 1) };
-            Event::of(Changed::Rocket { rocket, exploded, moved }).passes(&conditions)
+            let turned = Turned { moved, waits: false };
+            Event::of(Changed::Rocket { rocket, exploded, turned }).passes(&conditions)
         };
         assert!(told(false, false, "Apollo", Status::Launched));
         assert!(!told(false, false, "ARTEMIS", Status::Launched));
@@ -402,7 +281,8 @@ mod tests {
         let mut log = Log::new(1 << 20);
         let mut place = log.end();
         log.add(event("a", 1));
-        let changed = Changed::Rocket { rocket: rocket("a", 2), exploded: false, moved: true };
+        let turned = Turned { moved: true, waits: false };
+        let changed = Changed::Rocket { rocket: rocket("a", 2), exploded: false, turned };
         log.add(Event::of(changed));
         log.add(event("a", 3));
         assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket a", "rocket a"]);
@@ -411,9 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn the_version_stands_beside_the_rocket() {
-        let event = event("a", 1);
-        let json: serde_json::Value = serde_json::from_slice(&event.json).unwrap();
-        assert_eq!((&json["version"], &json["id"]), (&5.into(), &"a".into()));
+    fn what_waits_or_does_not_is_told_whatever_comes_after_it() {
+        let mut log = Log::new(1 << 20);
+        let mut place = log.end();
+        let turned = Turned { moved: false, waits: true };
+        log.add(Event::of(Changed::Rocket { rocket: rocket("a", 1), exploded: false, turned }));
+        log.add(event("a", 2));
+        assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket a", "rocket a"]);
     }
 }

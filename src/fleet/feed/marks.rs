@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::changed::{Changed, Changes, Lane};
+use super::changed::{Changed, Changes, Lane, Turned};
 use super::listening::Listening;
 use crate::fleet::observer::{Folded, Observer};
 use crate::fleet::outcome::{Outcome, Skipped};
@@ -42,6 +42,8 @@ struct Marked {
     waiting: Bits,
     /// Those of them whose mission was another.
     moved: Bits,
+    /// Those that wait and did not, or the other way round.
+    waits: Bits,
     /// Slots in the order in which they were marked; those whose bit is gone do not
     /// count.
     queue: VecDeque<Slot>,
@@ -62,6 +64,7 @@ enum Urgent {
 enum Change {
     Exploded,
     Moved,
+    Waits,
     Any,
 }
 
@@ -79,8 +82,12 @@ impl Marks {
         for (lane, marked) in Lane::EVERY.into_iter().zip(lanes) {
             let is_named = || channel.is_none_or(|channel| listening.may_be_named(channel));
             if listening.has(lane) && (lane != Lane::Named || is_named()) {
-                // Nobody filters there.
-                let is_news = lane != Lane::All || change != Change::Moved;
+                let is_news = match change {
+                    // Nobody filters there.
+                    Change::Moved => lane != Lane::All,
+                    Change::Waits => listening.asks_what_waits(lane),
+                    Change::Exploded | Change::Any => true,
+                };
                 marked.mark(slot, if is_news { change } else { Change::Any });
             }
         }
@@ -105,9 +112,7 @@ impl Marks {
         let is_wanted = |rocket: &RocketView| match lane {
             Lane::Named => listening.may_be_named(&rocket.id),
             Lane::All | Lane::Filtered => {
-                let RocketView { rocket_type, mission, status, .. } = rocket;
-                let passes = |filter: &Filter| filter.admits(rocket_type, mission, *status);
-                filters.is_empty() || filters.iter().any(passes)
+                filters.is_empty() || filters.iter().any(|filter| filter.admits(rocket))
             }
         };
         marked.take(limit.min(SLICE), roster, is_wanted)
@@ -119,6 +124,7 @@ impl Marked {
         match change {
             Change::Exploded => return self.put_first(Urgent::Exploded(slot)),
             Change::Moved => drop(self.moved.set(slot)),
+            Change::Waits => drop(self.waits.set(slot)),
             Change::Any => {}
         }
         if self.waiting.set(slot) {
@@ -135,8 +141,8 @@ impl Marked {
     }
 
     /// What is to be told of a slot is about to be told.
-    fn unmark(&mut self, slot: Slot) -> bool {
-        self.moved.clear(slot)
+    fn unmark(&mut self, slot: Slot) -> Turned {
+        Turned { moved: self.moved.clear(slot), waits: self.waits.clear(slot) }
     }
 
     fn take(
@@ -153,11 +159,11 @@ impl Marked {
                 Urgent::Forgotten(channel) => changed.push(Changed::Forgotten(channel)),
                 Urgent::Exploded(slot) => {
                     self.waiting.clear(slot);
-                    let moved = self.unmark(slot);
+                    let turned = self.unmark(slot);
                     // It may be forgotten by now, and another in its place.
                     changed.extend(roster.view(slot).map(|rocket| {
                         let exploded = rocket.status == Status::Exploded;
-                        Changed::Rocket { rocket, exploded, moved }
+                        Changed::Rocket { rocket, exploded, turned }
                     }));
                 }
             }
@@ -171,10 +177,11 @@ impl Marked {
             if !self.waiting.clear(slot) {
                 continue;
             }
-            let moved = self.unmark(slot);
+            let turned = self.unmark(slot);
             // What was not launched yet is not shown.
-            let rocket = roster.view(slot).filter(|rocket| moved || is_wanted(rocket));
-            changed.extend(rocket.map(|rocket| Changed::Rocket { rocket, exploded: false, moved }));
+            let rocket = roster.view(slot).filter(|rocket| turned.any() || is_wanted(rocket));
+            let changed_so = |rocket| Changed::Rocket { rocket, exploded: false, turned };
+            changed.extend(rocket.map(changed_so));
         }
         let more = !(self.urgent.is_empty() && self.queue.is_empty());
         Changes { changed, more, overrun: std::mem::take(&mut self.overrun) }
@@ -231,6 +238,12 @@ impl Observer for Marks {
         }
     }
 
+    fn turned(&mut self, slot: Slot, channel: &Channel) {
+        if self.listening.lanes() != 0 {
+            self.mark(slot, Some(channel), Change::Waits);
+        }
+    }
+
     fn lost(&mut self, slot: Slot, channel: &Channel, _: Skipped) {
         if self.listening.lanes() != 0 {
             self.mark(slot, Some(channel), Change::Any);
@@ -248,7 +261,7 @@ impl Observer for Marks {
         for (lane, marked) in Lane::EVERY.into_iter().zip(lanes) {
             // Nothing is told of whoever has its slot next.
             marked.waiting.clear(slot);
-            marked.moved.clear(slot);
+            marked.unmark(slot);
             let is_wanted = lane != Lane::Named || listening.may_be_named(channel);
             if listening.has(lane) && is_wanted {
                 marked.put_first(Urgent::Forgotten(channel.clone()));
@@ -294,12 +307,12 @@ mod tests {
     const MOVE: &str = r#""messageType":"RocketMissionChanged"},"message":{"newMission":"N"}"#;
     const EXPLODE: &str = r#""messageType":"RocketExploded"},"message":{"reason":"R"}"#;
 
-    /// In order; with `!` for an explosion, `>` for another mission, `-` for a rocket
-    /// that is gone.
+    /// In order; with `!` for an explosion, `>` for another mission, `~` if it waits
+    /// and did not or the other way round, `-` for a rocket that is gone.
     fn told(changes: &Changes) -> String {
         let of = |changed: &Changed| match changed {
-            Changed::Rocket { rocket, exploded, moved } => {
-                let marks = [(*exploded, "!"), (*moved, ">")];
+            Changed::Rocket { rocket, exploded, turned } => {
+                let marks = [(*exploded, "!"), (turned.moved, ">"), (turned.waits, "~")];
                 let marks = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark);
                 format!("{}{}", marks.collect::<String>(), rocket.id)
             }
@@ -369,6 +382,30 @@ mod tests {
         marks.listening.unname(&wanted);
         apply(&mut roster, &mut marks, "b", 2, FASTER);
         assert_eq!(take(&mut marks, Lane::Named, 9, &roster), "");
+    }
+
+    #[test]
+    fn what_begins_and_ceases_to_wait_is_told_to_who_asks_for_that() {
+        let (mut roster, mut marks) = (roster(), marks(&Lane::EVERY));
+        let filter = Filter { waiting: Some(true), ..Filter::default() };
+        let of_filtered = |marks: &mut Marks, roster: &Roster| {
+            told(&marks.take((Lane::Filtered, 9), std::slice::from_ref(&filter), roster))
+        };
+        for id in ["a", "b"] {
+            apply(&mut roster, &mut marks, id, 1, LAUNCH);
+        }
+        apply(&mut roster, &mut marks, "a", 3, FASTER);
+        assert_eq!(of_filtered(&mut marks, &roster), "a", "nobody asks for it");
+        marks.listening.ask_what_waits(Lane::Filtered.bit());
+        apply(&mut roster, &mut marks, "b", 4, FASTER);
+        apply(&mut roster, &mut marks, "a", 2, FASTER);
+        assert_eq!(of_filtered(&mut marks, &roster), "~b ~a");
+        apply(&mut roster, &mut marks, "b", 3, FASTER);
+        apply(&mut roster, &mut marks, "a", 4, FASTER);
+        assert_eq!(of_filtered(&mut marks, &roster), "b", "it waits still");
+        roster.skip(1, 2, &mut marks).unwrap();
+        assert_eq!(of_filtered(&mut marks, &roster), "~b");
+        assert_eq!(take(&mut marks, Lane::All, 9, &roster), "a b");
     }
 
     #[test]

@@ -8,12 +8,14 @@
 //!
 //! * [`changed`]: what is reported, and for whom; [`listening`]: whether anybody
 //!   listens.
+//! * [`event`]: what is told of one rocket, and to whom.
 //! * [`hub`]: what all of these share: logs, seats, signals.
 //! * [`stats`]: the figures that every subscriber gets once a second.
 //!
 //! Does not own the form of the answers (`http/events`).
 
 pub mod changed;
+pub mod event;
 pub mod hub;
 pub mod listening;
 pub mod log;

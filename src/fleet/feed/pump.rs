@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::changed::{Changes, Lane};
+use super::event::Event;
 use super::hub::Feed;
-use super::log::Event;
 use super::marks::SLICE;
 use super::stats::Stats;
 use super::subscription::FRAME;

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::event::{Conditions, Event};
 use super::hub::{Feed, FeedLimits, NoSeat, Sitting, Wanted};
-use super::log::{Conditions, Event, Overrun, Part, Place};
+use super::log::{Overrun, Part, Place};
 use crate::telemetry::Channel;
 
 /// Events are given out so often.
@@ -208,4 +209,52 @@ impl Subscription {
 /// A fifth of a second's: what a late frame may make up for.
 fn most_at_once(rate: f64) -> f64 {
     (rate / 5.0).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::feed::changed::{Changed, Lane};
+
+    fn limits(rate: usize) -> FeedLimits {
+        FeedLimits { subscribers: 9, rate }
+    }
+
+    fn named(id: &str) -> Wanted {
+        Wanted { ids: vec![Channel::parse(id).unwrap()], ..Wanted::default() }
+    }
+
+    fn forget(feed: &Feed, lane: Lane) {
+        for n in 0..50 {
+            let id = Channel::parse(&n.to_string()).unwrap();
+            feed.log(0, lane).add(Event::of(Changed::Forgotten(id)));
+        }
+        feed.publish();
+    }
+
+    #[test]
+    fn who_wants_what_nobody_wanted_cannot_read_on_where_others_can() {
+        let feed = Feed::new(1);
+        let (_other, _) = Subscription::open(&feed, named("a"), None, limits(9)).unwrap();
+        let (_first, reads_on) =
+            Subscription::open(&feed, named("b"), Some(&[0]), limits(9)).unwrap();
+        assert!(!reads_on, "nothing of it was collected");
+        let (_again, reads_on) =
+            Subscription::open(&feed, named("b"), Some(&[0]), limits(9)).unwrap();
+        assert!(reads_on);
+    }
+
+    #[test]
+    fn so_many_rockets_are_given_out_and_no_more() {
+        for (rate, expected) in [(1, 1), (50, 10), (1000, 50)] {
+            let feed = Feed::new(1);
+            let wanted = Wanted::default();
+            let lane = wanted.lane();
+            let (mut subscription, _) =
+                Subscription::open(&feed, wanted, None, limits(rate)).unwrap();
+            forget(&feed, lane);
+            // What time passes meanwhile makes up for no more than was there.
+            assert_eq!(subscription.read().unwrap().len(), expected, "{rate}");
+        }
+    }
 }

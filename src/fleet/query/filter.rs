@@ -1,5 +1,6 @@
 //! Conditions on rockets, for listings of whatever order.
 
+use super::facts::Traits;
 use crate::fleet::view::Status;
 use crate::telemetry::{Caseless, Channel};
 
@@ -27,11 +28,13 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// Whether there is no condition that only a launched rocket can meet.
+    /// Whether a rocket that waits and was not launched meets every condition but that
+    /// of its whole ID: there is none that only a launched one can meet.
     #[must_use]
-    pub fn admits_unlaunched(&self) -> bool {
-        let Self { id: _, id_prefix: _, missions, rocket_type, status, waiting: _ } = self;
-        missions.is_empty() && rocket_type.is_none() && status.is_none()
+    pub fn admits_unlaunched(&self, id: &Channel) -> bool {
+        let Self { id: _, id_prefix: _, missions, rocket_type, status, waiting } = self;
+        let by_text = missions.is_empty() && rocket_type.is_none();
+        by_text && status.is_none() && *waiting != Some(false) && self.admits_id(id)
     }
 
     /// Whether there is no condition but one on how the ID begins.
@@ -48,17 +51,15 @@ impl Filter {
         self.id_prefix.as_ref().is_none_or(|prefix| id.begins_with(prefix))
     }
 
-    /// Whether a rocket that waits, or does not, may be among them.
+    /// Whether a rocket meets every condition but that of its whole ID, by which it was
+    /// found. What is looked up for it is looked at last.
     #[must_use]
-    pub fn admits_wait(&self, waits: bool) -> bool {
-        self.waiting.is_none_or(|wanted| wanted == waits)
-    }
-
-    /// Whether a rocket meets every other condition; by its whole ID it was found.
-    #[must_use]
-    pub fn admits(&self, rocket_type: &str, mission: &str, status: Status) -> bool {
-        self.status.is_none_or(|wanted| wanted == status)
-            && self.rocket_type.as_ref().is_none_or(|wanted| wanted.matches(rocket_type))
-            && self.missions.iter().all(|wanted| wanted.matches(mission))
+    pub fn admits(&self, rocket: &impl Traits) -> bool {
+        let Self { id: _, id_prefix: _, missions, rocket_type, status, waiting } = self;
+        waiting.is_none_or(|wanted| wanted == rocket.waits())
+            && status.is_none_or(|wanted| wanted == rocket.status())
+            && self.admits_id(rocket.id())
+            && rocket_type.as_ref().is_none_or(|wanted| wanted.matches(rocket.rocket_type()))
+            && missions.iter().all(|wanted| wanted.matches(rocket.mission()))
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::fleet::view::RocketView;
+use super::facts::Facts;
 use crate::telemetry::{Channel, Timestamp};
 
 /// The order of rockets: by a field, then by ID, and all that from the end if
@@ -108,47 +108,47 @@ impl Sort {
 
     /// Compares two rockets in this order, as their positions would be.
     #[must_use]
-    pub fn compare_rockets(self, a: &RocketView, b: &RocketView) -> Ordering {
-        let (a, b) = if self.descending { (b, a) } else { (a, b) };
+    pub fn compare_rockets(self, a: &impl Facts, b: &impl Facts) -> Ordering {
         let by_field = match self.field {
             Field::Id => Ordering::Equal,
-            Field::LaunchTime => a.launch_time.cmp(&b.launch_time),
-            Field::LastUpdateTime => a.last_update_time.cmp(&b.last_update_time),
-            Field::LastMessageNumber => a.last_message_number.cmp(&b.last_message_number),
-            Field::Speed => a.speed.cmp(&b.speed),
-            Field::RocketType => a.rocket_type.cmp(&b.rocket_type),
-            Field::Mission => a.mission.cmp(&b.mission),
-            Field::Status => a.status.cmp(&b.status),
-            Field::ExplosionReason => a.explosion_reason.cmp(&b.explosion_reason),
-            Field::BufferedMessages => a.buffered_messages.cmp(&b.buffered_messages),
+            Field::LaunchTime => a.launch_time().cmp(&b.launch_time()),
+            Field::LastUpdateTime => a.last_update_time().cmp(&b.last_update_time()),
+            Field::LastMessageNumber => a.last_message_number().cmp(&b.last_message_number()),
+            Field::Speed => a.speed().cmp(&b.speed()),
+            Field::RocketType => a.rocket_type().cmp(b.rocket_type()),
+            Field::Mission => a.mission().cmp(b.mission()),
+            Field::Status => a.status().cmp(&b.status()),
+            Field::ExplosionReason => a.explosion_reason().cmp(&b.explosion_reason()),
+            Field::BufferedMessages => a.buffered_messages().cmp(&b.buffered_messages()),
         };
-        by_field.then_with(|| a.id.cmp(&b.id))
+        let ordering = by_field.then_with(|| a.id().cmp(b.id()));
+        if self.descending { ordering.reverse() } else { ordering }
     }
 
     /// Where a rocket stands in this order.
     #[must_use]
-    pub fn position(self, rocket: &RocketView) -> Position {
-        Position { key: self.key(rocket), id: rocket.id.clone() }
+    pub fn position(self, rocket: &impl Facts) -> Position {
+        Position { key: self.key(rocket), id: rocket.id().clone() }
     }
 
-    fn key(self, rocket: &RocketView) -> SortKey {
+    fn key(self, rocket: &impl Facts) -> SortKey {
         let number = |n: u64| {
             let n = i64::try_from(n).expect("messages are numbered and counted below 2^63");
             SortKey::Number(n)
         };
         match self.field {
             Field::Id => SortKey::Nothing,
-            Field::LaunchTime => SortKey::Time(rocket.launch_time),
-            Field::LastUpdateTime => SortKey::Time(rocket.last_update_time),
-            Field::LastMessageNumber => number(rocket.last_message_number),
-            Field::Speed => SortKey::Number(rocket.speed),
-            Field::RocketType => SortKey::Text(rocket.rocket_type.clone()),
-            Field::Mission => SortKey::Text(rocket.mission.clone()),
-            Field::Status => SortKey::Number(rocket.status as i64),
+            Field::LaunchTime => SortKey::Time(rocket.launch_time()),
+            Field::LastUpdateTime => SortKey::Time(rocket.last_update_time()),
+            Field::LastMessageNumber => number(rocket.last_message_number()),
+            Field::Speed => SortKey::Number(rocket.speed()),
+            Field::RocketType => SortKey::Text(rocket.rocket_type().clone()),
+            Field::Mission => SortKey::Text(rocket.mission().clone()),
+            Field::Status => SortKey::Number(rocket.status() as i64),
             Field::ExplosionReason => {
-                rocket.explosion_reason.clone().map_or(SortKey::Nothing, SortKey::Text)
+                rocket.explosion_reason().cloned().map_or(SortKey::Nothing, SortKey::Text)
             }
-            Field::BufferedMessages => number(rocket.buffered_messages.into()),
+            Field::BufferedMessages => number(rocket.buffered_messages() as u64),
         }
     }
 }

@@ -15,16 +15,20 @@
 //! only if it is older, or younger by no more than one generation. Where that does
 //! not make room in time, the rocket whose message it is loses its entries instead:
 //! the bound holds in any case.
+//!
+//! Of a rocket that was launched by its first message nothing is kept before the
+//! second one: its state says it all, and the entry is the same for all of them. It
+//! is written with the second one, and as old as that.
 
 use std::sync::Arc;
 
 use super::chunked::Chunked;
 use super::slot::Slot;
 use crate::fleet::limits::Quotas;
+use crate::telemetry::Report;
 use crate::telemetry::message::Kind;
-use crate::telemetry::past::{self, Entry, State, Step, Undo};
-use crate::telemetry::rocket::{Effect, Flight, Rocket, Vocabulary};
-use crate::telemetry::{Report, Timestamp};
+use crate::telemetry::past::{self, Entry, LAUNCH, State, Step, Undo};
+use crate::telemetry::rocket::{Effect, Rocket, Vocabulary};
 
 /// Rockets that the hand comes by for each message while room is short.
 const VISITS: usize = 16;
@@ -41,8 +45,7 @@ const WRITTEN: &str = "entries are read as they were written";
 /// See the module.
 pub(super) struct History {
     quotas: Arc<Quotas>,
-    /// Of each slot, where its past is, from 1; 0 if it has none.
-    places: Chunked<u32>,
+    places: Places,
     pasts: Chunked<Past>,
     /// Pasts that nobody has.
     vacant: Vec<u32>,
@@ -74,45 +77,6 @@ struct Past {
     slot: Slot,
 }
 
-/// What a rocket was before a message.
-struct Before {
-    kind: Kind,
-    time: Option<Timestamp>,
-    /// The speed, and whether it had exploded; `None` before the launch.
-    flight: Option<(i64, bool)>,
-    /// If the message is about it.
-    mission: Option<Arc<str>>,
-}
-
-impl Before {
-    fn of(rocket: &Rocket, report: &Report, vocabulary: &Vocabulary) -> Self {
-        let kind = report.event.kind();
-        let flight = rocket.flight.as_ref();
-        let mission = flight.filter(|_| kind == Kind::MissionChanged);
-        Self {
-            kind,
-            time: rocket.last_update_time,
-            flight: flight.map(|flight| (flight.speed, flight.explosion.is_some())),
-            mission: mission.map(|flight| vocabulary.missions.get(&flight.mission).clone()),
-        }
-    }
-
-    /// What the message changed in this to make `after` of it.
-    fn undo(&self, after: Option<&Flight>) -> Undo<'_> {
-        match (self.kind, self.flight, after) {
-            (Kind::Launched, None, Some(_)) => Undo::Launched,
-            (Kind::SpeedIncreased | Kind::SpeedDecreased, Some((speed, _)), Some(after)) => {
-                Undo::Speed(speed, after.speed)
-            }
-            (Kind::MissionChanged, Some(_), _) => {
-                Undo::Mission(self.mission.as_deref().expect("a flight has a mission"))
-            }
-            (Kind::Exploded, Some((_, false)), _) => Undo::Exploded,
-            _ => Undo::Nothing,
-        }
-    }
-}
-
 /// Applies a rocket's next message, and keeps what it changed. `slot` is the
 /// rocket's, and `last` the number of the message before.
 pub(super) fn apply(
@@ -123,12 +87,26 @@ pub(super) fn apply(
     vocabulary: &mut Vocabulary,
 ) -> Effect {
     let Some(history) = history else { return rocket.apply(report, vocabulary) };
-    let before = Before::of(rocket, &report, vocabulary);
-    let Report { number, time, .. } = report;
+    let (number, time, kind) = (report.number, report.time, report.event.kind());
+    let (number_before, time_before) = (last, rocket.last_update_time);
+    let before = rocket.flight.as_ref().map(|flight| (flight.speed, flight.explosion.is_some()));
+    let mission = match (kind, &rocket.flight) {
+        (Kind::MissionChanged, Some(flight)) => {
+            Some(vocabulary.missions.get(&flight.mission).clone())
+        }
+        _ => None,
+    };
     let effect = rocket.apply(report, vocabulary);
-    let undo = before.undo(rocket.flight.as_ref());
-    let step = Step { number_before: last, number, time_before: before.time, time, undo, mark: 0 };
-    history.record(slot, step);
+    let undo = match (kind, before, &rocket.flight) {
+        (Kind::SpeedIncreased | Kind::SpeedDecreased, Some((speed, _)), Some(after)) => {
+            Undo::Speed(speed, after.speed)
+        }
+        (Kind::Launched, None, Some(_)) => Undo::Launched,
+        (Kind::Exploded, Some((_, false)), _) => Undo::Exploded,
+        _ => mission.as_deref().map_or(Undo::Nothing, Undo::Mission),
+    };
+    let step = Step { number_before, number, time_before, time, undo, mark: 0 };
+    history.record(slot, step, before.is_some());
     effect
 }
 
@@ -143,7 +121,7 @@ impl History {
     pub fn bounded(quotas: &Arc<Quotas>) -> Option<Self> {
         (quotas.history.per_rocket > 0).then(|| Self {
             quotas: quotas.clone(),
-            places: Chunked::default(),
+            places: Places::default(),
             pasts: Chunked::default(),
             vacant: Vec::new(),
             generation: 1,
@@ -156,29 +134,20 @@ impl History {
         })
     }
 
-    /// There is one more slot.
-    pub fn appear(&mut self, slot: Slot) {
-        let at = self.places.push(0);
-        assert_eq!(at, slot, "every slot has a place");
-        // Without it there is nothing: the bound is one of entries.
-        self.quotas.history.bytes.take(size_of::<u32>());
-    }
-
     /// The rocket at `slot` is gone, or begins anew.
     pub fn forget(&mut self, slot: Slot) {
-        if let Some(place) = self.place(slot) {
+        if let Some(place) = self.places.get(slot) {
             self.empty(place);
         }
     }
 
-    fn place(&self, slot: Slot) -> Option<u32> {
-        self.places.get(slot).checked_sub(1)
-    }
-
-    fn record(&mut self, slot: Slot, step: Step<'_>) {
-        let Some(place) = self.place(slot).or_else(|| self.begin(slot)) else {
-            // There is no room for its first entry, and nothing to cut off.
-            return self.quotas.history.dropped_for_memory.add(1);
+    fn record(&mut self, slot: Slot, step: Step<'_>, was_launched: bool) {
+        let place = match self.places.get(slot) {
+            Some(place) => place,
+            None => match self.begin_with(slot, &step, was_launched) {
+                Some(place) => place,
+                None => return,
+            },
         };
         let past = self.pasts.get(place);
         let mark = if past.entries > 0 { self.generation - past.newest } else { 0 };
@@ -189,15 +158,41 @@ impl History {
         self.scratch = scratch;
     }
 
+    /// Gives a slot a past that this goes into; `None` if it is not to be written.
+    fn begin_with(&mut self, slot: Slot, step: &Step<'_>, was_launched: bool) -> Option<u32> {
+        if is_alone(step.number, step.undo == Undo::Launched) {
+            return None;
+        }
+        let is_second = is_alone(step.number_before, was_launched);
+        let begun = self.begin(slot);
+        if is_second && let Some(place) = begun {
+            self.append(place, &LAUNCH);
+        }
+        // That may have found no room.
+        let place = self.places.get(slot);
+        if place.is_none() {
+            // Nor has this one, then; that of the launch is counted if it was begun.
+            let lost = 1 + u64::from(is_second && begun.is_none());
+            self.quotas.history.dropped_for_memory.add(lost);
+        }
+        place
+    }
+
     /// Gives a slot a past.
     fn begin(&mut self, slot: Slot) -> Option<u32> {
+        if !self.places.have(slot) {
+            if !self.make_room(Places::BYTES, None) {
+                return None;
+            }
+            self.places.appear(slot);
+        }
         let place = match self.vacant.pop() {
             Some(place) => place,
             None if self.make_room(size_of::<Past>(), None) => self.pasts.push(Past::default()),
             None => return None,
         };
         self.pasts.get_mut(place).slot = slot;
-        *self.places.get_mut(slot) = place + 1;
+        self.places.set(slot, Some(place));
         Some(place)
     }
 
@@ -315,21 +310,28 @@ impl History {
     fn empty(&mut self, place: u32) {
         let Past { bytes, slot, .. } = std::mem::take(self.pasts.get_mut(place));
         self.account(bytes.capacity(), 0);
-        *self.places.get_mut(slot) = 0;
+        self.places.set(slot, None);
         self.vacant.push(place);
     }
 
-    /// What is kept of a rocket, as a checkpoint stores it.
-    pub fn stored(&self, slot: Slot) -> Vec<u8> {
-        let Some(place) = self.place(slot) else { return Vec::new() };
+    /// What is kept of a rocket, as a checkpoint stores it. So many messages of it
+    /// were applied or lost, and it may be launched.
+    pub fn stored(&self, slot: Slot, (number, is_launched): (u64, bool)) -> Vec<u8> {
+        let Some(place) = self.places.get(slot) else {
+            return if is_alone(number, is_launched) { LAUNCH.into() } else { Vec::new() };
+        };
         let Past { bytes, entries, .. } = self.pasts.get(place);
         let surplus = (*entries as usize).saturating_sub(self.quotas.history.per_rocket);
         let skipped = (0..surplus).fold(0, |at, _| at + first(&bytes[at..]).0);
         past::unmarked(&bytes[skipped..]).expect(WRITTEN).0
     }
 
-    /// Takes back what a checkpoint stored, as far as there is room for it.
-    pub fn restore(&mut self, slot: Slot, stored: &[u8]) {
+    /// Takes back what a checkpoint [stored](Self::stored), as far as there is room
+    /// for it.
+    pub fn restore(&mut self, slot: Slot, stored: &[u8], (number, is_launched): (u64, bool)) {
+        if is_alone(number, is_launched) {
+            return;
+        }
         let (bytes, entries) = past::unmarked(stored).expect("it was checked when it was read");
         let surplus = entries.saturating_sub(self.quotas.history.per_rocket);
         let mut at = (0..surplus).fold(0, |at, _| at + first(&bytes[at..]).0);
@@ -340,7 +342,7 @@ impl History {
         let Some(place) = self.begin(slot) else {
             return self.quotas.history.dropped_for_memory.add((entries - surplus) as u64);
         };
-        while at < bytes.len() && self.place(slot).is_some() {
+        while at < bytes.len() && self.places.get(slot).is_some() {
             let (length, _) = first(&bytes[at..]);
             // All of one rocket is of one generation, for nothing tells them apart.
             let (generation, written) = (self.generation, self.written);
@@ -350,7 +352,7 @@ impl History {
             }
             at += length;
         }
-        if self.place(slot).is_none() {
+        if self.places.get(slot).is_none() {
             let rest = past::unmarked(&bytes[at..]).expect(WRITTEN).1;
             self.quotas.history.dropped_for_memory.add(rest as u64);
         }
@@ -363,11 +365,56 @@ impl History {
 
     /// What is kept of a rocket that is in the state `after` it.
     pub fn entries(&self, slot: Slot, after: State) -> Vec<Entry> {
-        let Some(place) = self.place(slot) else { return Vec::new() };
-        let bytes = &self.pasts.get(place).bytes;
+        let bytes = match self.places.get(slot) {
+            Some(place) => &*self.pasts.get(place).bytes,
+            None if is_alone(after.number, after.flight.is_some()) => &LAUNCH,
+            None => return Vec::new(),
+        };
         let mut entries = past::read(bytes, after).expect(WRITTEN);
         entries.drain(..entries.len().saturating_sub(self.quotas.history.per_rocket));
         entries
+    }
+}
+
+/// Whether all that a rocket has sent is the message that launched it.
+fn is_alone(number: u64, is_launched: bool) -> bool {
+    number == 1 && is_launched
+}
+
+/// Where the past of each slot is, if it has one. Where none of some slots has, as in
+/// a fleet that was just launched, it takes next to no room.
+#[derive(Default)]
+struct Places(Vec<Option<Box<[u32; Self::CHUNK]>>>);
+
+impl Places {
+    const CHUNK: usize = 32;
+
+    /// What is taken where any has one.
+    const BYTES: usize = size_of::<[u32; Self::CHUNK]>();
+
+    fn get(&self, slot: Slot) -> Option<u32> {
+        let chunk = self.0.get(slot as usize / Self::CHUNK)?.as_ref()?;
+        // From 1; 0 is none.
+        chunk[slot as usize % Self::CHUNK].checked_sub(1)
+    }
+
+    /// Whether there is room for that of a slot.
+    fn have(&self, slot: Slot) -> bool {
+        self.0.get(slot as usize / Self::CHUNK).is_some_and(Option::is_some)
+    }
+
+    fn appear(&mut self, slot: Slot) {
+        let at = slot as usize / Self::CHUNK;
+        if at >= self.0.len() {
+            self.0.resize_with(at + 1, || None);
+        }
+        self.0[at] = Some(Box::new([0; Self::CHUNK]));
+    }
+
+    fn set(&mut self, slot: Slot, place: Option<u32>) {
+        if let Some(Some(chunk)) = self.0.get_mut(slot as usize / Self::CHUNK) {
+            chunk[slot as usize % Self::CHUNK] = place.map_or(0, |place| place + 1);
+        }
     }
 }
 

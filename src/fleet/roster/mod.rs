@@ -10,7 +10,7 @@
 //! * `admission`: what becomes of a message before it is applied.
 //! * [`census`]: how many rockets are in which state.
 //! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
-//!   `by_index`: what is answered from them.
+//!   `by_index`: what is answered from them; [`Candidate`]: what walks look at.
 //! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
 //! * `places`: who has a place; `forget`: who leaves it; `quiet`: who may, by now.
 //! * `repeats`: messages whose number is known; `conflicts`: those that say something
@@ -19,6 +19,7 @@
 
 mod admission;
 mod by_index;
+mod candidate;
 pub mod census;
 mod chunked;
 mod conflicts;
@@ -38,13 +39,16 @@ mod sorted;
 mod tracked;
 mod waits;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use ahash::{AHashMap, RandomState};
+use ahash::RandomState;
 use hashbrown::HashTable;
 
 use self::admission::Admitted;
 pub use self::admission::{Admission, Ticket};
+pub use self::candidate::Candidate;
 use self::census::{Census, Standing};
 use self::chunked::Chunked;
 use self::conflicts::Conflicts;
@@ -53,14 +57,13 @@ use self::gaps::Gaps;
 use self::history::History;
 use self::listed::Listed;
 use self::quiet::Quiet;
-use self::slot::Slot;
+use self::slot::{BySlot, Slot};
 pub use self::snapshot::Slice;
 use self::tracked::Tracked;
 use super::limits::Quotas;
 use super::observer::{Folded, Observer};
 use super::outcome::{Outcome, Refusal};
-use super::query::Filter;
-use super::view::{Lookup, RocketView, Status};
+use super::view::Lookup;
 use crate::telemetry::lost::Lost;
 use crate::telemetry::reorder::Place;
 use crate::telemetry::rocket::{Effect, Vocabulary};
@@ -77,7 +80,7 @@ pub struct Roster {
     gaps: Gaps,
     vocabulary: Vocabulary,
     /// Rockets with messages between admission and application.
-    admitted: AHashMap<Slot, Admitted>,
+    admitted: HashMap<Slot, Admitted, BySlot>,
     /// Slots of which no channel is known any more, for the next new ones.
     vacant: Vec<Slot>,
     /// Rows of the journal's store that hold nothing, for the next new rockets.
@@ -108,7 +111,7 @@ impl Roster {
             listed: Listed::default(),
             gaps: Gaps::default(),
             vocabulary: Vocabulary::default(),
-            admitted: AHashMap::new(),
+            admitted: HashMap::default(),
             vacant: Vec::new(),
             free_rows: Vec::new(),
             gone: Vec::new(),
@@ -256,6 +259,10 @@ impl Roster {
         }
         if waited.is_some() || place == Place::Early {
             self.follow_gap(slot, waited, place);
+            let Tracked { channel, reorder, .. } = self.rockets.get(slot);
+            if waited.is_some() != (reorder.buffered() > 0) {
+                observer.turned(slot, channel);
+            }
         }
         // Room in the buffers that is free now: that of the messages which
         // waited until now, and that of this one if it need not wait.
@@ -283,11 +290,14 @@ impl Roster {
 
     /// Counts a message out of what is in flight.
     fn count_out(&mut self, ticket: Ticket) {
-        let admitted = self.admitted.get_mut(&ticket.slot).expect("it was admitted");
-        admitted.messages -= 1;
-        admitted.early -= usize::from(ticket.early);
-        if admitted.messages == 0 {
-            self.admitted.remove(&ticket.slot);
+        // What is replayed was admitted in an earlier run.
+        if let Entry::Occupied(mut entry) = self.admitted.entry(ticket.slot) {
+            let admitted = entry.get_mut();
+            admitted.messages -= 1;
+            admitted.early -= usize::from(ticket.early);
+            if admitted.messages == 0 {
+                entry.remove();
+            }
         }
     }
 
@@ -324,29 +334,6 @@ impl Roster {
     #[must_use]
     pub fn slots(&self) -> Slot {
         self.rockets.len()
-    }
-
-    /// The rocket at `slot` as a reader sees it; `None` before its launch.
-    #[must_use]
-    pub fn view(&self, slot: Slot) -> Option<RocketView> {
-        self.view_if(slot, &Filter::default())
-    }
-
-    /// As [`Roster::view`], but only of a rocket that `filter` admits.
-    #[must_use]
-    pub fn view_if(&self, slot: Slot, filter: &Filter) -> Option<RocketView> {
-        let Tracked { channel, reorder, rocket, .. } = self.rockets.get(slot);
-        let flight = rocket.flight.as_ref()?;
-        if !filter.admits_wait(reorder.buffered() > 0) || !filter.admits_id(channel) {
-            return None;
-        }
-        let rocket_type = self.vocabulary.types.get(&flight.rocket_type);
-        let mission = self.vocabulary.missions.get(&flight.mission);
-        filter
-            .admits(rocket_type, mission, Status::of(flight))
-            .then(|| RocketView::of(channel, reorder, rocket, &self.vocabulary))
-            .flatten()
-            .map(|view| RocketView { conflicts: self.conflicts.of(slot), ..view })
     }
 }
 

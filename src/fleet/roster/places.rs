@@ -47,11 +47,7 @@ impl Roster {
             *self.rockets.get_mut(slot) = tracked;
             slot
         } else {
-            let slot = self.rockets.push(tracked);
-            if let Some(history) = &mut self.history {
-                history.appear(slot);
-            }
-            slot
+            self.rockets.push(tracked)
         };
         let hash = self.hasher.hash_one(&self.rockets.get(slot).channel);
         let hash_of = |&slot: &Slot| self.hasher.hash_one(&self.rockets.get(slot).channel);

@@ -84,6 +84,10 @@ impl Roster {
         }
         self.quotas.buffered.give_back(passed);
         self.follow_gap(slot, waited, Place::Next);
+        let Tracked { channel, reorder, .. } = self.rockets.get(slot);
+        if reorder.buffered() == 0 {
+            observer.turned(slot, channel);
+        }
         Some(skipped)
     }
 

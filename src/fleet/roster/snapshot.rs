@@ -5,6 +5,7 @@
 //! enforced: a fleet that was recovered under smaller bounds is over them until
 //! it shrinks.
 
+use super::history::History;
 use super::slot::Slot;
 use super::tracked::Tracked;
 use super::{Roster, Ticket};
@@ -103,17 +104,19 @@ impl Roster {
     fn snapshot(&self, slot: Slot) -> RocketSnapshot {
         let Tracked { channel, reorder, rocket, row_id, .. } = self.rockets.get(slot);
         let flight = rocket.flight.as_ref();
+        let (last_message_number, is_launched) = (reorder.next() - 1, flight.is_some());
+        let stored = |history: &History| history.stored(slot, (last_message_number, is_launched));
         RocketSnapshot {
             row_id: *row_id,
             channel: channel.clone(),
-            last_message_number: reorder.next() - 1,
+            last_message_number,
             last_update_time: rocket.last_update_time,
             flight: flight.map(|flight| flight.snapshot(&self.vocabulary)),
             buffered: reorder.waiting().collect(),
             waiting_since: reorder.waiting_since(),
             lost: reorder.lost().cloned().unwrap_or_default(),
             quiet_since: self.quiet.of(slot),
-            history: self.history.as_ref().map_or_else(Vec::new, |history| history.stored(slot)),
+            history: self.history.as_ref().map_or_else(Vec::new, stored),
         }
     }
 
@@ -142,7 +145,7 @@ impl Roster {
             self.listed.insert(&self.rockets, slot);
         }
         if let Some(history) = &mut self.history {
-            history.restore(slot, &snapshot.history);
+            history.restore(slot, &snapshot.history, (snapshot.last_message_number, launched));
         }
         self.restore_gap(slot, snapshot.waiting_since);
         if exploded && self.quiet.resume(slot, snapshot.quiet_since) {

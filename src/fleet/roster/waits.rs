@@ -6,7 +6,7 @@ use super::gaps::GapKey;
 use super::slot::Slot;
 use super::tracked::Tracked;
 use crate::fleet::query::{GapPart, GapSelection};
-use crate::fleet::view::{GapView, Status};
+use crate::fleet::view::GapView;
 use crate::telemetry::Timestamp;
 use crate::telemetry::reorder::Place;
 
@@ -67,22 +67,15 @@ impl Roster {
     }
 
     fn gap_at(&self, slot: Slot, selection: &GapSelection) -> Option<GapView> {
-        let Tracked { channel, reorder, rocket, .. } = self.rockets.get(slot);
+        let Tracked { channel, reorder, .. } = self.rockets.get(slot);
         let gap = GapView::of(channel, reorder)?;
         if selection.launch_missing.is_some_and(|wanted| wanted != gap.launch_missing) {
             return None;
         }
         let filter = &selection.filter;
-        if !filter.admits_id(channel) || !filter.admits_wait(true) {
-            return None;
-        }
-        let admitted = match &rocket.flight {
-            Some(flight) => filter.admits(
-                self.vocabulary.types.get(&flight.rocket_type),
-                self.vocabulary.missions.get(&flight.mission),
-                Status::of(flight),
-            ),
-            None => filter.admits_unlaunched(),
+        let admitted = match self.candidate(slot) {
+            Some(launched) => filter.admits(&launched),
+            None => filter.admits_unlaunched(channel),
         };
         admitted.then_some(gap)
     }

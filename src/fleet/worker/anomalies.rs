@@ -1,125 +1,108 @@
 //! Counts anomalies, losses, conflicts and what comes late, and logs them, at most one line a
 //! second of each: an odd sender must not fill the log.
 
-use std::time::{Duration, Instant};
-
+use tracing::field::debug;
 use tracing::warn;
 
 use crate::fleet::observer::{Folded, Observer};
 use crate::fleet::outcome::Skipped;
 use crate::fleet::roster::slot::Slot;
+use crate::fleet::throttle::{Throttle, Untold};
 use crate::telemetry::Channel;
 use crate::telemetry::rocket::{Anomaly, Effect};
-
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The anomalies of one partition.
 pub(super) struct AnomalyLog {
     partition: usize,
-    total: u64,
-    unlogged: u64,
-    last: Option<(Channel, u64, Anomaly)>,
-    logged_at: Option<Instant>,
-    lost: Gone,
-    late: Gone,
-    conflicts: Gone,
+    anomalies: Kind,
+    lost: Kind,
+    late: Kind,
+    conflicts: Kind,
 }
 
-/// Numbers of which something is to be told.
+/// One kind of what is told.
+struct Kind {
+    what: &'static str,
+    total: u64,
+    line: Throttle<Line>,
+}
+
+/// What was not told yet, and the latest of it.
 #[derive(Default)]
-struct Gone {
+struct Line {
+    partition: usize,
+    what: &'static str,
+    latest: Option<(Channel, u64, Option<Anomaly>)>,
+    count: u64,
     total: u64,
-    unlogged: u64,
-    last: Option<(Channel, u64)>,
-    logged_at: Option<Instant>,
 }
 
-impl Gone {
-    /// Counts so many numbers up to `last`. Whether it is time for a line.
-    fn count(&mut self, channel: &Channel, numbers: u64, last: u64) -> bool {
+impl Untold for Line {
+    fn tell(self) {
+        let Self { partition, what, latest, count, total } = self;
+        let Some((channel, number, anomaly)) = latest else { return };
+        let anomaly = anomaly.map(debug);
+        warn!(partition, %channel, number, anomaly, count, total, "{what}");
+    }
+}
+
+impl Kind {
+    fn new(what: &'static str) -> Self {
+        Self { what, total: 0, line: Throttle::default() }
+    }
+
+    /// Counts so many numbers up to `last`.
+    fn count(
+        &mut self,
+        partition: usize,
+        channel: &Channel,
+        (numbers, last): (u64, u64),
+        anomaly: Option<Anomaly>,
+    ) {
         self.total = self.total.saturating_add(numbers);
-        self.unlogged = self.unlogged.saturating_add(numbers);
-        self.last = Some((channel.clone(), last));
-        self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL)
-    }
-
-    /// Logs what was not logged yet, as `what`.
-    fn flush(&mut self, partition: usize, what: &'static str) {
-        let Some((channel, number)) = self.last.take() else { return };
-        warn!(partition, %channel, number, count = self.unlogged, total = self.total, "{what}");
-        self.unlogged = 0;
-        self.logged_at = Some(Instant::now());
+        let (what, total) = (self.what, self.total);
+        self.line.count(|line| {
+            let latest = Some((channel.clone(), last, anomaly));
+            let count = line.count.saturating_add(numbers);
+            *line = Line { partition, what, latest, count, total };
+        });
     }
 }
-
-const LOST: &str = "messages are declared lost; shown is the latest";
-const CONFLICTS: &str = "messages came again with another content; shown is the latest";
-const LATE: &str = "messages came that were declared lost; shown is the latest";
 
 impl AnomalyLog {
     pub fn new(partition: usize) -> Self {
         Self {
             partition,
-            total: 0,
-            unlogged: 0,
-            last: None,
-            logged_at: None,
-            lost: Gone::default(),
-            late: Gone::default(),
-            conflicts: Gone::default(),
+            anomalies: Kind::new("anomalous messages; shown is the latest"),
+            lost: Kind::new("messages are declared lost; shown is the latest"),
+            late: Kind::new("messages came that were declared lost; shown is the latest"),
+            conflicts: Kind::new("messages came again with another content; shown is the latest"),
         }
-    }
-
-    /// Logs what was not logged yet.
-    fn flush(&mut self) {
-        let Some((channel, number, anomaly)) = self.last.take() else { return };
-        warn!(
-            partition = self.partition,
-            %channel,
-            number,
-            ?anomaly,
-            count = self.unlogged,
-            total = self.total,
-            "anomalous messages; shown is the latest"
-        );
-        self.unlogged = 0;
-        self.logged_at = Some(Instant::now());
     }
 }
 
 impl Observer for AnomalyLog {
     fn folded(&mut self, folded: &Folded<'_>) {
         let Effect::Anomaly(anomaly) = folded.effect else { return };
-        self.total += 1;
-        self.unlogged += 1;
-        self.last = Some((folded.channel.clone(), folded.number, anomaly));
-        if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
-            self.flush();
-        }
+        let (partition, channel) = (self.partition, folded.channel);
+        self.anomalies.count(partition, channel, (1, folded.number), Some(anomaly));
     }
 
     fn lost(&mut self, _: Slot, channel: &Channel, Skipped { first, last }: Skipped) {
-        if self.lost.count(channel, last - first + 1, last) {
-            self.lost.flush(self.partition, LOST);
-        }
+        self.lost.count(self.partition, channel, (last - first + 1, last), None);
     }
 
     fn late(&mut self, channel: &Channel, number: u64) {
-        if self.late.count(channel, 1, number) {
-            self.late.flush(self.partition, LATE);
-        }
+        self.late.count(self.partition, channel, (1, number), None);
     }
 
     fn conflicting(&mut self, _: Slot, channel: &Channel, number: u64) {
-        if self.conflicts.count(channel, 1, number) {
-            self.conflicts.flush(self.partition, CONFLICTS);
-        }
+        self.conflicts.count(self.partition, channel, (1, number), None);
     }
 
     fn ended(&mut self) {
-        self.conflicts.flush(self.partition, CONFLICTS);
-        self.lost.flush(self.partition, LOST);
-        self.late.flush(self.partition, LATE);
-        self.flush();
+        for kind in [&self.conflicts, &self.lost, &self.late, &self.anomalies] {
+            kind.line.flush();
+        }
     }
 }

@@ -71,6 +71,11 @@ struct Group {
 }
 
 impl Batch {
+    /// Nothing yet of what may become so many messages.
+    pub fn with_room(messages: usize) -> Self {
+        Self { pending: Vec::with_capacity(messages), ..Self::default() }
+    }
+
     /// How much there is to commit.
     pub fn len(&self) -> usize {
         self.pending.len() + self.skips.len() + self.forgets.len()

@@ -269,7 +269,7 @@ impl Partition {
 
     /// Takes `first` and what else is in the inbox as one batch.
     fn take(&mut self, first: Submission, inbox: &Inbox) {
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_room(inbox.waiting().min(MAX_BATCH) + first.len());
         let mut messages = 0;
         for submission in std::iter::once(first).chain(inbox.waiting_messages()) {
             messages += submission.len();

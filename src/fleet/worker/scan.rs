@@ -31,6 +31,8 @@ pub(super) struct Scan {
     reply: oneshot::Sender<Part>,
     /// Not known before it begins.
     over: Option<Over>,
+    /// Whether there is no condition.
+    admits_all: bool,
     total: usize,
     kept: Kept,
 }
@@ -80,7 +82,8 @@ impl Scan {
             Some(limit) => Kept::Page { best: BinaryHeap::new(), limit, more: false },
             None => Kept::Whole(Slices::default()),
         };
-        Self { selection, reply, over: None, total: 0, kept }
+        let admits_all = selection.filter.is_empty();
+        Self { selection, reply, over: None, admits_all, total: 0, kept }
     }
 
     /// Visits the next slice. Returns the scan unless it is done: because all
@@ -126,12 +129,24 @@ impl Scan {
         None
     }
 
+    /// Looks at a rocket where it stands: of most that is all, for they do not belong
+    /// to the page.
     fn visit(&mut self, slot: Slot, roster: &Roster) {
-        if let Some(rocket) = roster.view_if(slot, &self.selection.filter) {
-            self.total += 1;
-            if self.selection.begins_before(&rocket) {
-                self.kept.add(rocket, self.selection.sort);
-            }
+        let Some(rocket) = roster.candidate(slot) else { return };
+        if !(self.admits_all || self.selection.filter.admits(&rocket)) {
+            return;
+        }
+        self.total += 1;
+        let sort = self.selection.sort;
+        if let Kept::Page { best, limit, more } = &mut self.kept
+            && best.len() == *limit
+            && let Some(last) = best.peek()
+            && sort.compare_rockets(&rocket, &last.rocket).is_gt()
+        {
+            // It comes after those that are kept, and so after where the page begins.
+            *more = true;
+        } else if self.selection.begins_before(&rocket) {
+            self.kept.add(roster.view_of(&rocket), sort);
         }
     }
 }
@@ -140,16 +155,11 @@ impl Kept {
     fn add(&mut self, rocket: RocketView, sort: Sort) {
         match self {
             Self::Whole(rockets) => rockets.push(rocket),
-            Self::Page { best, limit, .. } if best.len() < *limit => {
+            Self::Page { best, limit, more } => {
                 best.push(Ranked { sort, rocket });
-            }
-            Self::Page { best, more, .. } => {
-                *more = true;
-                let ranked = Ranked { sort, rocket };
-                if let Some(mut last) = best.peek_mut()
-                    && ranked < *last
-                {
-                    *last = ranked;
+                if best.len() > *limit {
+                    *more = true;
+                    best.pop();
                 }
             }
         }

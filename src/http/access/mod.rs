@@ -8,7 +8,8 @@
 //! * [`cross_origin`]: which requests come from other sites' pages.
 //! * [`cors`]: which of those pages may read all the same.
 //! * [`single`]: headers that a request may have once.
-//! * [`tokens`]: bearer tokens; [`token_file`]: the files that they are in.
+//! * [`tokens`]: bearer tokens; [`token_file`]: the files that they are in;
+//!   [`remembered`]: the one that was good last on a connection.
 //! * [`headers`]: what browsers are told of every answer.
 
 pub mod authority;
@@ -16,6 +17,7 @@ pub mod cors;
 pub mod cross_origin;
 pub mod headers;
 pub mod host;
+pub mod remembered;
 pub mod single;
 pub mod token_file;
 pub mod tokens;
@@ -29,6 +31,7 @@ use warp::reply::Response;
 use self::cors::{Cors, CorsOrigin, Grant};
 use self::cross_origin::{SEC_FETCH_SITE, Sender};
 use self::host::{AllowedHost, Hosts};
+use self::remembered::Remembered;
 use self::single::Single;
 use self::tokens::{Tokens, Verdict};
 use super::listener::Listeners;
@@ -130,8 +133,8 @@ impl Gate {
         is_read.then(|| self.cors.grant(origin)).flatten()
     }
 
-    /// Decides by a request's head.
-    pub fn ask<B>(&self, request: &Request<B>) -> Decision {
+    /// Decides by a request's head, and what the last one on its connection had.
+    pub fn ask<B>(&self, request: &Request<B>, remembered: &mut Remembered) -> Decision {
         let head = Head::of(request.headers());
         let (method, uri) = (request.method(), request.uri());
         let grant = self.grant(method, head.origin);
@@ -144,7 +147,7 @@ impl Gate {
                 if let Some(answer) = self.cors.preflight(self.side, request) {
                     return Decision::Answered(Box::new(answer));
                 }
-                self.unauthorized(method, uri.path(), &head)
+                self.unauthorized((method, uri.path()), &head, remembered)
             }
         };
         match (refused, grant) {
@@ -161,17 +164,22 @@ impl Gate {
     }
 
     /// What is wrong with the token of a request, if its route needs one.
-    fn unauthorized(&self, method: &Method, path: &str, head: &Head<'_>) -> Option<Problem> {
+    fn unauthorized(
+        &self,
+        (method, path): (&Method, &str),
+        head: &Head<'_>,
+        remembered: &mut Remembered,
+    ) -> Option<Problem> {
         if self.tokens.are_none() {
             return None;
         }
         // What leads nowhere tells nothing of the fleet, and is 404 or 405.
-        let found = routes::find(self.side, method, path).ok()?;
-        match self.tokens.judge(found.scope, &head.authorization) {
+        let scope = routes::scope(self.side, method, path)?;
+        match self.tokens.judge_next(scope, &head.authorization, remembered) {
             Verdict::Granted => None,
             Verdict::Missing => Some(Problem::token_missing()),
             Verdict::Invalid => Some(Problem::token_invalid()),
-            Verdict::OtherSide => Some(Problem::token_of_the_other_side(found.scope)),
+            Verdict::OtherSide => Some(Problem::token_of_the_other_side(scope)),
             Verdict::Impossible => Some(Problem::no_admin_token()),
         }
     }

@@ -3,7 +3,8 @@
 //! written (`token_file`), which side a route is on (`routes`), nor the answers
 //! (`problem`).
 //!
-//! Only digests are kept. A token that is sent is hashed, and its digest compared
+//! Only digests are kept, but for the token that a connection was let in with last
+//! (`remembered`). A token that is sent is hashed, and its digest compared
 //! with every one there is, in a time that depends on none of them: neither on how
 //! much of a token is right, nor on its length, nor on which one it is. That holds
 //! by construction; nothing here ends early.
@@ -12,6 +13,7 @@ use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +22,7 @@ use thiserror::Error;
 use tracing::warn;
 use warp::http::HeaderValue;
 
+use super::remembered::Remembered;
 use super::single::Single;
 use super::token_file::{Digest, Fault, contents, digests};
 use crate::http::reading;
@@ -35,6 +38,8 @@ pub struct Tokens(Option<Arc<Files>>);
 struct Files {
     paths: TokenFiles,
     held: ArcSwap<Held>,
+    /// How often they were read.
+    generations: AtomicU64,
 }
 
 /// Where the tokens of each side are.
@@ -57,6 +62,8 @@ impl TokenFiles {
 /// The digests of each side's tokens.
 #[derive(Default)]
 struct Held {
+    /// Sets this apart from what was held before.
+    generation: u64,
     ingest: Box<[Digest]>,
     read: Box<[Digest]>,
     admin: Box<[Digest]>,
@@ -104,7 +111,7 @@ impl Tokens {
         if paths.all().next().is_none() {
             return Ok(Self(None));
         }
-        let files = Files { paths, held: ArcSwap::default() };
+        let files = Files { paths, held: ArcSwap::default(), generations: AtomicU64::new(0) };
         files.held.store(Arc::new(files.load()?));
         Ok(Self(Some(Arc::new(files))))
     }
@@ -162,6 +169,29 @@ impl Tokens {
     #[must_use]
     pub fn guard(&self, scope: Scope) -> bool {
         self.0.as_ref().is_some_and(|files| files.guard(scope))
+    }
+
+    /// As [`Tokens::judge`], for the next request of a connection.
+    #[must_use]
+    pub fn judge_next(
+        &self,
+        scope: Scope,
+        authorization: &Single<'_>,
+        remembered: &mut Remembered,
+    ) -> Verdict {
+        let (Some(files), Single::Once(sent)) = (&self.0, authorization) else {
+            return self.judge(scope, authorization);
+        };
+        // Before it is judged: what is read meanwhile is another one.
+        let generation = files.held.load().generation;
+        if remembered.has(sent.as_bytes(), scope, generation) {
+            return Verdict::Granted;
+        }
+        let verdict = self.judge(scope, authorization);
+        if verdict == Verdict::Granted && files.guard(scope) {
+            remembered.set(sent.as_bytes(), scope, generation);
+        }
+        verdict
     }
 
     /// What a request's `Authorization` is good for on a side.
@@ -226,6 +256,7 @@ impl Files {
             text.and_then(|text| digests(&text)).map_err(failed)
         };
         Ok(Held {
+            generation: self.generations.fetch_add(1, Ordering::Relaxed),
             ingest: load("--ingest-token-file", &self.paths.ingest)?,
             read: load("--read-token-file", &self.paths.read)?,
             admin: load("--admin-token-file", &self.paths.admin)?,
@@ -249,6 +280,8 @@ fn is_among(digest: &Digest, held: &[Digest]) -> Choice {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     const ONE: &str = "0123456789abcdef";
@@ -323,8 +356,17 @@ mod tests {
         std::fs::write(&read, OTHER).unwrap();
         let tokens = Tokens::open(Some(ingest.clone()), Some(read.clone())).unwrap();
         let copy = tokens.clone();
+        // As of one connection.
+        let remembered = RefCell::new(Remembered::default());
         let judge = |side, token: &str| {
-            copy.judge(side, &Single::Once(&HeaderValue::from_str(token).unwrap()))
+            let token = HeaderValue::from_str(token).unwrap();
+            let first = copy.judge(side, &Single::Once(&token));
+            for _ in 0..2 {
+                let next =
+                    copy.judge_next(side, &Single::Once(&token), &mut remembered.borrow_mut());
+                assert_eq!(next, first);
+            }
+            first
         };
         let new = "Bearer the-new-ingest-token";
         std::fs::write(&ingest, &new[7..]).unwrap();

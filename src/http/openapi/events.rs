@@ -17,11 +17,16 @@ struct Subscription {
     /// Rockets with one of these IDs, at most 100 of them.
     #[param(max_items = 100, style = Form, explode)]
     id: Option<Vec<String>>,
+    /// Rockets whose ID begins with this text.
+    #[param(min_length = 1, max_length = 128)]
+    id_prefix: Option<String>,
     /// Rockets on this mission, whatever its case.
     mission: Option<String>,
     /// Rockets of this type, whatever its case.
     rocket_type: Option<String>,
     status: Option<Status>,
+    /// Rockets that wait for a missing message, or those that do not.
+    waiting: Option<bool>,
     /// Reads on behind the event with this `id`; `Last-Event-ID` counts before it.
     last_event_id: Option<String>,
 }

@@ -6,7 +6,7 @@
 //! place. Whoever says nothing in it stands still, as with half of a head.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -37,7 +37,7 @@ const HANDSHAKE_RECORD: u8 = 0x16;
 /// Those that one side broke off for what the other is or wants. Told without
 /// being asked: of a wrong authority for clients there is no other sign than that
 /// nobody comes.
-static REFUSED: Reached = Reached::fixed("TLS handshakes failed");
+static REFUSED: LazyLock<Reached> = LazyLock::new(|| Reached::fixed("TLS handshakes failed"));
 
 /// What there is above a client's socket from then on.
 pub type Encrypted = TlsStream<Socket<Stream>>;

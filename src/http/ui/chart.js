@@ -63,8 +63,9 @@ export class LineChart {
     const floor = height - BOTTOM;
     const y = (value) => floor - ((value - ticks[0]) / (ticks.at(-1) - ticks[0])) * (floor - TOP);
     this.#axes(ticks, timeTicks(start, end, Math.max(2, Math.floor(width / 90))), x, y);
-    lines.forEach((points, index) => setAttribute(this.#paths[index], "d", path(points, x, y, LEFT)));
-    if (this.#area) setAttribute(this.#area, "d", area(lines[0], x, y, floor, LEFT));
+    const drawn = lines.map((points) => pieces(points, x, y, LEFT, width - RIGHT));
+    drawn.forEach((found, index) => setAttribute(this.#paths[index], "d", path(found)));
+    if (this.#area) setAttribute(this.#area, "d", area(drawn[0], floor));
     this.#mark(marks.filter(({ time }) => time >= start && time <= end), x, floor);
     this.#point(x);
   }
@@ -149,38 +150,53 @@ export class LineChart {
 const min = (values) => values.reduce((least, value) => Math.min(least, value));
 const max = (values) => values.reduce((most, value) => Math.max(most, value));
 
-/** A line, cut at the left edge; a `null` lifts the pen. */
-function path(points, x, y, left) {
-  let text = "";
-  let pen = "M";
-  for (const point of points) {
-    if (point === null) {
-      pen = "M";
-      continue;
-    }
-    text += `${pen}${Math.max(left, x(point.time)).toFixed(1)},${y(Number(point.value)).toFixed(1)}`;
-    pen = "L";
-  }
-  return text;
+const LEAST = 60_000;
+
+/**
+ * Where a chart of a window begins of which nothing is known before `begun`: what there
+ * is would else be a sliver at its end.
+ */
+export function startOf(start, end, begun) {
+  if (begun === null || begun > end) return start;
+  return Math.max(start, Math.min(begun, end - LEAST));
 }
 
-/** What is below a line. */
-function area(points, x, y, floor, left) {
-  let text = "";
-  let last = null;
-  for (const point of [...points, null]) {
+/**
+ * Lines without gaps, as places in the drawing, cut where they leave it at either side:
+ * on the line, and not where the next point happens to be.
+ */
+function pieces(points, x, y, left, right) {
+  const found = [];
+  let before = null;
+  for (const point of points) {
     if (point === null) {
-      if (last) text += `L${last},${floor}Z`;
-      last = null;
+      before = null;
       continue;
     }
-    const at = Math.max(left, x(point.time)).toFixed(1);
-    text += last === null ? `M${at},${floor}L` : "L";
-    text += `${at},${y(Number(point.value)).toFixed(1)}`;
-    last = at;
+    const place = { x: x(point.time), y: y(Number(point.value)) };
+    if (before === null || before.x < left || before.x > right) {
+      const isNew = place.x >= left && place.x <= right;
+      if (isNew || (before !== null && before.x < left && place.x > right)) found.push([]);
+      if (before !== null && found.length > 0 && before.x < left && place.x > left) found.at(-1).push(between(before, place, left));
+    }
+    if (place.x >= left && place.x <= right) found.at(-1).push(place);
+    else if (before !== null && before.x <= right && place.x > right) found.at(-1).push(between(before, place, right));
+    before = place;
   }
-  return text;
+  return found.filter((piece) => piece.length > 0);
 }
+
+function between(one, other, x) {
+  return { x, y: one.y + ((other.y - one.y) * (x - one.x)) / (other.x - one.x) };
+}
+
+const joined = (piece) => piece.map((place) => `${place.x.toFixed(1)},${place.y.toFixed(1)}`).join("L");
+
+const path = (found) => found.map((piece) => `M${joined(piece)}`).join("");
+
+/** What is below a line. */
+const area = (found, floor) =>
+  found.map((piece) => `M${piece[0].x.toFixed(1)},${floor}L${joined(piece)}L${piece.at(-1).x.toFixed(1)},${floor}Z`).join("");
 
 /** A legend's entry: a stroke as the line has it, its name and its value. */
 export function legend(name, label) {

@@ -31,7 +31,7 @@ export const COLUMNS = [
   },
   { sort: "last_update_time", label: "Updated", tell: tellUpdated, show: showUpdated, isClock: true },
   { sort: "rocket_type", label: "Type", tell: (row) => row.rocket.rocket_type, show: showText },
-  { sort: "launch_time", label: "Launched", tell: tellLaunched, isClock: true },
+  { sort: "launch_time", label: "Launch time", tell: tellLaunched, isClock: true },
   { sort: "explosion_reason", label: "Reason", tell: (row) => row.rocket.explosion_reason ?? NOTHING, show: showText },
 ];
 

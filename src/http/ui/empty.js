@@ -8,6 +8,7 @@ export function begin() {
   setText(byId("first-message"), command(address));
   setText(byId("first-fleet"), `rockets launch ${quoted(address)}`);
   copyButton(byId("copy-message"), () => byId("first-message").textContent);
+  copyButton(byId("copy-fleet"), () => byId("first-fleet").textContent);
 }
 
 function command(address) {

@@ -74,7 +74,7 @@ function make({ id, reason, mission, time }) {
   const link = el("a", { href: route.href({ rocket: id }), title: visible(id) }, el("bdi", {}, visible(id)));
   link.rocketId = id;
   const when = el("time", { title: moment(time) });
-  const what = el("span", { class: "what" }, el("bdi", {}, visible(reason)), " · ", el("bdi", {}, visible(mission)));
+  const what = el("span", { class: "what", title: `${visible(reason)} · ${visible(mission)}` }, el("bdi", {}, visible(reason)), " · ", el("bdi", {}, visible(mission)));
   const node = el("li", {}, icon("exploded"), link, when, what);
   return Object.assign(node, { link, when });
 }

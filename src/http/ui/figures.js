@@ -6,25 +6,24 @@ import { duration, number, rate } from "./format.js";
 import { fleet, total } from "./fleet.js";
 import { icon } from "./icons.js";
 import { view } from "./paint.js";
-import { latest } from "./rates.js";
+import * as rates from "./rates.js";
 import { waitLimit } from "./settings.js";
 
 export function begin() {
   for (const name of ["launched", "exploded"]) byId(`icon-${name}`).append(icon(name));
   byId("icon-waiting").append(icon("waiting"), icon("overdue"));
-  view(["stats", "connection", "settings"], draw);
+  view(["stats", "connection", "settings", "tick"], draw);
 }
 
 function draw() {
   const { stats } = fleet;
-  const rates = latest();
   setText(byId("figure-rockets"), number(total()));
   setText(byId("figure-launched"), number(stats?.rockets.launched));
   setText(byId("figure-exploded"), number(stats?.rockets.exploded));
   setText(byId("figure-waiting"), number(stats?.waiting_rockets));
   setText(byId("figure-buffered"), number(stats?.buffered_messages));
-  const sum = rates && rates.applied + rates.buffered + rates.duplicate;
-  setText(byId("figure-rate"), rate(sum));
+  const last = rates.at(now())?.rates;
+  setText(byId("figure-rate"), rate(last && last.applied + last.buffered + last.duplicate));
   const since = stats?.longest_wait_since ? Date.parse(stats.longest_wait_since) : null;
   const longest = since === null ? null : now() - since;
   const isOverdue = longest !== null && longest > waitLimit();

@@ -3,7 +3,7 @@
 // (`rocket`).
 
 import { now } from "./clock.js";
-import { LineChart, legend } from "./chart.js";
+import { LineChart, legend, startOf } from "./chart.js";
 import { copyButton } from "./copy.js";
 import { byId, el, setAttribute, setText } from "./dom.js";
 import { ago, duration, moment, near, NOTHING, number, plural, visible } from "./format.js";
@@ -26,7 +26,7 @@ const FIELDS = {
   Speed: (it) => [number(it.speed)],
   "Last message": (it) => [number(it.last_message_number)],
   Updated: (it, row) => [updated(it, row)],
-  Launched: (it) => [moment(Date.parse(it.launch_time))],
+  "Launch time": (it) => [moment(Date.parse(it.launch_time))],
   Lost: (it) => (it.lost_messages ? [plural(it.lost_messages, "message")] : null),
   Conflicts: (it) => (it.conflicts ? [number(it.conflicts)] : null),
 };
@@ -141,7 +141,8 @@ function drawPast({ history, hasHistory }, row) {
   const until = isExploded ? Math.min(end, Date.parse(row.rocket.last_update_time)) : end;
   if (stepped.length > 0 && until > stepped.at(-1).time) stepped.push({ time: until, value: stepped.at(-1).value });
   const marks = isExploded ? [{ time: Date.parse(row.rocket.last_update_time), name: "exploded" }] : [];
-  chart.draw({ start, end, lines: [stepped], marks });
+  // Nor was there a rocket before its launch.
+  chart.draw({ start: startOf(start, end, points[0]?.time ?? null), end, lines: [stepped], marks });
   const isSilent = line.length === 0 && inside === 0;
   byId("past-none").hidden = !isSilent;
   const last = points.at(-1);

@@ -1,10 +1,11 @@
 // The chart of messages a second, by what became of them, with explosions as marks.
 
 import { now } from "./clock.js";
-import { LineChart, legend } from "./chart.js";
+import { LineChart, legend, startOf } from "./chart.js";
 import { byId, setText } from "./dom.js";
 import { clock, rate } from "./format.js";
 import { times } from "./explosions.js";
+import { fleet } from "./fleet.js";
 import { view } from "./paint.js";
 import * as rates from "./rates.js";
 import { bounds } from "./timewindow.js";
@@ -26,8 +27,15 @@ export function begin() {
   }
 
   const chart = new LineChart("traffic-chart", { names: rates.OUTCOMES, hasArea: true, onPoint: tell });
-  view(["stats", "window", "explosions"], () => {
-    const { start, end } = bounds();
+  let drawn = 0;
+  view(["stats", "window", "explosions", "tick"], (topics) => {
+    // Without a word from the service time goes on, once a second.
+    const isSilent = fleet.state !== "live" && Date.now() - drawn >= 1000;
+    if (topics.size === 1 && topics.has("tick") && !isSilent) return;
+    drawn = Date.now();
+    const { start: earliest, end } = bounds();
+    // Before the page was opened there is nothing to see.
+    const start = startOf(earliest, end, rates.begun());
     const marks = times(start, end).map((time) => ({ time, name: "exploded" }));
     chart.draw({ start, end, lines: rates.lines(start, end), marks, base: 0 });
   });

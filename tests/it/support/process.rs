@@ -110,6 +110,11 @@ impl Process {
         self.logged.lock().unwrap().matches(text).count()
     }
 
+    /// The log by now.
+    pub fn log_so_far(&self) -> String {
+        self.logged.lock().unwrap().clone()
+    }
+
     /// Lets the files of a service that was started [`under_file_limit`] grow.
     pub fn lift_file_limit(&self) {
         let id = self.child.id().to_string();

@@ -100,7 +100,7 @@ impl Service {
             let listeners = Listeners::from(listener);
             let gate = Gate::new(&config.access, &listeners);
             let routes =
-                dispatch::filter(Context::new(fleet.fleet.clone(), config.http), Side::Only);
+                dispatch::routes(Context::new(fleet.fleet.clone(), config.http), Side::Only);
             let ended = server::serve(listeners, routes, limits, gate, stopped).await;
             fleet.stop().await;
             if ended == Stopped::Finished { Ok(()) } else { Err("cut off".to_owned()) }
