@@ -9,6 +9,7 @@
 //! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
 //! * `admission`: what becomes of a message before it is applied.
 //! * [`census`]: how many rockets are in which state.
+//! * `digest`: what nodes of a cluster compare of it.
 //! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
 //!   `by_index`: what is answered from them.
 //! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
@@ -22,6 +23,7 @@ mod by_index;
 pub mod census;
 mod chunked;
 mod conflicts;
+mod digest;
 mod forget;
 mod gaps;
 mod history;
@@ -48,6 +50,8 @@ pub use self::admission::{Admission, Ticket};
 use self::census::{Census, Standing};
 use self::chunked::Chunked;
 use self::conflicts::Conflicts;
+use self::digest::Digest;
+pub use self::digest::FORM as DIGEST_FORM;
 pub use self::gaps::GapKey;
 use self::gaps::Gaps;
 use self::history::History;
@@ -91,6 +95,8 @@ pub struct Roster {
     history: Option<History>,
     quotas: Arc<Quotas>,
     census: Census,
+    /// Nothing outside of a cluster.
+    digest: Digest,
     hasher: RandomState,
 }
 
@@ -115,6 +121,7 @@ impl Roster {
             conflicts: Conflicts::default(),
             quiet: Quiet::followed_if(quotas.follows_quiet()),
             history: History::bounded(&quotas),
+            digest: Digest::kept_if(quotas.keeps_digests()),
             quotas,
             census: Census::default(),
             hasher: RandomState::new(),
@@ -215,6 +222,7 @@ impl Roster {
         let note = self.conflicts.note(slot, &report);
         let tracked = self.rockets.get_mut(slot);
         let before = Standing::of(tracked);
+        let worth = self.digest.before(tracked, &self.vocabulary);
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let (number, waited) = (report.number, reorder.waiting_since());
@@ -245,6 +253,7 @@ impl Roster {
         } else {
             *changed = true;
             self.conflicts.keep(note);
+            self.digest.moved(worth, tracked, &self.vocabulary);
             Standing::of(tracked)
         };
         self.census.moved(before, after);
