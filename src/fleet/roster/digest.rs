@@ -8,7 +8,6 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Roster;
 use super::tracked::Tracked;
 use crate::telemetry::lost::Lost;
 use crate::telemetry::rocket::{Flight, Rocket, Vocabulary};
@@ -37,6 +36,17 @@ impl Before {
 }
 
 impl Digest {
+    /// What it is now; 0 if none is kept.
+    pub fn sum(&self) -> u64 {
+        self.0.as_ref().map_or(0, |kept| kept.sum)
+    }
+
+    /// What it is to be, of rockets that have these texts.
+    pub fn anew<'a>(rockets: impl Iterator<Item = &'a Tracked>, vocabulary: &Vocabulary) -> u64 {
+        let mut bytes = Vec::new();
+        rockets.map(|tracked| worth(tracked, vocabulary, &mut bytes)).fold(0, u64::wrapping_add)
+    }
+
     /// Of no rockets, if it is `kept` at all.
     pub fn kept_if(kept: bool) -> Self {
         Self(kept.then(|| Kept { sum: 0, bytes: Vec::new() }))
@@ -53,22 +63,6 @@ impl Digest {
             let after = worth(tracked, vocabulary, bytes);
             *sum = sum.wrapping_sub(before).wrapping_add(after);
         }
-    }
-}
-
-impl Roster {
-    /// The digest of what is folded; 0 if none is kept.
-    #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.digest.0.as_ref().map_or(0, |kept| kept.sum)
-    }
-
-    /// The same, made by a walk over all rockets, in O(rockets).
-    #[must_use]
-    pub fn digest_anew(&self) -> u64 {
-        let mut bytes = Vec::new();
-        let worth = |slot| worth(self.rockets.get(slot), &self.vocabulary, &mut bytes);
-        (0..self.slots()).map(worth).fold(0, u64::wrapping_add)
     }
 }
 

@@ -134,6 +134,19 @@ impl Roster {
         &self.census
     }
 
+    /// The digest of what is folded; 0 if none is kept.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest.sum()
+    }
+
+    /// The same, made by a walk over all rockets, in O(rockets).
+    #[must_use]
+    pub fn digest_anew(&self) -> u64 {
+        let rockets = (0..self.slots()).map(|slot| self.rockets.get(slot));
+        Digest::anew(rockets, &self.vocabulary)
+    }
+
     /// Whether a message was applied or buffered before.
     #[must_use]
     pub fn knows(&self, message: &Message) -> bool {
