@@ -303,6 +303,47 @@ fn nodes_that_fold_the_same_agree_under_faults_and_restarts() {
     }
 }
 
+/// As after a kill between what a checkpoint stores and the mark that comes last: the rows
+/// are ahead of where it says that they end.
+fn put_the_mark_back(directory: &Path) {
+    let database = rusqlite::Connection::open(directory.join("downlink.db")).unwrap();
+    let read = |row: &rusqlite::Row<'_>| row.get(0);
+    let name: String = database.query_row("SELECT log FROM mark", [], read).unwrap();
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[0; 16]);
+    hasher.update(name.as_bytes());
+    let set = "UPDATE mark SET log_offset = 0, settled = 0, checksum = ?1";
+    assert_eq!(database.execute(set, [hasher.finalize()]).unwrap(), 1);
+}
+
+#[test]
+fn what_is_ahead_of_the_log_is_not_compared() {
+    let log = MemoryLog::new();
+    let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let begin = |at: usize| start(&log, directories[at].path(), (at, 2), at as u64).0;
+    let (node, other) = (begin(0), begin(1));
+    let send = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            let message = match number {
+                1 => launch_as("r", "T", 5, "M"),
+                _ => speed_up("r", number, 1),
+            };
+            assert_eq!(node.post(&[message]), "applied");
+        }
+    };
+    send(1..40);
+    let agreed = agree(&log, 2, 0);
+    other.stop().unwrap();
+    put_the_mark_back(directories[1].path());
+    let other = begin(1);
+    send(40..80);
+    agree(&log, 2, agreed + 2 * STRIDE);
+    for node in [&node, &other] {
+        assert_eq!(node.get("/readyz").status, 200, "{}", node.get("/readyz").text());
+        assert_eq!(node.read("/rockets/r")["speed"], 5 + 78);
+    }
+}
+
 #[test]
 fn a_fold_that_differs_makes_nodes_unready_until_a_restart() {
     let log = MemoryLog::new();
