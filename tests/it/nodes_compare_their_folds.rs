@@ -336,6 +336,10 @@ fn what_is_ahead_of_the_log_is_not_compared() {
     other.stop().unwrap();
     put_the_mark_back(directories[1].path());
     let other = begin(1);
+    eventually("it has read all there is, and notes nothing of it", || {
+        let said = log.announced(&name(1)).unwrap();
+        said.applied >= agreed && said.digests.marks.is_empty()
+    });
     send(40..80);
     agree(&log, 2, agreed + 2 * STRIDE);
     for node in [&node, &other] {
