@@ -217,6 +217,40 @@ fn roster_steps(c: &mut Criterion) {
     group.finish();
 }
 
+/// In order, as above, with a digest of what is folded, as on a node of a cluster.
+fn digest(c: &mut Criterion) {
+    let mut group = c.benchmark_group("with_digest");
+    group.throughput(Throughput::Elements(1));
+    for rockets in ROCKETS {
+        let limits = Limits {
+            buffered_per_rocket: 20_000,
+            buffered: usize::MAX,
+            rockets: usize::MAX,
+            history: HistoryLimits::NONE,
+        };
+        let quotas = Quotas::new(limits);
+        quotas.keep_digests();
+        let mut roster = Roster::new(Arc::new(quotas));
+        for rocket in 0..rockets {
+            admit_and_apply(&mut roster, &channel(rocket as u64), 1);
+        }
+        let (mut number, mut sent) = (2, 0);
+        group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
+            b.iter(|| {
+                let channel = channel((sent * STRIDE % rockets) as u64);
+                admit_and_apply(&mut roster, &channel, number);
+                sent += 1;
+                if sent == rockets {
+                    sent = 0;
+                    number += 1;
+                }
+            });
+        });
+        black_box(roster.digest());
+    }
+    group.finish();
+}
+
 /// In order, as above, and what each message changed is kept.
 fn history(c: &mut Criterion) {
     let mut group = c.benchmark_group("with_history");
@@ -272,5 +306,5 @@ fn whole_message(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, route, reorder, roster_steps, history, whole_message);
+criterion_group!(benches, parse, route, reorder, roster_steps, digest, history, whole_message);
 criterion_main!(benches);

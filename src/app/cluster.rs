@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use super::{AppError, Hurry};
 use crate::fleet::cluster::applied::Applied;
 use crate::fleet::cluster::barrier::Barrier;
+use crate::fleet::cluster::digests::{Digests, Marking};
 use crate::fleet::cluster::peers::{Known, Peers, Policy, Stored};
 use crate::fleet::cluster::store::Store;
 use crate::fleet::cluster::tail::Tail;
@@ -52,6 +53,7 @@ pub struct Cluster {
 pub struct Membership {
     cluster: Cluster,
     applied: Applied,
+    digests: Digests,
     barrier: Barrier,
     looks: BoxFuture<'static, Infallible>,
     known: watch::Sender<Known>,
@@ -64,6 +66,7 @@ pub struct Joined {
     after: Offset,
     /// Up to where it must have read to be as good as the others.
     goal: Offset,
+    marking: Marking,
     stored: Stored,
     publisher: Option<Publisher>,
 }
@@ -102,7 +105,9 @@ impl Membership {
         let applied = Applied::new(idle.count(), Offset(0));
         let (barrier, looks) = Barrier::new(cluster.log.clone(), applied.clone());
         let known = watch::Sender::default();
-        Self { cluster, applied, barrier, looks: looks.boxed(), known }
+        idle.quotas().keep_digests();
+        let digests = Digests::new(cluster.node.clone(), idle.count());
+        Self { cluster, applied, digests, barrier, looks: looks.boxed(), known }
     }
 
     /// What the fleet's handle must know of it.
@@ -157,7 +162,11 @@ impl Membership {
         }
         info!(node = %cluster.node, cluster = %name.0, offset = after.0, head = head.0, "joining the cluster");
         let stored = Arc::new(AtomicU64::new(after.0));
-        Ok(Joined { membership: self, name, after, goal: head, stored, publisher: None })
+        // What is stored may be ahead of the mark beside it, which comes last, but not of
+        // the log.
+        let from = if recovered.is_empty { Offset(0) } else { head };
+        let marking = Marking { stride: cluster.policy.stride, from };
+        Ok(Joined { membership: self, name, after, goal: head, marking, stored, publisher: None })
     }
 }
 
@@ -202,7 +211,9 @@ impl Joined {
             Publisher::new(log.clone(), node.clone(), incarnation);
         self.publisher = Some(publisher.clone());
         let tasks = vec![spawn(supervisor, "the publisher", publishes.map(Ok))];
-        let member = Member { publisher, applied: self.membership.applied.clone() };
+        let Membership { applied, digests, .. } = &self.membership;
+        let (applied, digests) = (applied.clone(), digests.clone());
+        let member = Member { publisher, applied, digests };
         (member, Running { tasks, refusals: Some(refusals) })
     }
 
@@ -215,11 +226,12 @@ impl Joined {
         supervisor: &Supervisor,
         health: &Health,
     ) -> CatchUp {
-        let Self { membership, after, goal, stored, publisher, .. } = self;
-        let Membership { cluster, applied, looks, known, .. } = membership;
+        let Self { membership, after, goal, marking, stored, publisher, .. } = self;
+        let Membership { cluster, applied, digests, looks, known, .. } = membership;
         let publisher = publisher.expect("it publishes before it follows");
         let (state, read) = watch::channel(Ok(()));
         health.watch(Arc::new(Following(read)));
+        health.watch(Arc::new(digests.clone()));
         let tail = Tail {
             log: cluster.log.clone(),
             publisher: publisher.clone(),
@@ -227,6 +239,7 @@ impl Joined {
             mailboxes: workers.mailboxes().clone(),
             router: idle,
             after,
+            marking,
             state,
         };
         let peers = Peers {
@@ -234,6 +247,7 @@ impl Joined {
             node: cluster.node,
             applied: applied.clone(),
             stored,
+            digests,
             publisher,
             policy: cluster.policy,
             known,

@@ -83,6 +83,7 @@ pub struct Quotas {
     /// The numbers of the rockets' rows in the journal's store.
     pub row_ids: RowIds,
     follows_quiet: AtomicBool,
+    keeps_digests: AtomicBool,
 }
 
 /// The bounds of the recent past, how much is taken, and what went for them.
@@ -133,6 +134,7 @@ impl Quotas {
             },
             row_ids: RowIds::default(),
             follows_quiet: AtomicBool::new(false),
+            keeps_digests: AtomicBool::new(false),
         }
     }
 
@@ -146,6 +148,17 @@ impl Quotas {
     #[must_use]
     pub fn follows_quiet(&self) -> bool {
         self.follows_quiet.load(Ordering::Relaxed)
+    }
+
+    /// Rosters that are made from now on keep a digest of what they fold.
+    pub fn keep_digests(&self) {
+        self.keeps_digests.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they do.
+    #[must_use]
+    pub fn keeps_digests(&self) -> bool {
+        self.keeps_digests.load(Ordering::Relaxed)
     }
 }
 

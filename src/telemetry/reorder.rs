@@ -93,6 +93,13 @@ impl Reorder {
         self.aside.as_ref().map_or(0, |aside| aside.early.len())
     }
 
+    /// The lowest number that waits; `None` if nothing does.
+    #[must_use]
+    pub fn lowest(&self) -> Option<u64> {
+        let aside = self.aside.as_ref()?;
+        aside.early.first_key_value().map(|(&number, _)| number)
+    }
+
     /// The highest number that waits; `None` if nothing does.
     #[must_use]
     pub fn highest(&self) -> Option<u64> {
@@ -238,6 +245,7 @@ mod tests {
         assert_eq!(offer(&mut reorder, 2), (Place::Early, vec![]));
         assert_eq!(offer(&mut reorder, 5), (Place::Early, vec![]));
         assert_eq!((reorder.buffered(), reorder.highest()), (3, Some(5)));
+        assert_eq!(reorder.lowest(), Some(2));
         assert_eq!(offer(&mut reorder, 3), (Place::Known, vec![]));
         assert_eq!(offer(&mut reorder, 1), (Place::Next, vec![1, 2, 3]));
         assert_eq!(reorder.buffered(), 1);

@@ -54,6 +54,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["src/config/file.rs"]),
     ("strsim", &["src/config/file.rs"]),
     ("warp", &["src/http/"]),
+    ("xxhash_rust", &["src/fleet/roster/digest.rs"]),
     ("utoipa", &["src/http/", "src/fleet/view.rs"]),
     ("utoipa_swagger_ui", &["src/http/docs.rs"]),
     ("ratatui", &["src/top/"]),

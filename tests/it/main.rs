@@ -106,6 +106,8 @@ mod missions_in_detail;
 mod neighbours_watch_the_fleet;
 /// When no thread is free to block, whoever needs one is answered in time.
 mod no_thread_is_free;
+/// Nodes that make different fleets of one log find out, and others do not.
+mod nodes_compare_their_folds;
 /// Several nodes on one log accept, fold and show the same.
 mod nodes_fold_one_log;
 /// 304 goes to who has what there is, and never to anyone else.

@@ -21,7 +21,7 @@ use super::support::messages::{change_mission, explode, launch_as, speed_up};
 use super::support::shared_log::MemoryLog;
 use super::support::{Request, Service, eventually, oracle, problem};
 
-const POLICY: Policy = Policy { copies: 2, log_limit: 1 << 30 };
+const POLICY: Policy = Policy { copies: 2, log_limit: 1 << 30, stride: 16 };
 
 fn cluster(log: Arc<dyn SharedLog>, node: &str, local_reads: bool) -> Cluster {
     Cluster { log, node: node.into(), local_reads, policy: POLICY }

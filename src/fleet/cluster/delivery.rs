@@ -11,6 +11,8 @@ pub enum Delivery {
     Entry {
         /// Where it stands.
         offset: Offset,
+        /// Whether the digest is to be noted once it is applied.
+        is_mark: bool,
         /// What of it is about this partition.
         of_it: OfIt,
     },

@@ -7,6 +7,7 @@
 //! * [`delivery`]: what the log brings to a partition.
 //! * [`tail`]: reads the log, and delivers it.
 //! * [`applied`]: how far each partition is.
+//! * [`digests`]: whether nodes have made the same of it.
 //! * [`barrier`]: reads that see what any node has acknowledged.
 //! * [`peers`]: what nodes tell each other, and how much of the log is kept.
 //! * [`store`]: what a node stores by itself.
@@ -14,6 +15,7 @@
 pub mod applied;
 pub mod barrier;
 pub mod delivery;
+pub mod digests;
 pub mod peers;
 pub mod store;
 pub mod tail;

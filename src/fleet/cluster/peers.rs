@@ -1,10 +1,11 @@
 //! What the nodes of a cluster tell each other: how far each has stored the log for
-//! itself. Has the log trimmed up to what enough of them have stored, and refuses
+//! itself, what it made of it, and which records it reads. Has the log trimmed up to what enough of them have stored, and refuses
 //! messages while it holds too much.
 //!
 //! Nothing here decides who does what: any node may trim, as often as it likes, and
 //! nobody's clock is compared with another's.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,14 +16,13 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::applied::Applied;
+use super::digests::{Agreement, Digests, Told};
+use crate::journal::shared::entry::{OLDEST, READS};
 use crate::journal::shared::publisher::Publisher;
 use crate::journal::shared::{LogResult, Offset, SharedLog};
 
 /// How often it is told and looked at.
 const ROUND: Duration = Duration::from_secs(1);
-
-/// The record formats that this release reads.
-pub const READS: u32 = 1;
 
 /// What a node says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Announcement {
     pub applied: u64,
     /// Up to where it has stored it for itself.
     pub stored: u64,
+    /// What it has made of it.
+    #[serde(default)]
+    pub digests: Told,
 }
 
 /// A node, and what it said last.
@@ -52,6 +55,9 @@ pub struct Policy {
     pub copies: usize,
     /// Bytes of the log beyond which messages are refused.
     pub log_limit: u64,
+    /// Offsets from one mark at which nodes compare their folds to the next; at least
+    /// 1, and the same for all nodes: [`STRIDE`](super::digests::STRIDE), but in tests.
+    pub stride: u64,
 }
 
 /// See the module.
@@ -64,7 +70,9 @@ pub struct Peers {
     pub applied: Applied,
     /// And how far that is stored.
     pub stored: Stored,
-    /// Told to refuse messages.
+    /// What it has made of it.
+    pub digests: Digests,
+    /// Told to refuse messages, and which format to write.
     pub publisher: Publisher,
     /// How many must have it, and how much there may be.
     pub policy: Policy,
@@ -81,6 +89,8 @@ pub struct Known {
     pub log_bytes: u64,
     /// Up to where it was trimmed, by this node's account.
     pub trimmed: u64,
+    /// Whether this node agrees with others.
+    pub agreement: Agreement,
 }
 
 impl Peers {
@@ -128,6 +138,7 @@ impl Peers {
             beat,
             applied: self.applied.by_all().0,
             stored,
+            digests: self.digests.told(),
         };
         let text = serde_json::to_vec(&announcement).expect("numbers and texts are JSON");
         self.log.announce(&self.node, text.into()).await?;
@@ -137,13 +148,17 @@ impl Peers {
             // What a later release says in another way counts for nothing here.
             .filter_map(|(node, what)| Some((node, serde_json::from_slice(&what).ok()?)))
             .collect();
+        self.publisher.write_format(format_to_write(&peers, OLDEST..=READS));
+        let others = peers.iter().filter(|(name, _)| **name != *self.node);
+        let told = others.map(|(name, peer)| (name.as_str(), &peer.digests));
+        let agreement = self.digests.compare(told);
         let mut trimmed = self.known.borrow().trimmed;
         let enough = stored_by(&peers, self.policy.copies);
         if enough > trimmed {
             self.log.trim(Offset(enough)).await?;
             trimmed = enough;
         }
-        Ok(Known { peers, log_bytes: self.log.size().await?, trimmed })
+        Ok(Known { peers, log_bytes: self.log.size().await?, trimmed, agreement })
     }
 }
 
@@ -153,6 +168,15 @@ fn stored_by(peers: &[Peer], copies: usize) -> u64 {
     let mut stored: Vec<_> = peers.iter().map(|(_, peer)| peer.stored).collect();
     stored.sort_unstable_by(|a, b| b.cmp(a));
     stored.get(copies.max(1) - 1).copied().unwrap_or(0)
+}
+
+/// Which of the formats that this release `has` records are to be written in: the newest
+/// that every announced node reads. So one that is gone for good holds newer ones back
+/// until an operator has it [withdrawn](SharedLog::withdraw): nobody else can tell that
+/// it is. One that reads none of them would end at whatever is written.
+fn format_to_write(peers: &[Peer], has: RangeInclusive<u32>) -> u32 {
+    let read_by_all = peers.iter().map(|(_, peer)| peer.reads).fold(*has.end(), u32::min);
+    read_by_all.max(*has.start())
 }
 
 #[cfg(test)]
@@ -165,5 +189,26 @@ mod tests {
         let peers = [peer(7), peer(9), peer(3)];
         assert_eq!([1, 2, 3, 4].map(|copies| stored_by(&peers, copies)), [9, 7, 3, 0]);
         assert_eq!(stored_by(&[], 1), 0);
+    }
+
+    #[test]
+    fn a_newer_format_is_written_once_every_node_reads_it() {
+        let peer = |reads| ("x".to_owned(), Announcement { reads, ..Announcement::default() });
+        assert_eq!(format_to_write(&[peer(1), peer(2), peer(2)], 1..=2), 1);
+        assert_eq!(format_to_write(&[peer(3), peer(2), peer(2)], 1..=2), 2);
+        assert_eq!(format_to_write(&[peer(3), peer(3)], 1..=2), 2, "there is no newer one here");
+        assert_eq!(format_to_write(&[peer(1), peer(3)], 2..=3), 2, "there is no older one");
+        assert_eq!(format_to_write(&[], 1..=1), 1);
+    }
+
+    #[test]
+    fn what_a_release_before_or_after_this_one_says_is_understood() {
+        let before = br#"{"version":"0.1.0","reads":1,"beat":5,"applied":9,"stored":7}"#;
+        let read: Announcement = serde_json::from_slice(before).unwrap();
+        assert_eq!((read.stored, read.digests), (7, Told::default()));
+        let after = br#"{"version":"9","reads":2,"beat":5,"applied":9,"stored":7,"digests":
+            {"form":7,"marks":[{"offset":1,"digest":18446744073709551615}]},"more":{}}"#;
+        let read: Announcement = serde_json::from_slice(after).unwrap();
+        assert_eq!((read.reads, read.digests.form), (2, 7));
     }
 }

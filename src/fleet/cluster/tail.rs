@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::delivery::{Delivery, OfIt};
+use super::digests::Marking;
 use crate::fleet::mailbox::{Mailbox, Undelivered};
 use crate::fleet::routing::Router;
 use crate::journal::Recovered;
@@ -38,6 +39,8 @@ pub struct Tail {
     pub router: Router,
     /// Up to where it was read.
     pub after: Offset,
+    /// At which entries digests are noted.
+    pub marking: Marking,
     /// Told whether it reads, or why not.
     pub state: watch::Sender<Result<(), String>>,
 }
@@ -113,6 +116,7 @@ impl Tail {
     /// Hands one entry over, to all partitions, so that each knows how far it is.
     async fn deliver(&self, offset: Offset, Entry { id, bytes }: &Entry) -> Result<(), Broken> {
         let count = self.mailboxes.len();
+        let is_mark = self.marking.is_mark(self.after, offset);
         let parts: Vec<OfIt> = if let Some(pieces) = self.publisher.settle(id) {
             split(count, pieces).into_iter().map(OfIt::Own).collect()
         } else {
@@ -124,7 +128,7 @@ impl Tail {
             parts.into_iter().map(OfIt::Records).collect()
         };
         for (mailbox, of_it) in self.mailboxes.iter().zip(parts) {
-            mailbox.deliver(Delivery::Entry { offset, of_it }).await?;
+            mailbox.deliver(Delivery::Entry { offset, is_mark, of_it }).await?;
         }
         Ok(())
     }

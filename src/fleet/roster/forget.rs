@@ -63,6 +63,7 @@ impl Roster {
         let slot = self.find(channel).filter(|&slot| !self.rockets.get(slot).is_blank())?;
         let tracked = self.rockets.get(slot);
         let before = Standing::of(tracked);
+        let worth = self.digest.before(tracked, &self.vocabulary);
         if let Some(since) = tracked.reorder.waiting_since() {
             self.gaps.end(slot, since);
             self.census.waits_since(self.gaps.oldest());
@@ -78,6 +79,7 @@ impl Roster {
         self.conflicts.leave(slot);
         self.census.moved(before, Standing::BLANK);
         let blank = Tracked::new(channel.clone(), 0);
+        self.digest.moved(worth, &blank, &self.vocabulary);
         let left = std::mem::replace(self.rockets.get_mut(slot), blank);
         if let Some(admitted) = self.admitted.get_mut(&slot) {
             // Whatever is on its way will find that nothing is there any more.

@@ -9,6 +9,7 @@
 //! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
 //! * `admission`: what becomes of a message before it is applied.
 //! * [`census`]: how many rockets are in which state.
+//! * `digest`: what nodes of a cluster compare of it.
 //! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
 //!   `by_index`: what is answered from them; [`Candidate`]: what walks look at.
 //! * `gaps`: the order of those that wait; `waits`: keeps it; `skips`: what is given up.
@@ -23,6 +24,7 @@ mod candidate;
 pub mod census;
 mod chunked;
 mod conflicts;
+mod digest;
 mod forget;
 mod gaps;
 mod history;
@@ -52,6 +54,8 @@ pub use self::candidate::Candidate;
 use self::census::{Census, Standing};
 use self::chunked::Chunked;
 use self::conflicts::Conflicts;
+use self::digest::Digest;
+pub use self::digest::FORM as DIGEST_FORM;
 pub use self::gaps::GapKey;
 use self::gaps::Gaps;
 use self::history::History;
@@ -94,6 +98,8 @@ pub struct Roster {
     history: Option<History>,
     quotas: Arc<Quotas>,
     census: Census,
+    /// Nothing outside of a cluster.
+    digest: Digest,
     hasher: RandomState,
 }
 
@@ -118,6 +124,7 @@ impl Roster {
             conflicts: Conflicts::default(),
             quiet: Quiet::followed_if(quotas.follows_quiet()),
             history: History::bounded(&quotas),
+            digest: Digest::kept_if(quotas.keeps_digests()),
             quotas,
             census: Census::default(),
             hasher: RandomState::new(),
@@ -128,6 +135,19 @@ impl Roster {
     #[must_use]
     pub fn census(&self) -> &Census {
         &self.census
+    }
+
+    /// The digest of what is folded; 0 if none is kept.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest.sum()
+    }
+
+    /// The same, made by a walk over all rockets, in O(rockets).
+    #[must_use]
+    pub fn digest_anew(&self) -> u64 {
+        let rockets = (0..self.slots()).map(|slot| self.rockets.get(slot));
+        Digest::anew(rockets, &self.vocabulary)
     }
 
     /// Whether a message was applied or buffered before.
@@ -218,6 +238,7 @@ impl Roster {
         let note = self.conflicts.note(slot, &report);
         let tracked = self.rockets.get_mut(slot);
         let before = Standing::of(tracked);
+        let worth = self.digest.before(tracked, &self.vocabulary);
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let (number, waited) = (report.number, reorder.waiting_since());
@@ -248,6 +269,7 @@ impl Roster {
         } else {
             *changed = true;
             self.conflicts.keep(note);
+            self.digest.moved(worth, tracked, &self.vocabulary);
             Standing::of(tracked)
         };
         self.census.moved(before, after);

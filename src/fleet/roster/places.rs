@@ -3,6 +3,7 @@
 //! next. Does not own what else is known of a rocket.
 
 use super::census::Standing;
+use super::digest::Before;
 use super::slot::Slot;
 use super::tracked::Tracked;
 use super::{Roster, Ticket, piece};
@@ -43,6 +44,7 @@ impl Roster {
     pub(super) fn settle(&mut self, tracked: Tracked) -> Slot {
         self.census.appear();
         self.census.moved(Standing::BLANK, Standing::of(&tracked));
+        self.digest.moved(Before::NOTHING, &tracked, &self.vocabulary);
         let slot = if let Some(slot) = self.vacant.pop() {
             *self.rockets.get_mut(slot) = tracked;
             slot

@@ -59,6 +59,7 @@ impl Roster {
     ) -> Option<Skipped> {
         let tracked = self.rockets.get_mut(slot);
         let before = Standing::of(tracked);
+        let worth = self.digest.before(tracked, &self.vocabulary);
         let Tracked { channel, reorder, rocket, changed, .. } = tracked;
         let (mut passed, mut launched) = (0, false);
         let waited = reorder.waiting_since();
@@ -79,6 +80,7 @@ impl Roster {
         let skipped = Skipped { first, last };
         observer.lost(slot, channel, skipped);
         self.census.moved(before, Standing::of(tracked));
+        self.digest.moved(worth, tracked, &self.vocabulary);
         if launched {
             self.listed.insert(&self.rockets, slot);
         }

@@ -35,12 +35,15 @@ impl Partition {
     pub(super) fn receive(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Refused { pieces, reason } => self.take_back(&pieces, &reason),
-            Delivery::Entry { offset, of_it } => {
+            Delivery::Entry { offset, is_mark, of_it } => {
                 let records = match of_it {
                     OfIt::Own(pieces) => self.apply_own(&pieces),
                     OfIt::Records(records) => self.apply_others(records),
                 };
-                if let Some(Member { applied, .. }) = &self.shared.cluster {
+                if let Some(Member { applied, digests, .. }) = &self.shared.cluster {
+                    if is_mark {
+                        digests.note(offset, self.roster.digest());
+                    }
                     applied.advance(self.index, offset, records);
                 }
             }

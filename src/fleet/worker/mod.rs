@@ -59,6 +59,7 @@ use self::snapshot::{SnapshotWalk, storing};
 use self::spin::Spin;
 use self::walk::Walk;
 use super::cluster::applied::Applied;
+use super::cluster::digests::Digests;
 use super::feed::marks::Marks;
 use super::health::{Health, Phase};
 use super::mailbox::{Inbox, Submission};
@@ -118,6 +119,8 @@ pub struct Member {
     pub publisher: Publisher,
     /// Told how far the log is applied.
     pub applied: Applied,
+    /// Told what has come of it at some places.
+    pub digests: Digests,
 }
 
 /// A worker and all that it owns.

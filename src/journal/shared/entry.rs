@@ -12,16 +12,24 @@ use crate::journal::{Record, Recovered, record};
 /// The bytes of a block before its records.
 pub const HEADER: usize = 5;
 
+/// The oldest format of records that this release writes: for who is not known to read
+/// a newer one.
+pub const OLDEST: u32 = 1;
+
+/// The newest that it reads, and so may write. It reads all between, too.
+pub const READS: u32 = 1;
+
 /// Adds one record to those of an entry.
 #[must_use]
 pub fn push(record: Record<'_>, records: Vec<u8>) -> Vec<u8> {
     record::push_record(record, records)
 }
 
-/// An entry's bytes, of its records.
+/// An entry's bytes in this format, of its records, which look the same in all there are.
 #[must_use]
-pub fn write(id: &EntryId, records: &[&[u8]]) -> Vec<u8> {
-    record::block(context(id), records)
+pub fn write(format: u32, id: &EntryId, records: &[&[u8]]) -> Vec<u8> {
+    let version = u8::try_from(format).expect("a format is one byte in an entry");
+    record::block_of(version, context(id), records)
 }
 
 /// The records of an entry, in order.
@@ -55,7 +63,7 @@ mod tests {
         let id = EntryId { node: "a".into(), incarnation: 7, number: 3 };
         let forget = Forget { channel: Channel::parse("x").unwrap() };
         let records = push(Record::Forget(&forget), Vec::new());
-        let bytes = write(&id, &[&records]);
+        let bytes = write(1, &id, &[&records]);
         assert_eq!(bytes.len(), HEADER + records.len());
         assert_eq!(read(&id, &bytes), Ok(vec![Recovered::Forget(forget)]));
         for other in [
@@ -65,8 +73,7 @@ mod tests {
         ] {
             assert!(matches!(read(&other, &bytes), Err(LogError::Corrupt(_))), "{other:?}");
         }
-        let later = [&[2], &bytes[1..]].concat();
-        let error = read(&id, &later).unwrap_err().to_string();
+        let error = read(&id, &write(2, &id, &[&records])).unwrap_err().to_string();
         assert!(error.contains("version 2"), "{error}");
     }
 }

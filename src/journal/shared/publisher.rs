@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
-use super::entry::{self, HEADER};
+use super::entry::{self, HEADER, OLDEST};
 use super::{Entry, EntryId, LogError, MAX_ENTRY, SharedLog};
 use crate::journal::{AppendError, CommitResult, Record, Standing};
 use crate::telemetry::tally::{Count, nanos};
@@ -81,6 +82,8 @@ struct Shared {
     log: Arc<dyn SharedLog>,
     node: Arc<str>,
     incarnation: u64,
+    /// Of records.
+    format: AtomicU32,
     state: Mutex<State>,
     /// Told when there is something to append, or room for more on the way.
     wake: Notify,
@@ -113,6 +116,7 @@ impl Publisher {
             log,
             node,
             incarnation,
+            format: AtomicU32::new(OLDEST),
             state: Mutex::default(),
             wake: Notify::new(),
             standing: watch::channel(Ok(())).0,
@@ -180,6 +184,12 @@ impl Publisher {
     /// Refuses everything for a reason of its own, until it is told `None`.
     pub fn refuse(&self, reason: Option<String>) {
         self.0.lock().full = reason;
+    }
+
+    /// Has entries written in this format from now on: the oldest that there is, until it
+    /// is known what others read.
+    pub fn write_format(&self, format: u32) {
+        self.0.format.store(format, Ordering::Relaxed);
     }
 
     /// How many entries are on their way.
@@ -319,10 +329,10 @@ impl Running {
         let number = state.entries;
         state.in_flight.insert(number, pieces);
         drop(state);
-        let Shared { node, incarnation, .. } = &*self.shared;
+        let Shared { node, incarnation, format, .. } = &*self.shared;
         let id = EntryId { node: node.clone(), incarnation: *incarnation, number };
         let parts: Vec<_> = parts.iter().map(Vec::as_slice).collect();
-        let bytes = entry::write(&id, &parts).into();
+        let bytes = entry::write(format.load(Ordering::Relaxed), &id, &parts).into();
         Some(Entry { id, bytes })
     }
 

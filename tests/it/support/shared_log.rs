@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use downlink::fleet::cluster::peers::Announcement;
+use downlink::journal::shared::entry;
 use downlink::journal::shared::{Entry, EntryId, LogError, LogName, LogResult, Offset, SharedLog};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -44,6 +46,8 @@ pub struct Faults {
     pub slowness: AtomicU64,
     /// Nothing fits in any more.
     pub full: AtomicBool,
+    /// The next entry is read as if nothing were in it, once.
+    pub misread: AtomicBool,
 }
 
 /// One node's way to the log.
@@ -69,6 +73,12 @@ impl MemoryLog {
     /// Everything that stands in it, in order.
     pub fn entries(&self) -> Vec<Entry> {
         self.store.lock().unwrap().entries.values().cloned().collect()
+    }
+
+    /// What a node said last.
+    pub fn announced(&self, node: &str) -> Option<Announcement> {
+        let store = self.store.lock().unwrap();
+        store.announced.get(node).map(|said| serde_json::from_slice(said).unwrap())
     }
 
     pub fn trimmed(&self) -> u64 {
@@ -180,7 +190,11 @@ impl SharedLog for Handle {
                             return Some((Err(LogError::Behind { head }), (grown, after, true)));
                         }
                         if let Some((&at, entry)) = store.entries.range(after + 1..).next() {
-                            return Some((Ok((Offset(at), entry.clone())), (grown, at, false)));
+                            let mut entry = entry.clone();
+                            if faults.misread.swap(false, Ordering::Relaxed) {
+                                entry.bytes = entry::write(1, &entry.id, &[]).into();
+                            }
+                            return Some((Ok((Offset(at), entry)), (grown, at, false)));
                         }
                     }
                     // Also to see that the connection is lost.
