@@ -28,9 +28,9 @@ use crate::fleet::supervisor::Supervisor;
 use crate::fleet::vitals::Vital;
 use crate::fleet::worker::Member;
 use crate::fleet::workers::{IdleWorkers, Workers};
-use crate::journal::{Journal, OpenError};
 use crate::journal::shared::publisher::Publisher;
 use crate::journal::shared::{LogError, LogName, Offset, SharedLog};
+use crate::journal::{Journal, OpenError};
 
 /// The wait before a log that cannot be reached at a start is tried again.
 const RETRY: Duration = Duration::from_millis(250);

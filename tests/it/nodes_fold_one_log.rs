@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use downlink::app::cluster::Cluster;
 use downlink::config::{Config, Durability};
-use downlink::fleet::cluster::peers::Policy;
 use downlink::fleet::checkpoint::Interval;
+use downlink::fleet::cluster::peers::Policy;
 use downlink::journal::shared::{Entry, EntryId, SharedLog};
 use downlink::journal::sqlite::SqliteJournal;
 use rand::rngs::StdRng;
@@ -214,9 +214,7 @@ fn a_node_that_is_cut_off_says_so_and_heals() {
         faults.cut_off.store(false, Ordering::Relaxed);
     }
     [&node, &local].map(Service::wait_until_ready);
-    eventually("it is taken", || {
-        node.send(&Request::message(&speed_up("r", 2, 1))).status == 200
-    });
+    eventually("it is taken", || node.send(&Request::message(&speed_up("r", 2, 1))).status == 200);
 }
 
 #[test]

@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use downlink::journal::shared::{
-    Entry, EntryId, LogError, LogName, LogResult, Offset, SharedLog,
-};
+use downlink::journal::shared::{Entry, EntryId, LogError, LogName, LogResult, Offset, SharedLog};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
@@ -126,7 +124,8 @@ impl SharedLog for Handle {
             let mut random = self.random.lock().unwrap();
             let most = self.faults.slowness.load(Ordering::Relaxed);
             let delay = Duration::from_micros(random.random_range(0..=most));
-            let unknown = random.random_range(0..1000) < self.faults.unknown.load(Ordering::Relaxed);
+            let unknown =
+                random.random_range(0..1000) < self.faults.unknown.load(Ordering::Relaxed);
             (delay, unknown, random.random(), Duration::from_micros(random.random_range(0..3000)))
         };
         async move {
