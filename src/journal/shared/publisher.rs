@@ -344,7 +344,8 @@ impl Running {
                         shared.succeeded();
                         return Ended::Appended;
                     }
-                    Err(LogError::Full(reason) | LogError::Refused(reason)) if is_known => {
+                    Err(error @ (LogError::Full(_) | LogError::Refused(_))) if is_known => {
+                        let reason = error.to_string();
                         shared.failed(&reason);
                         return Ended::Refused(number, reason);
                     }

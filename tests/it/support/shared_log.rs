@@ -105,7 +105,10 @@ fn unreachable<T>() -> LogResult<T> {
 }
 
 impl Handle {
-    fn answer<T: Send>(&self, answer: impl FnOnce(&mut Store) -> T) -> BoxFuture<'_, LogResult<T>> {
+    fn answer<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&mut Store) -> T,
+    ) -> BoxFuture<'_, LogResult<T>> {
         if self.faults.cut_off.load(Ordering::Relaxed) {
             return async { unreachable() }.boxed();
         }
