@@ -9,7 +9,7 @@ use warp::reply::Response;
 use super::context::Context;
 use super::problem::Problem;
 use super::respond::json;
-use crate::fleet::metrics::ClusterStanding;
+use crate::fleet::cluster::figures::ClusterStanding;
 
 /// That everything works.
 #[derive(Serialize, ToSchema)]
