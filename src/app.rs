@@ -11,6 +11,7 @@
 //! * [`manager`]: what a service manager is told of it.
 //! * [`reload`]: what SIGHUP has read again.
 //! * `server`: the accept loops.
+//! * [`status`]: how the nodes of a cluster are.
 
 pub mod cluster;
 mod decisions;
@@ -20,6 +21,7 @@ mod hurry;
 pub mod manager;
 pub mod reload;
 mod server;
+pub mod status;
 
 use std::convert::Infallible;
 use std::pin::pin;

@@ -2,36 +2,40 @@
 //! does not own what the log does (`journal/shared`), nor what a node does with it
 //! (`cluster`).
 
+use std::sync::Arc;
+
 use super::cluster::Cluster;
-use crate::config::cluster::ClusterConfig;
-#[cfg(feature = "etcd")]
-use crate::config::cluster::{EngineConfig, Reads};
+use crate::config::cluster::{ClusterConfig, EngineConfig, Reads};
+use crate::journal::shared::SharedLog;
 
 /// What makes the service a node. Connects to nobody yet.
 ///
 /// # Errors
 /// When a file cannot be read, and in a build that has no log in it.
-#[cfg(feature = "etcd")]
 pub fn open(config: &ClusterConfig) -> Result<Cluster, String> {
     Ok(Cluster {
-        log: std::sync::Arc::new(log(&config.engine)?),
+        log: log(&config.engine)?,
         node: config.node.as_str().into(),
         local_reads: config.reads == Reads::Local,
         policy: config.policy,
     })
 }
 
-/// What makes the service a node, in a build that has no log in it.
+/// The log, in a build that has none in it.
 ///
 /// # Errors
 /// Always.
 #[cfg(not(feature = "etcd"))]
-pub fn open(_: &ClusterConfig) -> Result<Cluster, String> {
-    Err("this is a build without etcd".to_owned())
+pub fn log(_: &EngineConfig) -> Result<Arc<dyn SharedLog>, String> {
+    Err("--cluster: this is a build without etcd".to_owned())
 }
 
+/// The log. Connects to nobody yet.
+///
+/// # Errors
+/// When a file cannot be read.
 #[cfg(feature = "etcd")]
-fn log(config: &EngineConfig) -> Result<crate::journal::shared::etcd::EtcdLog, String> {
+pub fn log(config: &EngineConfig) -> Result<Arc<dyn SharedLog>, String> {
     use crate::journal::shared::etcd::{EtcdLog, EtcdOptions, EtcdTls, EtcdUser};
 
     let user = config.user.as_ref().map(|(name, file)| {
@@ -52,5 +56,6 @@ fn log(config: &EngineConfig) -> Result<crate::journal::shared::etcd::EtcdLog, S
         tls,
         user: user.transpose()?,
     };
-    EtcdLog::connect(&options).map_err(|error| format!("--cluster: {error}"))
+    let log = EtcdLog::connect(&options).map_err(|error| format!("--cluster: {error}"))?;
+    Ok(Arc::new(log))
 }

@@ -39,41 +39,15 @@ pub enum Reads {
     Local,
 }
 
-/// As typed.
+/// Where the log is, as typed.
 #[derive(Args, Debug)]
-pub struct ClusterArguments {
-    /// Be a node of the cluster whose log is in this etcd:
+pub struct EngineArguments {
+    /// The cluster whose log is in this etcd, to be a node of:
     /// <etcd://host:2379,host2:2379/prefix>, or etcds:// for TLS
     ///
     /// [default: none: a service alone]
     #[arg(long, env = "DOWNLINK_CLUSTER", value_name = "URL", value_parser = place)]
     cluster: Option<Place>,
-
-    /// What this node is called, as no other of the cluster is; needed with --cluster
-    ///
-    /// [default: none]
-    #[arg(long, env = "DOWNLINK_NODE", value_name = "NAME", value_parser = node)]
-    node: Option<String>,
-
-    /// What reads on this node see
-    ///
-    /// [default: linearizable]
-    #[arg(long, env = "DOWNLINK_READS", value_enum, ignore_case = true)]
-    reads: Option<Reads>,
-
-    /// Nodes that must have stored a part of the log for themselves before it is
-    /// trimmed
-    ///
-    /// [default: 2]
-    #[arg(long, env = "DOWNLINK_COPIES", value_name = "N", value_parser = count::<MOST_COPIES>)]
-    copies: Option<NonZeroUsize>,
-
-    /// Bytes that the log may take in etcd, below etcd's own quota; beyond it
-    /// messages are refused with 503
-    ///
-    /// [default: 1GiB]
-    #[arg(long, env = "DOWNLINK_LOG_LIMIT", value_name = "SIZE", value_parser = size::<LARGEST_LOG>)]
-    log_limit: Option<usize>,
 
     /// Who vouches for etcd's certificate, in PEM; etcd is then spoken to over TLS
     ///
@@ -104,6 +78,39 @@ pub struct ClusterArguments {
     /// [default: none]
     #[arg(long, env = "DOWNLINK_CLUSTER_PASSWORD_FILE", value_name = "FILE")]
     cluster_password_file: Option<PathBuf>,
+}
+
+/// As typed.
+#[derive(Args, Debug)]
+pub struct ClusterArguments {
+    #[command(flatten)]
+    engine: EngineArguments,
+
+    /// What this node is called, as no other of the cluster is; needed with --cluster
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_NODE", value_name = "NAME", value_parser = node)]
+    node: Option<String>,
+
+    /// What reads on this node see
+    ///
+    /// [default: linearizable]
+    #[arg(long, env = "DOWNLINK_READS", value_enum, ignore_case = true)]
+    reads: Option<Reads>,
+
+    /// Nodes that must have stored a part of the log for themselves before it is
+    /// trimmed
+    ///
+    /// [default: 2]
+    #[arg(long, env = "DOWNLINK_COPIES", value_name = "N", value_parser = count::<MOST_COPIES>)]
+    copies: Option<NonZeroUsize>,
+
+    /// Bytes that the log may take in etcd, below etcd's own quota; beyond it
+    /// messages are refused with 503
+    ///
+    /// [default: 1GiB]
+    #[arg(long, env = "DOWNLINK_LOG_LIMIT", value_name = "SIZE", value_parser = size::<LARGEST_LOG>)]
+    log_limit: Option<usize>,
 }
 
 /// Where the log of a cluster is.
@@ -169,25 +176,18 @@ impl ClusterArguments {
     /// When one flag is there without another that it needs, or cannot be used in this
     /// build.
     pub fn validate(self, durability: Durability) -> Result<Option<ClusterConfig>, clap::Error> {
-        let Some(place) = &self.cluster else {
+        let Some(engine) = self.engine.validate()? else {
             return match self.given() {
                 Some(flag) => Err(missing(NAME, flag)),
                 None => Ok(None),
             };
         };
-        let is_built = cfg!(feature = "etcd");
-        if !is_built {
-            let text = "--cluster needs a build with etcd in it, and this is one without: cargo \
-                        build --release --features etcd, for which protoc is needed\n";
-            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
-        }
         if durability == Durability::Memory {
             let text = "--cluster cannot be used with --durability memory: a node stores how far \
                         it has read the log\n";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
         }
-        let Some(node) = self.node.clone() else { return Err(missing("--node", NAME)) };
-        let engine = self.engine(place)?;
+        let Some(node) = self.node else { return Err(missing("--node", NAME)) };
         Ok(Some(ClusterConfig {
             engine,
             node,
@@ -199,29 +199,6 @@ impl ClusterArguments {
         }))
     }
 
-    fn engine(&self, place: &Place) -> Result<EngineConfig, clap::Error> {
-        let needs = |needed: &str, is_there: bool, by: &str, is_given: bool| {
-            if is_given && !is_there { Err(missing(needed, by)) } else { Ok(()) }
-        };
-        let (ca, cert) = (self.cluster_ca.is_some(), self.cluster_cert.is_some());
-        let (key, user) = (self.cluster_key.is_some(), self.cluster_user.is_some());
-        let password = self.cluster_password_file.is_some();
-        needs("--cluster-ca", ca, "etcds://", place.over_tls)?;
-        needs("--cluster-ca", ca, "--cluster-cert", cert)?;
-        needs("--cluster-cert", cert, "--cluster-key", key)?;
-        needs("--cluster-key", key, "--cluster-cert", cert)?;
-        needs("--cluster-user", user, "--cluster-password-file", password)?;
-        needs("--cluster-password-file", password, "--cluster-user", user)?;
-        let scheme = if ca { "https" } else { "http" };
-        Ok(EngineConfig {
-            endpoints: place.members.iter().map(|member| format!("{scheme}://{member}")).collect(),
-            prefix: format!("{}/", place.prefix),
-            ca: self.cluster_ca.clone(),
-            identity: self.cluster_cert.clone().zip(self.cluster_key.clone()),
-            user: self.cluster_user.clone().zip(self.cluster_password_file.clone()),
-        })
-    }
-
     /// A flag that says something of a cluster.
     fn given(&self) -> Option<&'static str> {
         let given = [
@@ -229,14 +206,62 @@ impl ClusterArguments {
             ("--reads", self.reads.is_some()),
             ("--copies", self.copies.is_some()),
             ("--log-limit", self.log_limit.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+}
+
+impl EngineArguments {
+    /// What is valid of it; none without `--cluster`.
+    ///
+    /// # Errors
+    /// When one flag is there without another that it needs, or cannot be used in this
+    /// build.
+    pub fn validate(&self) -> Result<Option<EngineConfig>, clap::Error> {
+        let given = [
             ("--cluster-ca", self.cluster_ca.is_some()),
             ("--cluster-cert", self.cluster_cert.is_some()),
             ("--cluster-key", self.cluster_key.is_some()),
             ("--cluster-user", self.cluster_user.is_some()),
             ("--cluster-password-file", self.cluster_password_file.is_some()),
         ];
-        given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+        let Some(place) = &self.cluster else {
+            return match given.into_iter().find(|(_, is_given)| *is_given) {
+                Some((flag, _)) => Err(missing(NAME, flag)),
+                None => Ok(None),
+            };
+        };
+        let is_built = cfg!(feature = "etcd");
+        if !is_built {
+            let text = "--cluster needs a build with etcd in it, and this is one without: cargo \
+                        build --release --features etcd, for which protoc is needed\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        }
+        let needs = |needed: &str, by: &str, is_given: bool| {
+            let is_there = given.contains(&(needed, true));
+            if is_given && !is_there { Err(missing(needed, by)) } else { Ok(()) }
+        };
+        let [ca, cert, key, user, password] = given.map(|(_, is_given)| is_given);
+        needs("--cluster-ca", "etcds://", place.over_tls)?;
+        needs("--cluster-ca", "--cluster-cert", cert)?;
+        needs("--cluster-cert", "--cluster-key", key)?;
+        needs("--cluster-key", "--cluster-cert", cert)?;
+        needs("--cluster-user", "--cluster-password-file", password)?;
+        needs("--cluster-password-file", "--cluster-user", user)?;
+        let scheme = if ca { "https" } else { "http" };
+        Ok(Some(EngineConfig {
+            endpoints: place.members.iter().map(|member| format!("{scheme}://{member}")).collect(),
+            prefix: format!("{}/", place.prefix),
+            ca: self.cluster_ca.clone(),
+            identity: self.cluster_cert.clone().zip(self.cluster_key.clone()),
+            user: self.cluster_user.clone().zip(self.cluster_password_file.clone()),
+        }))
     }
+}
+
+/// That there is none to look at.
+pub fn no_cluster() -> clap::Error {
+    clap::Error::raw(ErrorKind::MissingRequiredArgument, "--cluster is missing\n")
 }
 
 fn missing(flag: &str, needed_by: &str) -> clap::Error {

@@ -13,6 +13,7 @@ mod members;
 mod nodes;
 mod operators;
 mod rounds;
+mod status;
 
 macro_rules! contract {
     ($($name:ident),* $(,)?) => {
