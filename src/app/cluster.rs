@@ -208,6 +208,7 @@ impl Joined {
     }
 
     /// How it takes part, for who asks.
+    #[must_use]
     pub fn figures(&self) -> ClusterFigures {
         let Membership { cluster, applied, known, .. } = &self.membership;
         ClusterFigures {

@@ -260,6 +260,7 @@ impl EngineArguments {
 }
 
 /// That there is none to look at.
+#[must_use]
 pub fn no_cluster() -> clap::Error {
     clap::Error::raw(ErrorKind::MissingRequiredArgument, "--cluster is missing\n")
 }

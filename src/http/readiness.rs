@@ -21,12 +21,12 @@ pub(super) struct Ready {
     checks: Option<Vec<Check>>,
     /// Likewise, of a node of a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cluster: Option<Node>,
+    cluster: Option<Member>,
 }
 
 /// How a node takes part in its cluster. Offsets are places in the log.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Node {
+pub(super) struct Member {
     node: String,
     /// Up to where it has applied the log.
     applied: u64,
@@ -48,7 +48,7 @@ struct Peer {
     stored: u64,
 }
 
-impl From<ClusterStanding> for Node {
+impl From<ClusterStanding> for Member {
     fn from(found: ClusterStanding) -> Self {
         let ClusterStanding { node, applied, stored, lag, log_bytes, peers, .. } = found;
         let peers = peers.into_iter().map(|(node, it)| Peer {
@@ -96,7 +96,7 @@ pub fn get(context: &Context, parameters: &str) -> Result<Response, Problem> {
         Check { name: it.name, status, detail: it.trouble }
     });
     let checks: Vec<_> = checks.collect();
-    let cluster = context.fleet.metrics().cluster().map(Node::from);
+    let cluster = context.fleet.metrics().cluster().map(Member::from);
     match ready {
         Ok(()) => Ok(json(&Ready { status: "ready", checks: Some(checks), cluster })),
         Err(unavailable) => {

@@ -87,7 +87,7 @@ impl Tail {
                 // Whose senders need not wait for the log.
                 while let Ok(refusal) = self.refusals.try_recv() {
                     if self.refuse(refusal).await.is_err() {
-                        std::future::pending().await
+                        std::future::pending::<()>().await;
                     }
                 }
                 sleep(RETRY).await;
