@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "a test's own threads look again and again; its rounds are its own, and no flag"
+    clippy::print_stdout,
+    reason = "a test's own threads look again and again; its rounds are its own, and no flag, and \
+              it says what they were"
 )]
 
 mod contract;

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -29,7 +29,7 @@ pub struct Node {
 
 impl Node {
     /// Starts it, and does not wait until it is ready.
-    pub fn start(name: &str, directory: PathBuf, cluster: &str, more: &[&str]) -> Self {
+    pub fn start(name: &str, directory: &Path, cluster: &str, more: &[&str]) -> Self {
         let mut arguments = vec![
             format!("--cluster={cluster}"),
             format!("--node={name}"),

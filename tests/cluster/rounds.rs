@@ -80,7 +80,7 @@ async fn nothing_acknowledged_is_missing_on_any_node() {
     let url = format!("etcd://{}/rounds", members.join(","));
     let node = |index: usize| {
         let name = format!("n{index}");
-        Node::start(&name, directory.path().join(&name), &url, &FLAGS)
+        Node::start(&name, &directory.path().join(&name), &url, &FLAGS)
     };
     let mut nodes: Vec<_> = (0..NODES).map(node).collect();
     nodes.iter_mut().for_each(Node::is_ready);

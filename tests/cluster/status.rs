@@ -19,7 +19,7 @@ async fn nodes_are_shown_that_live_and_that_do_not() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("etcd://{}/status", etcd.endpoint(0));
     let often = ["--checkpoint-interval=100ms"];
-    let start = |name: &str| Node::start(name, directory.path().join(name), &url, &often);
+    let start = |name: &str| Node::start(name, &directory.path().join(name), &url, &often);
     let mut nodes = [start("one"), start("two")];
     nodes.iter_mut().for_each(Node::is_ready);
     // Both have said something: their peers know.
