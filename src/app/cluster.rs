@@ -19,6 +19,7 @@ use super::{AppError, Hurry};
 use crate::fleet::cluster::applied::Applied;
 use crate::fleet::cluster::barrier::Barrier;
 use crate::fleet::cluster::digests::{Digests, Marking};
+use crate::fleet::cluster::figures::ClusterFigures;
 use crate::fleet::cluster::peers::{Known, Peers, Policy, Stored};
 use crate::fleet::cluster::store::Store;
 use crate::fleet::cluster::tail::Tail;
@@ -215,6 +216,20 @@ impl Joined {
         let (applied, digests) = (applied.clone(), digests.clone());
         let member = Member { publisher, applied, digests };
         (member, Running { tasks, refusals: Some(refusals) })
+    }
+
+    /// How it takes part, for who asks.
+    #[must_use]
+    pub fn figures(&self) -> ClusterFigures {
+        let Membership { cluster, applied, known, .. } = &self.membership;
+        ClusterFigures {
+            node: cluster.node.clone(),
+            applied: applied.clone(),
+            stored: self.stored.clone(),
+            publisher: self.publisher.clone().expect("it publishes before anybody asks"),
+            known: known.subscribe(),
+            policy: cluster.policy,
+        }
     }
 
     /// Starts to read the log, and tells other nodes of this one.

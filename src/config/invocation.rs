@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
+use super::cluster::{EngineArguments, EngineConfig};
 use super::file::FileArguments;
 use super::sources::{self, Sources};
 use super::{Arguments, Config, help, listing};
@@ -45,6 +46,13 @@ pub enum Tool {
         input: Option<PathBuf>,
         /// The data directory.
         to: PathBuf,
+    },
+    /// To show how the nodes of a cluster are.
+    ClusterStatus {
+        /// Where its log is.
+        engine: EngineConfig,
+        /// Whether it is for programs.
+        json: bool,
     },
     /// To copy a data directory that is in use.
     Backup {
@@ -116,6 +124,26 @@ struct BackupArguments {
     place: Place,
 }
 
+/// Shows the nodes of a cluster and its log
+///
+/// It reads what they say in the log, for as long as it takes to see who says
+/// anything new: up to four seconds, if one does not.
+#[derive(Debug, Parser)]
+#[command(name = "status")]
+struct StatusArguments {
+    #[command(flatten)]
+    file: FileArguments,
+
+    #[command(flatten)]
+    engine: EngineArguments,
+
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const CLUSTER: &str = "Shows how a cluster is: see cluster status --help";
+
 const SERVE: &str = "Serves: what is done without a subcommand";
 
 const CHECK: &str = "Checks the configuration and the data directory, and changes nothing\n\n\
@@ -142,6 +170,12 @@ fn whole() -> Command {
         .subcommand(ExportArguments::command())
         .subcommand(ImportArguments::command())
         .subcommand(BackupArguments::command())
+        .subcommand(
+            Command::new("cluster")
+                .about(CLUSTER)
+                .subcommand_required(true)
+                .subcommand(StatusArguments::command()),
+        )
         // Its words are its own: see `top`.
         .subcommand(Command::new("top").about(TOP));
     help::in_order(command)
@@ -165,6 +199,9 @@ impl Invocation {
         let program = line.remove(0);
         if command.get_name() == "top" {
             return Ok(Self::Top(line));
+        }
+        if command.get_name() == "cluster" {
+            return Self::of_cluster(&command, program, line);
         }
         line[0] = program;
         let command = command.clone().bin_name(format!("downlink {}", command.get_name()));
@@ -197,6 +234,27 @@ impl Invocation {
             other => unreachable!("{other} is a subcommand, and all of them are above"),
         };
         Ok(Self::Tool(tool))
+    }
+
+    /// The line without its first word, which the `program` is, begins with `cluster`.
+    fn of_cluster(
+        cluster: &Command,
+        program: OsString,
+        mut line: Vec<OsString>,
+    ) -> Result<Self, clap::Error> {
+        let word = line.get(1).and_then(|word| cluster.find_subcommand(word));
+        let Some(status) = word.cloned() else {
+            // Says what is wrong, or how it is used.
+            let named = cluster.clone().bin_name("downlink cluster");
+            let error = named.try_get_matches_from(line).expect_err("it needs a subcommand");
+            return Err(error);
+        };
+        line.remove(0);
+        line[0] = program;
+        let status = status.bin_name("downlink cluster status");
+        let StatusArguments { engine, json, .. } = typed(&status, &line)?;
+        let engine = engine.validate()?.ok_or_else(super::cluster::no_cluster)?;
+        Ok(Self::Tool(Tool::ClusterStatus { engine, json }))
     }
 }
 

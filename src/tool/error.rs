@@ -17,6 +17,9 @@ pub enum ToolError {
     /// A file of certificates cannot be used: the configuration is bad.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The log of a cluster cannot be read.
+    #[error("{0}")]
+    Cluster(String),
     /// What was to be written could not be.
     #[error("cannot write to {to}: {error}")]
     Output {

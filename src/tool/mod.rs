@@ -6,6 +6,7 @@
 //!
 //! * `backup`: a copy of a data directory that is served.
 //! * `check`: whether a start would succeed.
+//! * `cluster_status`: how the nodes of a cluster are.
 //! * `export`, `import`: a fleet as lines of JSON; `lines`, `format`: those lines, and
 //!   what stands in them.
 //! * `error`: why one did not do what it was to do, and its exit code.
@@ -15,6 +16,7 @@
 
 mod backup;
 mod check;
+mod cluster_status;
 mod error;
 mod export;
 mod format;
@@ -41,6 +43,7 @@ pub fn run(tool: Tool) -> ExitCode {
         Tool::Config(listing) => print(&listing),
         Tool::Export { from, output } => export::run(&from, output.as_deref()),
         Tool::Import { input, to } => import::run(input, &to),
+        Tool::ClusterStatus { engine, json } => cluster_status::run(&engine, json),
         Tool::Backup { from, to } => backup::run(from, &to),
     };
     match done {

@@ -1,12 +1,21 @@
-//! The shared log against etcd itself: `cargo test --features etcd --test cluster`. Needs
-//! etcd (Debian's etcd-server), of which it starts members of its own.
+//! The shared log against etcd itself, and nodes on it: `cargo test --features etcd --test
+//! cluster`. Needs etcd (Debian's etcd-server), of which it starts members of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test's own threads look again and again; its rounds are its own, and no flag, and \
+              it says what they were"
+)]
 
 mod contract;
 mod faults;
 mod members;
+mod nodes;
 mod operators;
+mod rounds;
+mod status;
 
 macro_rules! contract {
     ($($name:ident),* $(,)?) => {

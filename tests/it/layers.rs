@@ -24,6 +24,7 @@ const SEES: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "fleet::cluster::figures",
             "fleet::feed",
             "fleet::handle",
             "fleet::intake",

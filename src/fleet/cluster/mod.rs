@@ -9,6 +9,7 @@
 //! * [`applied`]: how far each partition is.
 //! * [`digests`]: whether nodes have made the same of it.
 //! * [`barrier`]: reads that see what any node has acknowledged.
+//! * [`figures`]: how it is, for who asks.
 //! * [`peers`]: what nodes tell each other, and how much of the log is kept.
 //! * [`store`]: what a node stores by itself.
 
@@ -16,6 +17,7 @@ pub mod applied;
 pub mod barrier;
 pub mod delivery;
 pub mod digests;
+pub mod figures;
 pub mod peers;
 pub mod store;
 pub mod tail;
