@@ -7,6 +7,7 @@
 //! end of any task that the service cannot do without is a reason to stop, too.
 //!
 //! * [`cluster`]: what it is besides as a node of a cluster.
+//! * [`engine`]: the log of a cluster, as it was configured.
 //! * [`manager`]: what a service manager is told of it.
 //! * [`reload`]: what SIGHUP has read again.
 //! * `server`: the accept loops.
@@ -14,6 +15,7 @@
 pub mod cluster;
 mod decisions;
 mod drain;
+pub mod engine;
 mod hurry;
 pub mod manager;
 pub mod reload;
@@ -119,8 +121,21 @@ pub async fn run(
     reached: impl Into<Reached>,
     shutdown: impl Future<Output: Into<Hurry>>,
 ) -> Result<(), AppError> {
+    run_as(config, reached, shutdown, None).await
+}
+
+/// As [`run`], as a node of a cluster if it is to be one.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_as(
+    config: Config,
+    reached: impl Into<Reached>,
+    shutdown: impl Future<Output: Into<Hurry>>,
+    cluster: Option<Cluster>,
+) -> Result<(), AppError> {
     let source = journal(&config);
-    run_in(config, reached, shutdown, source, None).await
+    run_in(config, reached, shutdown, source, cluster).await
 }
 
 /// The journal that the configuration asks for.

@@ -7,6 +7,7 @@
 //!
 //! * `access`: who may ask for what.
 //! * `admin`: the flags of the operators' own address.
+//! * [`cluster`]: the flags of a node of a cluster.
 //! * `choices`: the values of flags that are one of a few.
 //! * `parse`: how single values are written.
 //! * `memory`: what follows from `--memory-limit`.
@@ -26,6 +27,7 @@
 mod access;
 mod admin;
 mod choices;
+pub mod cluster;
 mod drain;
 mod environment;
 mod events;
@@ -53,6 +55,7 @@ pub use self::choices::{Durability, LogFormat};
 
 use self::access::AccessArguments;
 use self::admin::AdminArguments;
+use self::cluster::{ClusterArguments, ClusterConfig};
 use self::drain::DrainArguments;
 use self::events::EventArguments;
 use self::fairness::{FairnessArguments, MOST_CONNECTIONS};
@@ -209,6 +212,9 @@ pub struct Arguments {
     max_rockets: Option<NonZeroUsize>,
 
     #[command(flatten)]
+    cluster: ClusterArguments,
+
+    #[command(flatten)]
     gaps: GapArguments,
 
     #[command(flatten)]
@@ -303,6 +309,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What is waited for before a message is acknowledged.
     pub durability: Durability,
+    /// Of which cluster it is a node, if it is one.
+    pub cluster: Option<ClusterConfig>,
     /// The longest that a commit waits for more senders; zero for not at all.
     pub commit_delay: Duration,
     /// When rockets are stored and the journal is trimmed.
@@ -376,6 +384,7 @@ impl Arguments {
             data_dir: self.data_dir,
             gap_timeout: self.gaps.gap_timeout,
             retention: self.gaps.retention.validate(self.durability)?,
+            cluster: self.cluster.validate(self.durability)?,
             durability: self.durability,
             commit_delay: self.commit_delay,
             checkpoints: Interval {

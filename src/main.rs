@@ -5,6 +5,8 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use downlink::app::cluster::Cluster;
+use downlink::app::engine;
 use downlink::app::reload::Reloader;
 use downlink::app::{Hurry, Reached};
 use downlink::config::invocation::Invocation;
@@ -49,13 +51,23 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let cluster = config.cluster.clone();
+    let cluster =
+        logging::say_if_slow(reading::now, || cluster.as_ref().map(engine::open).transpose());
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            logging::say(&format!("error: {error}; see --help"));
+            return ExitCode::from(2);
+        }
+    };
     // Before there are threads: it takes what it reads out of the environment.
     let inherited = Inherited::take(&config.manager.socket_names);
     let mut log = logging::start(config.log_format, &config.log);
     let mut runtime = config.threading().runtime();
     let runtime = runtime.max_blocking_threads(config.blocking_threads).build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
-        let result = runtime.block_on(run(config, tls, inherited, hangup));
+        let result = runtime.block_on(run(config, (tls, cluster), inherited, hangup));
         // Everything was joined, or else the deadline was not kept.
         runtime.shutdown_background();
         result
@@ -88,7 +100,7 @@ fn one_line(text: &str) -> String {
 
 async fn run(
     mut config: Config,
-    tls: Option<Arc<Tls>>,
+    (tls, cluster): (Option<Arc<Tls>>, Option<Cluster>),
     inherited: Result<Inherited, InheritError>,
     hangup: io::Result<Signal>,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -132,7 +144,7 @@ async fn run(
             tracing::warn!("told to stop again: what is in flight is not waited for");
         })
     };
-    Ok(app::run(config, reached, shutdown).await?)
+    Ok(app::run_as(config, reached, shutdown, cluster).await?)
 }
 
 /// Listens where it was told to, or on what was passed on in place of that.
@@ -169,8 +181,11 @@ fn say_what_starts(config: &Config, Reached { main, admin }: &Reached) {
         Durability::Memory => "none".into(),
         Durability::Fsync | Durability::Os => config.data_dir.to_string_lossy(),
     };
+    let cluster = config.cluster.as_ref();
     tracing::info!(
         version = %env!("CARGO_PKG_VERSION"),
+        node = cluster.map(|it| it.node.as_str()),
+        cluster = cluster.map(|it| it.engine.to_string()),
         url = %urls.join(","),
         %data_directory,
         durability = %config.durability,

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::cluster::ClusterConfig;
 use super::file::flags;
 use super::sources::{Source, Sources};
 use super::{Config, HttpConfig};
@@ -61,6 +62,11 @@ fn value(argument: &Arg, matches: &ArgMatches) -> Option<String> {
 fn derived(name: &str, config: &Config) -> Option<String> {
     let Config { workers, threads, limits, http, .. } = config;
     let HttpConfig { max_body_bytes_held, max_answer_bytes_held, .. } = http;
+    if config.cluster.is_some()
+        && let Some(value) = ClusterConfig::by_default(name)
+    {
+        return Some(value);
+    }
     let value = match name {
         "workers" => workers,
         "threads" => threads,

@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 46] = [
+const FLAGS: [(&str, &str, &str); 56] = [
     ("--config", "DOWNLINK_CONFIG", "none"),
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
@@ -33,6 +33,16 @@ const FLAGS: [(&str, &str, &str); 46] = [
     ("--max-buffered-per-rocket", "DOWNLINK_MAX_BUFFERED_PER_ROCKET", "10000"),
     ("--max-buffered", "DOWNLINK_MAX_BUFFERED", "10000000"),
     ("--max-rockets", "DOWNLINK_MAX_ROCKETS", "10000000"),
+    ("--cluster", "DOWNLINK_CLUSTER", "none: a service alone"),
+    ("--node", "DOWNLINK_NODE", "none"),
+    ("--reads", "DOWNLINK_READS", "linearizable"),
+    ("--copies", "DOWNLINK_COPIES", "2"),
+    ("--log-limit", "DOWNLINK_LOG_LIMIT", "1GiB"),
+    ("--cluster-ca", "DOWNLINK_CLUSTER_CA", "none, no TLS"),
+    ("--cluster-cert", "DOWNLINK_CLUSTER_CERT", "none"),
+    ("--cluster-key", "DOWNLINK_CLUSTER_KEY", "none"),
+    ("--cluster-user", "DOWNLINK_CLUSTER_USER", "none"),
+    ("--cluster-password-file", "DOWNLINK_CLUSTER_PASSWORD_FILE", "none"),
     ("--gap-timeout", "DOWNLINK_GAP_TIMEOUT", "none"),
     ("--forget-exploded-after", "DOWNLINK_FORGET_EXPLODED_AFTER", "none"),
     ("--forgotten", "DOWNLINK_FORGOTTEN", "archive"),
@@ -60,7 +70,7 @@ const FLAGS: [(&str, &str, &str); 46] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 43] = [
+const BAD: [(&str, &[&str]); 48] = [
     ("--config", &["", "missing", "/"]),
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
@@ -95,6 +105,12 @@ const BAD: [(&str, &[&str]); 43] = [
     ("--max-subscribers", &["", "0", "-1", "100001"]),
     ("--events-max-rate", &["", "0", "1/s", "1000001"]),
     ("--drain-delay", &["", "5", "-1s", "25h", "soon"]),
+    // The last of each is fine, but for there being no cluster.
+    ("--cluster", &["", "a:2379", "http://a", "etcd://a:0", "etcd://a,", "etcd://u@a", "etcd://a"]),
+    ("--node", &["", "a/b", "a b", "é", "a"]),
+    ("--reads", &["", "fresh", "local"]),
+    ("--copies", &["", "0", "-1", "65", "2"]),
+    ("--log-limit", &["", "0", "1XB", "2TiB", "1GiB"]),
     ("--gap-timeout", &["", "0s", "never"]),
     ("--forget-exploded-after", &["", "0s", "never", "3651days"]),
     // There is no directory for it: this runs with `--durability memory`.
@@ -217,6 +233,48 @@ fn every_number_works_at_its_least_and_its_most_and_is_refused_beyond() {
             let in_time = status.code() == Some(0) || flag == "--shutdown-timeout";
             assert!(in_time && !log.contains("panic"), "{flag}={value}: {status} {log}");
         }
+    }
+}
+
+/// Every flag of a cluster that takes a number, likewise.
+const EXTREMES_OF_A_CLUSTER: [(&str, [&str; 4]); 2] = [
+    ("--copies", ["0", "1", "64", "18446744073709551615"]),
+    ("--log-limit", ["0", "1", "1TiB", "18446744073709551615"]),
+];
+
+#[test]
+fn every_number_of_a_cluster_is_taken_at_its_least_and_its_most_and_is_refused_beyond() {
+    for (flag, values) in EXTREMES_OF_A_CLUSTER {
+        for (index, value) in values.into_iter().enumerate() {
+            let mut command = downlink();
+            command.args(["--cluster", "etcd://127.0.0.1:1", "--durability", "memory"]);
+            command.args(["--node", "a"]).arg(format!("{flag}={value}"));
+            let (code, _, err) = run(command);
+            assert_eq!((code, err.lines().count()), (Some(2), 1), "{flag}={value}: {err}");
+            // Values that are taken leave what is wrong with the rest.
+            assert_eq!(err.contains(flag), [0, 3].contains(&index), "{flag}={value}: {err}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_without_what_it_needs_is_refused_with_what_that_is() {
+    let durable = ["--cluster", "etcd://127.0.0.1:1", "--node", "a"];
+    let in_memory = [&durable[..], &["--durability", "memory"]].concat();
+    let built = cfg!(feature = "etcd");
+    let hint = "cargo build --release --features etcd";
+    let cases = [
+        (&in_memory[..], if built { "--durability memory" } else { hint }),
+        (&durable[..2], if built { "--node is missing" } else { hint }),
+        (&["--node", "a"], "--cluster is missing, which --node needs"),
+        (&["--cluster-user", "a"], "--cluster is missing, which --cluster-user needs"),
+    ];
+    for (arguments, expected) in cases {
+        let mut command = downlink();
+        command.args(arguments);
+        let (code, _, err) = run(command);
+        assert_eq!((code, err.lines().count()), (Some(2), 1), "{arguments:?}: {err}");
+        assert!(err.contains(expected), "{arguments:?}: {err}");
     }
 }
 

@@ -1,0 +1,56 @@
+//! The log of a cluster, as it was configured. Owns what is read of the files for it;
+//! does not own what the log does (`journal/shared`), nor what a node does with it
+//! (`cluster`).
+
+use super::cluster::Cluster;
+use crate::config::cluster::ClusterConfig;
+#[cfg(feature = "etcd")]
+use crate::config::cluster::{EngineConfig, Reads};
+
+/// What makes the service a node. Connects to nobody yet.
+///
+/// # Errors
+/// When a file cannot be read, and in a build that has no log in it.
+#[cfg(feature = "etcd")]
+pub fn open(config: &ClusterConfig) -> Result<Cluster, String> {
+    Ok(Cluster {
+        log: std::sync::Arc::new(log(&config.engine)?),
+        node: config.node.as_str().into(),
+        local_reads: config.reads == Reads::Local,
+        policy: config.policy,
+    })
+}
+
+/// What makes the service a node, in a build that has no log in it.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "etcd"))]
+pub fn open(_: &ClusterConfig) -> Result<Cluster, String> {
+    Err("this is a build without etcd".to_owned())
+}
+
+#[cfg(feature = "etcd")]
+fn log(config: &EngineConfig) -> Result<crate::journal::shared::etcd::EtcdLog, String> {
+    use crate::journal::shared::etcd::{EtcdLog, EtcdOptions, EtcdTls, EtcdUser};
+
+    let user = config.user.as_ref().map(|(name, file)| {
+        let text = std::fs::read_to_string(file);
+        let text =
+            text.map_err(|error| format!("--cluster-password-file {}: {error}", file.display()))?;
+        let password = text.trim_end_matches(['\r', '\n']).to_owned();
+        if password.is_empty() {
+            return Err(format!("--cluster-password-file {}: it is empty", file.display()));
+        }
+        Ok(EtcdUser { name: name.clone(), password })
+    });
+    let tls =
+        config.ca.clone().map(|ca| EtcdTls { ca, identity: config.identity.clone(), domain: None });
+    let options = EtcdOptions {
+        endpoints: config.endpoints.clone(),
+        prefix: config.prefix.clone(),
+        tls,
+        user: user.transpose()?,
+    };
+    EtcdLog::connect(&options).map_err(|error| format!("--cluster: {error}"))
+}

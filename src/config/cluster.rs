@@ -1,0 +1,388 @@
+//! The flags of a node of a cluster. Owns how they are typed and which of them go
+//! together; does not own what is in the files, nor the log (`app::engine`).
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, ValueEnum};
+
+use super::choices::Durability;
+use super::parse::{count, size};
+use crate::fleet::cluster::peers::Policy;
+
+/// More nodes than one log feeds.
+const MOST_COPIES: u64 = 64;
+
+/// More than etcd should ever hold: 1 TiB.
+const LARGEST_LOG: u64 = 1 << 40;
+
+const COPIES: usize = 2;
+const LOG_LIMIT: u64 = 1 << 30;
+
+/// What etcd listens on unless it is told otherwise.
+const PORT: u16 = 2379;
+
+/// What the keys of a log begin with where no path says so.
+const PREFIX: &str = "downlink";
+
+/// How the flags begin that belong to these.
+const NAME: &str = "--cluster";
+
+/// What a read on a node sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reads {
+    /// Every message that any node acknowledged before it
+    Linearizable,
+    /// What is on this node already; waits for nobody
+    Local,
+}
+
+/// As typed.
+#[derive(Args, Debug)]
+pub struct ClusterArguments {
+    /// Be a node of the cluster whose log is in this etcd:
+    /// <etcd://host:2379,host2:2379/prefix>, or etcds:// for TLS
+    ///
+    /// [default: none: a service alone]
+    #[arg(long, env = "DOWNLINK_CLUSTER", value_name = "URL", value_parser = place)]
+    cluster: Option<Place>,
+
+    /// What this node is called, as no other of the cluster is; needed with --cluster
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_NODE", value_name = "NAME", value_parser = node)]
+    node: Option<String>,
+
+    /// What reads on this node see
+    ///
+    /// [default: linearizable]
+    #[arg(long, env = "DOWNLINK_READS", value_enum, ignore_case = true)]
+    reads: Option<Reads>,
+
+    /// Nodes that must have stored a part of the log for themselves before it is
+    /// trimmed
+    ///
+    /// [default: 2]
+    #[arg(long, env = "DOWNLINK_COPIES", value_name = "N", value_parser = count::<MOST_COPIES>)]
+    copies: Option<NonZeroUsize>,
+
+    /// Bytes that the log may take in etcd, below etcd's own quota; beyond it
+    /// messages are refused with 503
+    ///
+    /// [default: 1GiB]
+    #[arg(long, env = "DOWNLINK_LOG_LIMIT", value_name = "SIZE", value_parser = size::<LARGEST_LOG>)]
+    log_limit: Option<usize>,
+
+    /// Who vouches for etcd's certificate, in PEM; etcd is then spoken to over TLS
+    ///
+    /// [default: none, no TLS]
+    #[arg(long, env = "DOWNLINK_CLUSTER_CA", value_name = "FILE")]
+    cluster_ca: Option<PathBuf>,
+
+    /// Certificate for an etcd that asks for one, in PEM
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_CLUSTER_CERT", value_name = "FILE")]
+    cluster_cert: Option<PathBuf>,
+
+    /// Private key of that certificate, in PEM
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_CLUSTER_KEY", value_name = "FILE")]
+    cluster_key: Option<PathBuf>,
+
+    /// User of etcd
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_CLUSTER_USER", value_name = "NAME")]
+    cluster_user: Option<String>,
+
+    /// File with that user's password
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_CLUSTER_PASSWORD_FILE", value_name = "FILE")]
+    cluster_password_file: Option<PathBuf>,
+}
+
+/// Where the log of a cluster is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    /// `host:port` of each member.
+    members: Vec<String>,
+    prefix: String,
+    over_tls: bool,
+}
+
+/// How the log of a cluster is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Its members, as `http://host:port` or `https://host:port`.
+    pub endpoints: Vec<String>,
+    /// What its keys begin with.
+    pub prefix: String,
+    /// Who vouches for it; none without TLS.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// A user, and the file with its password.
+    pub user: Option<(String, PathBuf)>,
+}
+
+impl fmt::Display for EngineConfig {
+    /// Its members, and what keys begin with.
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}/{}", self.endpoints.join(","), self.prefix.trim_end_matches('/'))
+    }
+}
+
+/// What makes the service a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Where the log is.
+    pub engine: EngineConfig,
+    /// Who this node is.
+    pub node: String,
+    /// What reads see.
+    pub reads: Reads,
+    /// How much of the log is kept.
+    pub policy: Policy,
+}
+
+impl ClusterConfig {
+    /// What counts where a flag of this name was not given, as it is written.
+    pub(super) fn by_default(flag: &str) -> Option<String> {
+        match flag {
+            "reads" => Some("\"linearizable\"".to_owned()),
+            "copies" => Some(COPIES.to_string()),
+            "log-limit" => Some(LOG_LIMIT.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl ClusterArguments {
+    /// What is valid of it; none for a service alone.
+    ///
+    /// # Errors
+    /// When one flag is there without another that it needs, or cannot be used in this
+    /// build.
+    pub fn validate(self, durability: Durability) -> Result<Option<ClusterConfig>, clap::Error> {
+        let Some(place) = &self.cluster else {
+            return match self.given() {
+                Some(flag) => Err(missing(NAME, flag)),
+                None => Ok(None),
+            };
+        };
+        let is_built = cfg!(feature = "etcd");
+        if !is_built {
+            let text = "--cluster needs a build with etcd in it, and this is one without: cargo \
+                        build --release --features etcd, for which protoc is needed\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        }
+        if durability == Durability::Memory {
+            let text = "--cluster cannot be used with --durability memory: a node stores how far \
+                        it has read the log\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        }
+        let Some(node) = self.node.clone() else { return Err(missing("--node", NAME)) };
+        let engine = self.engine(place)?;
+        Ok(Some(ClusterConfig {
+            engine,
+            node,
+            reads: self.reads.unwrap_or(Reads::Linearizable),
+            policy: Policy {
+                copies: self.copies.map_or(COPIES, NonZeroUsize::get),
+                log_limit: self.log_limit.map_or(LOG_LIMIT, |limit| limit as u64),
+            },
+        }))
+    }
+
+    fn engine(&self, place: &Place) -> Result<EngineConfig, clap::Error> {
+        let needs = |needed: &str, is_there: bool, by: &str, is_given: bool| {
+            if is_given && !is_there { Err(missing(needed, by)) } else { Ok(()) }
+        };
+        let (ca, cert) = (self.cluster_ca.is_some(), self.cluster_cert.is_some());
+        let (key, user) = (self.cluster_key.is_some(), self.cluster_user.is_some());
+        let password = self.cluster_password_file.is_some();
+        needs("--cluster-ca", ca, "etcds://", place.over_tls)?;
+        needs("--cluster-ca", ca, "--cluster-cert", cert)?;
+        needs("--cluster-cert", cert, "--cluster-key", key)?;
+        needs("--cluster-key", key, "--cluster-cert", cert)?;
+        needs("--cluster-user", user, "--cluster-password-file", password)?;
+        needs("--cluster-password-file", password, "--cluster-user", user)?;
+        let scheme = if ca { "https" } else { "http" };
+        Ok(EngineConfig {
+            endpoints: place.members.iter().map(|member| format!("{scheme}://{member}")).collect(),
+            prefix: format!("{}/", place.prefix),
+            ca: self.cluster_ca.clone(),
+            identity: self.cluster_cert.clone().zip(self.cluster_key.clone()),
+            user: self.cluster_user.clone().zip(self.cluster_password_file.clone()),
+        })
+    }
+
+    /// A flag that says something of a cluster.
+    fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--node", self.node.is_some()),
+            ("--reads", self.reads.is_some()),
+            ("--copies", self.copies.is_some()),
+            ("--log-limit", self.log_limit.is_some()),
+            ("--cluster-ca", self.cluster_ca.is_some()),
+            ("--cluster-cert", self.cluster_cert.is_some()),
+            ("--cluster-key", self.cluster_key.is_some()),
+            ("--cluster-user", self.cluster_user.is_some()),
+            ("--cluster-password-file", self.cluster_password_file.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+}
+
+fn missing(flag: &str, needed_by: &str) -> clap::Error {
+    let text = format!("{flag} is missing, which {needed_by} needs\n");
+    clap::Error::raw(ErrorKind::MissingRequiredArgument, text)
+}
+
+fn is_name(text: &str) -> bool {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(is_fine)
+}
+
+fn node(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let expected = "expected up to 64 letters, digits, '-', '_' and '.'";
+    if is_name(text) { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    let expected = || {
+        "expected members of etcd, such as etcd://host:2379,host2:2379/prefix, or \
+                       etcds:// for TLS"
+            .to_owned()
+    };
+    let (scheme, rest) = text.trim().split_once("://").ok_or_else(expected)?;
+    let over_tls = match scheme {
+        "etcd" => false,
+        "etcds" => true,
+        _ => return Err(expected()),
+    };
+    let (members, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = match path.trim_end_matches('/') {
+        "" => PREFIX,
+        path if path.split('/').all(is_name) => path,
+        _ => return Err(expected()),
+    };
+    let members: Option<Vec<_>> = members.split(',').map(member).collect();
+    let members = members.ok_or_else(expected)?;
+    Ok(Place { members, prefix: prefix.to_owned(), over_tls })
+}
+
+/// `host:port` as it is connected to.
+fn member(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (text, PORT),
+    };
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = match inner {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => is_name(host),
+    };
+    (is_host && port > 0).then(|| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_named_in_a_url() {
+        let read = |text: &str| place(text).map(|it| (it.members, it.prefix, it.over_tls));
+        let members = |of: &[&str]| of.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
+        for (text, of, prefix, over_tls) in [
+            ("etcd://a", &["a:2379"][..], "downlink", false),
+            (" etcd://a:1,b:65535/ ", &["a:1", "b:65535"], "downlink", false),
+            ("etcds://[::1]:7,[::2]/x/y-1/", &["[::1]:7", "[::2]:2379"], "x/y-1", true),
+        ] {
+            assert_eq!(read(text), Ok((members(of), prefix.to_owned(), over_tls)), "{text}");
+        }
+        for text in [
+            "",
+            "a:1",
+            "http://a",
+            "etcd://",
+            "etcd://a,",
+            "etcd://a:0",
+            "etcd://a:65536",
+            "etcd://a b",
+            "etcd://u:p@a",
+            "etcd://::1",
+            "etcd://a//b",
+            "etcd://a/b?c",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_together_comes_together() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            cluster: ClusterArguments,
+        }
+        let read = |line: &str, durability| {
+            let words = ["x"].into_iter().chain(line.split_whitespace());
+            let line: Line = clap::Parser::try_parse_from(words).unwrap();
+            line.cluster.validate(durability).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("", Durability::Memory), Ok(None));
+        for flag in [
+            "--node=a",
+            "--reads=local",
+            "--copies=1",
+            "--log-limit=1GiB",
+            "--cluster-ca=x",
+            "--cluster-cert=x",
+            "--cluster-key=x",
+            "--cluster-user=x",
+            "--cluster-password-file=x",
+        ] {
+            let name = flag.split('=').next().unwrap();
+            let error = read(flag, Durability::Fsync).unwrap_err();
+            assert_eq!(error, format!("--cluster is missing, which {name} needs\n"));
+        }
+        if cfg!(not(feature = "etcd")) {
+            let error = read("--cluster etcd://a --node a", Durability::Fsync).unwrap_err();
+            assert!(error.contains("--features etcd"), "{error}");
+            return;
+        }
+        for (line, durability, expected) in [
+            ("etcd://a --node=a", Durability::Memory, "--durability memory"),
+            ("etcd://a", Durability::Os, "--node is missing, which --cluster needs"),
+            ("etcds://a --node=a", Durability::Os, "--cluster-ca is missing, which etcds:// needs"),
+            ("etcd://a --node=a --cluster-ca=x --cluster-cert=x", Durability::Os, "--cluster-key"),
+            ("etcd://a --node=a --cluster-ca=x --cluster-key=x", Durability::Os, "--cluster-cert"),
+            ("etcd://a --node=a --cluster-cert=x --cluster-key=x", Durability::Os, "--cluster-ca"),
+            ("etcd://a --node=a --cluster-user=x", Durability::Os, "--cluster-password-file is"),
+            ("etcd://a --node=a --cluster-password-file=x", Durability::Os, "--cluster-user is"),
+        ] {
+            let error = read(&format!("--cluster {line}"), durability).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+        let config = read("--cluster etcd://a --node=a", Durability::Fsync).unwrap().unwrap();
+        assert_eq!(config.policy, Policy { copies: 2, log_limit: 1 << 30 });
+        assert_eq!((config.reads, config.node.as_str()), (Reads::Linearizable, "a"));
+        assert_eq!(config.engine.endpoints, ["http://a:2379"]);
+        let line = "--cluster etcd://a/x --node=a --cluster-ca=c --cluster-user=u \
+                    --cluster-password-file=p --reads=LOCAL --copies=3 --log-limit=9";
+        let config = read(line, Durability::Os).unwrap().unwrap();
+        assert_eq!(config.policy, Policy { copies: 3, log_limit: 9 });
+        assert_eq!(config.reads, Reads::Local);
+        assert_eq!(config.engine.endpoints, ["https://a:2379"]);
+        assert_eq!(config.engine.prefix, "x/");
+        assert_eq!(config.engine.user, Some(("u".to_owned(), "p".into())));
+    }
+}
