@@ -186,7 +186,7 @@ pub async fn run_in(
     if config.retention.after.is_some() {
         idle.quotas().follow_quiet();
     }
-    let cluster = cluster.map(|cluster| Membership::prepare(cluster, &idle));
+    let mut cluster = cluster.map(|cluster| Membership::prepare(cluster, &idle, &config));
     let node = cluster.as_ref().map(Membership::node);
     let fleet = fleet.archiving(archive.clone()).of_cluster(node);
     let reached = reached.into();
@@ -202,7 +202,14 @@ pub async fn run_in(
 
     let timeout = config.shutdown_timeout;
     let known = (&health, &*manager);
-    let (recovered, mut told) = recovered(source, &idle, known, &mut end, timeout).await;
+    let ready = tokio::select! {
+        ready = cluster::take_over(&mut cluster, &config, &health, &mut end) => ready,
+        never = manager.follow_start(&health) => match never {},
+    };
+    let (recovered, mut told) = match ready {
+        Ok(()) => recovered(source, &idle, known, &mut end, timeout).await,
+        Err(error) => (Err(error), None),
+    };
     let joined = match recovered {
         // Nobody waits for it any more.
         Ok(_) if told.is_some() => Err(OpenError::Interrupted.into()),

@@ -1,8 +1,17 @@
 //! What the service is besides as a node of a cluster: which log, how it takes part in
 //! it, and when it has caught up. Knows what there is and when; not how any of it works
 //! (`fleet/cluster`).
+//!
+//! * `fetch`: what another node has stored, for a node whose place in the log is gone;
+//!   `client`: how it is asked.
+//! * `lending`: copies of what this node has stored, for others.
+
+mod client;
+mod fetch;
+mod lending;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -10,14 +19,18 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use hyper::header::HeaderValue;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use self::lending::Lending;
 use super::{AppError, Hurry};
+use crate::config::{Config, Durability};
 use crate::fleet::cluster::applied::Applied;
 use crate::fleet::cluster::barrier::Barrier;
+use crate::fleet::cluster::hold::Hold;
 use crate::fleet::cluster::peers::{Known, Peers, Policy, Stored};
 use crate::fleet::cluster::store::Store;
 use crate::fleet::cluster::tail::Tail;
@@ -30,6 +43,7 @@ use crate::fleet::worker::Member;
 use crate::fleet::workers::{IdleWorkers, Workers};
 use crate::journal::shared::publisher::Publisher;
 use crate::journal::shared::{LogError, LogName, Offset, SharedLog};
+use crate::journal::sqlite::DataDirectory;
 use crate::journal::{Journal, OpenError};
 
 /// The wait before a log that cannot be reached at a start is tried again.
@@ -46,6 +60,34 @@ pub struct Cluster {
     pub local_reads: bool,
     /// How much of the log is kept.
     pub policy: Policy,
+    /// Where other nodes reach this one, `http://host:port`; none if they do not.
+    pub advertise: Option<String>,
+    /// What other nodes ask for.
+    pub token: Option<PeerToken>,
+}
+
+/// A token with which this node asks others for what they have stored. Never shown.
+#[derive(Clone)]
+pub struct PeerToken(HeaderValue);
+
+impl PeerToken {
+    /// A token as it is written; none if it cannot stand in a header.
+    #[must_use]
+    pub fn new(token: &str) -> Option<Self> {
+        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+        header.set_sensitive(true);
+        Some(Self(header))
+    }
+
+    fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for PeerToken {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("PeerToken")
+    }
 }
 
 /// A node that does not take part yet.
@@ -55,6 +97,9 @@ pub struct Membership {
     barrier: Barrier,
     looks: BoxFuture<'static, Infallible>,
     known: watch::Sender<Known>,
+    directory: DataDirectory,
+    /// What it needs of the log until it reads it.
+    hold: Option<Hold>,
 }
 
 /// A node that knows where it is.
@@ -96,19 +141,49 @@ pub(super) async fn join(
     Ok((recovered, Some(joined)))
 }
 
+/// Has a node take over what another one has stored, if it must; gives up when the
+/// `end` comes first.
+///
+/// # Errors
+/// When that cannot be done, or is not to be.
+pub(super) async fn take_over(
+    membership: &mut Option<Membership>,
+    config: &Config,
+    health: &Health,
+    end: &mut (impl Future<Output = Hurry> + Unpin),
+) -> Result<(), AppError> {
+    let Some(membership) = membership else { return Ok(()) };
+    if config.durability == Durability::Memory {
+        return Ok(());
+    }
+    let Membership { cluster, directory, hold, .. } = membership;
+    tokio::select! {
+        held = fetch::prepare(cluster, directory, health) => *hold = held?,
+        _ = end => return Err(OpenError::Interrupted.into()),
+    }
+    Ok(())
+}
+
 impl Membership {
     /// Of workers that are not there yet.
-    pub fn prepare(cluster: Cluster, idle: &IdleWorkers) -> Self {
+    pub fn prepare(cluster: Cluster, idle: &IdleWorkers, config: &Config) -> Self {
+        let directory = DataDirectory::at(&config.data_dir);
+        let directory = match config.durability {
+            Durability::Fsync => directory,
+            Durability::Os | Durability::Memory => directory.not_synced(),
+        };
         let applied = Applied::new(idle.count(), Offset(0));
         let (barrier, looks) = Barrier::new(cluster.log.clone(), applied.clone());
         let known = watch::Sender::default();
-        Self { cluster, applied, barrier, looks: looks.boxed(), known }
+        let looks = looks.boxed();
+        Self { cluster, applied, barrier, looks, known, directory, hold: None }
     }
 
     /// What the fleet's handle must know of it.
     pub fn node(&self) -> Node {
         let barrier = (!self.cluster.local_reads).then(|| self.barrier.clone());
-        Node { barrier, applied: self.applied.clone() }
+        let copies = Arc::new(Lending::of(self.directory.clone()));
+        Node { barrier, applied: self.applied.clone(), copies }
     }
 
     /// Finds out where this node is in the log, from what it has stored; waits until
@@ -140,8 +215,8 @@ impl Membership {
         let trimmed = patiently(health, || log.trimmed()).await?;
         if after < trimmed {
             return Err(AppError::Cluster(format!(
-                "the log was trimmed up to {trimmed}, and this node has read it up to {after} only: \
-                 it needs what another node has stored"
+                "the log was trimmed up to {trimmed} meanwhile, and this node has read it up to \
+                 {after} only: start it again, and it takes the rest from another node"
             )));
         }
         let head = patiently(health, || log.head()).await?;
@@ -216,7 +291,9 @@ impl Joined {
         health: &Health,
     ) -> CatchUp {
         let Self { membership, after, goal, stored, publisher, .. } = self;
-        let Membership { cluster, applied, looks, known, .. } = membership;
+        let Membership { cluster, applied, looks, known, hold, .. } = membership;
+        // From here on the peers say it.
+        drop(hold);
         let publisher = publisher.expect("it publishes before it follows");
         let (state, read) = watch::channel(Ok(()));
         health.watch(Arc::new(Following(read)));
@@ -232,6 +309,8 @@ impl Joined {
         let peers = Peers {
             log: cluster.log,
             node: cluster.node,
+            url: cluster.advertise,
+            goal,
             applied: applied.clone(),
             stored,
             publisher,

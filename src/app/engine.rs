@@ -18,6 +18,8 @@ pub fn open(config: &ClusterConfig) -> Result<Cluster, String> {
         node: config.node.as_str().into(),
         local_reads: config.reads == Reads::Local,
         policy: config.policy,
+        advertise: None,
+        token: None,
     })
 }
 

@@ -24,9 +24,10 @@ use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
 use super::{
-    docs, events, gaps, history, messages, metrics, missions, openapi, readiness, rockets, ui,
+    checkpoint, docs, events, gaps, history, messages, metrics, missions, openapi, readiness, rockets, ui,
     unsent,
 };
+use crate::fleet::handle::Node;
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -115,7 +116,7 @@ async fn dispatch(
     let kept = context.clone();
     let position = if endpoint.reads_the_fleet() {
         context.fleet.up_to_date(begun + context.config.request_timeout).await?;
-        context.fleet.log_position()
+        context.fleet.node().map(Node::log_position)
     } else {
         None
     };
@@ -133,6 +134,7 @@ async fn dispatch(
         Endpoint::SkipGap => gaps::skip(context, segment, &query).await,
         // It has bounds of its own, and goes on for as long as it likes.
         Endpoint::GetEvents => return events::get(&context, method, &headers, &query),
+        Endpoint::GetCheckpoint => checkpoint::get(&context, &query).await,
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetMetrics => {
@@ -163,6 +165,7 @@ async fn dispatch(
         | Endpoint::DeleteRocket
         | Endpoint::SkipGap
         | Endpoint::GetEvents
+        | Endpoint::GetCheckpoint
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
         | Endpoint::GetDocs

@@ -24,7 +24,8 @@ use super::support::{Request, Service, eventually, oracle, problem};
 const POLICY: Policy = Policy { copies: 2, log_limit: 1 << 30 };
 
 fn cluster(log: Arc<dyn SharedLog>, node: &str, local_reads: bool) -> Cluster {
-    Cluster { log, node: node.into(), local_reads, policy: POLICY }
+    let (advertise, token) = (None, None);
+    Cluster { log, node: node.into(), local_reads, policy: POLICY, advertise, token }
 }
 
 /// A node that stores in `directory`, from time to time if `often`.
