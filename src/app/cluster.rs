@@ -5,13 +5,15 @@
 //! * `fetch`: what another node has stored, for a node whose place in the log is gone;
 //!   `client`: how it is asked.
 //! * `lending`: copies of what this node has stored, for others.
+//! * `terms`: what makes a service a node; `patience`: waiting for its log.
 
 mod client;
 mod fetch;
 mod lending;
+mod patience;
+mod terms;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -19,22 +21,25 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use hyper::header::HeaderValue;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::info;
 
 use self::lending::Lending;
-use super::{AppError, Hurry};
+use self::patience::patiently;
+pub use self::terms::{Cluster, PeerToken};
+use super::error::AppError;
+use super::hurry::Hurry;
+use super::manager::Notifier;
 use crate::config::{Config, Durability};
+use crate::fleet::cluster::Node;
 use crate::fleet::cluster::applied::Applied;
 use crate::fleet::cluster::barrier::Barrier;
 use crate::fleet::cluster::hold::Hold;
-use crate::fleet::cluster::peers::{Known, Peers, Policy, Stored};
+use crate::fleet::cluster::peers::{Known, Peers, Stored};
 use crate::fleet::cluster::store::Store;
 use crate::fleet::cluster::tail::Tail;
-use crate::fleet::handle::Node;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::Recovered;
 use crate::fleet::supervisor::Supervisor;
@@ -42,53 +47,9 @@ use crate::fleet::vitals::Vital;
 use crate::fleet::worker::Member;
 use crate::fleet::workers::{IdleWorkers, Workers};
 use crate::journal::shared::publisher::Publisher;
-use crate::journal::shared::{LogError, LogName, Offset, SharedLog};
+use crate::journal::shared::{LogName, Offset};
 use crate::journal::sqlite::DataDirectory;
 use crate::journal::{Journal, OpenError};
-
-/// The wait before a log that cannot be reached at a start is tried again.
-const RETRY: Duration = Duration::from_millis(250);
-
-/// What makes a service a node.
-#[derive(Clone, Debug)]
-pub struct Cluster {
-    /// What all nodes share.
-    pub log: Arc<dyn SharedLog>,
-    /// Who this one is; no two have the same name.
-    pub node: Arc<str>,
-    /// Whether reads see what is here already, and wait for nothing.
-    pub local_reads: bool,
-    /// How much of the log is kept.
-    pub policy: Policy,
-    /// Where other nodes reach this one, `http://host:port`; none if they do not.
-    pub advertise: Option<String>,
-    /// What other nodes ask for.
-    pub token: Option<PeerToken>,
-}
-
-/// A token with which this node asks others for what they have stored. Never shown.
-#[derive(Clone)]
-pub struct PeerToken(HeaderValue);
-
-impl PeerToken {
-    /// A token as it is written; none if it cannot stand in a header.
-    #[must_use]
-    pub fn new(token: &str) -> Option<Self> {
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
-        header.set_sensitive(true);
-        Some(Self(header))
-    }
-
-    fn header(&self) -> HeaderValue {
-        self.0.clone()
-    }
-}
-
-impl fmt::Debug for PeerToken {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("PeerToken")
-    }
-}
 
 /// A node that does not take part yet.
 pub struct Membership {
@@ -149,7 +110,7 @@ pub(super) async fn join(
 pub(super) async fn take_over(
     membership: &mut Option<Membership>,
     config: &Config,
-    health: &Health,
+    (health, manager): (&Arc<Health>, &Notifier),
     end: &mut (impl Future<Output = Hurry> + Unpin),
 ) -> Result<(), AppError> {
     let Some(membership) = membership else { return Ok(()) };
@@ -159,6 +120,7 @@ pub(super) async fn take_over(
     let Membership { cluster, directory, hold, .. } = membership;
     tokio::select! {
         held = fetch::prepare(cluster, directory, health) => *hold = held?,
+        never = manager.follow_start(health) => match never {},
         _ = end => return Err(OpenError::Interrupted.into()),
     }
     Ok(())
@@ -233,32 +195,6 @@ impl Membership {
         info!(node = %cluster.node, cluster = %name.0, offset = after.0, head = head.0, "joining the cluster");
         let stored = Arc::new(AtomicU64::new(after.0));
         Ok(Joined { membership: self, name, after, goal: head, stored, publisher: None })
-    }
-}
-
-/// Asks the log until it can be reached.
-async fn patiently<'a, T>(
-    health: &Health,
-    ask: impl Fn() -> BoxFuture<'a, Result<T, LogError>>,
-) -> Result<T, AppError> {
-    let mut told = false;
-    loop {
-        match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(LogError::Unreachable(reason)) => {
-                if !told {
-                    warn!(reason, "the log of the cluster cannot be reached; this is tried again");
-                    told = true;
-                }
-                health.set(Phase::Starting(format!(
-                    "the log of the cluster cannot be reached: {reason}"
-                )));
-                sleep(RETRY).await;
-            }
-            Err(error) => {
-                return Err(AppError::Cluster(format!("the log of the cluster: {error}")));
-            }
-        }
     }
 }
 

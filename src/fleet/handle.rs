@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::archive::Archive;
-pub use super::cluster::Node;
+use super::cluster::Node;
 use super::feed::hub::Feed;
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};

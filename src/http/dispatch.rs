@@ -24,10 +24,9 @@ use super::respond::answer;
 use super::routes::{self, Endpoint, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
 use super::{
-    checkpoint, docs, events, gaps, history, messages, metrics, missions, openapi, readiness, rockets, ui,
-    unsent,
+    checkpoint, docs, events, gaps, history, messages, metrics, missions, openapi, readiness,
+    rockets, ui, unsent,
 };
-use crate::fleet::handle::Node;
 use crate::telemetry::shown::Quoted;
 
 /// What a side that is not the operators' has, as warp serves it.
@@ -114,12 +113,13 @@ async fn dispatch(
 ) -> Result<Response, Problem> {
     let coding = compression::preferred(&headers);
     let kept = context.clone();
-    let position = if endpoint.reads_the_fleet() {
+    let mut position = None;
+    if endpoint.reads_the_fleet() {
         context.fleet.up_to_date(begun + context.config.request_timeout).await?;
-        context.fleet.node().map(Node::log_position)
-    } else {
-        None
-    };
+        if let Some(node) = context.fleet.node() {
+            position = Some(node.log_position());
+        }
+    }
     let response = match endpoint {
         Endpoint::PostMessages => {
             messages::post(&context, PostHeaders::of(&headers), begun, body).await

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::PeerToken;
+use super::terms::PeerToken;
 
 const PATH: &str = "/cluster/checkpoint";
 

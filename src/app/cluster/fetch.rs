@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::client::{self, Answer};
-use super::{Cluster, patiently};
-use crate::app::AppError;
+use super::patience::patiently;
+use super::terms::Cluster;
+use crate::app::error::AppError;
 use crate::fleet::cluster::hold::Hold;
 use crate::fleet::cluster::peers;
 use crate::fleet::health::{Health, Phase};
@@ -77,7 +78,7 @@ pub async fn prepare(
             let from = From { peer: &peer, url: &url, log: &name.0, trimmed };
             let answer = async {
                 let answer = client::ask(&url, token.as_ref()).await?;
-                Ok(from.take(answer, directory, health).await?)
+                from.take(answer, directory, health).await
             };
             match answer.await {
                 Ok(offset) => {

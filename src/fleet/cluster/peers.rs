@@ -123,6 +123,9 @@ pub struct Known {
 
 impl Peers {
     /// Tells and looks until the end.
+    ///
+    /// # Errors
+    /// Never: what does not work is tried again.
     pub async fn run(self) -> Result<std::convert::Infallible, String> {
         let mut beat = 0;
         let mut is_full = false;
