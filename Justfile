@@ -103,6 +103,16 @@ crash rounds="200":
 power-cuts cuts="300":
     DOWNLINK_POWER_CUTS={{cuts}} cargo test --release --test it -- --nocapture power_cuts_lose_nothing
 
+# Test nodes of a cluster on members of etcd, and the log on etcd (needs protobuf-compiler, libprotobuf-dev and etcd-server)
+cluster-test *arguments:
+    @command -v etcd >/dev/null && command -v protoc >/dev/null || { echo "etcd or protoc is missing; on Debian install etcd-server, protobuf-compiler and libprotobuf-dev" >&2; exit 1; }
+    cargo clippy --features etcd --all-targets -- -D warnings
+    cargo test --features etcd --test cluster -- --nocapture --test-threads=2 {{arguments}}
+
+# Kill, freeze and restart nodes of a cluster and members of its etcd in so many rounds under load, and check that nothing acknowledged is missing on any node
+crash-cluster rounds="200":
+    DOWNLINK_CLUSTER_ROUNDS={{rounds}} cargo test --release --features etcd --test cluster -- --nocapture nothing_acknowledged_is_missing
+
 # Have programs of others ask the release service for what it describes of itself, with so many examples of each operation
 api-fuzz examples="200" profile="release":
     @test -x target/api-fuzz/bin/pip || python3 -m venv target/api-fuzz

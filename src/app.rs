@@ -307,6 +307,7 @@ impl RunningFleet {
         let (journal, joined) = match joined {
             Some(mut joined) => {
                 let (member, node) = joined.publish(supervisor);
+                metrics.follow_cluster(joined.figures());
                 (joined.store(journal), Some((joined, node, member)))
             }
             None => (journal, None),

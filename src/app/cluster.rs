@@ -36,6 +36,7 @@ use crate::config::{Config, Durability};
 use crate::fleet::cluster::Node;
 use crate::fleet::cluster::applied::Applied;
 use crate::fleet::cluster::barrier::Barrier;
+use crate::fleet::cluster::figures::ClusterFigures;
 use crate::fleet::cluster::hold::Hold;
 use crate::fleet::cluster::peers::{Known, Peers, Stored};
 use crate::fleet::cluster::store::Store;
@@ -215,6 +216,19 @@ impl Joined {
         let tasks = vec![spawn(supervisor, "the publisher", publishes.map(Ok))];
         let member = Member { publisher, applied: self.membership.applied.clone() };
         (member, Running { tasks, refusals: Some(refusals) })
+    }
+
+    /// How it takes part, for who asks.
+    pub fn figures(&self) -> ClusterFigures {
+        let Membership { cluster, applied, known, .. } = &self.membership;
+        ClusterFigures {
+            node: cluster.node.clone(),
+            applied: applied.clone(),
+            stored: self.stored.clone(),
+            publisher: self.publisher.clone().expect("it publishes before anybody asks"),
+            known: known.subscribe(),
+            policy: cluster.policy,
+        }
     }
 
     /// Starts to read the log, and tells other nodes of this one.

@@ -18,6 +18,8 @@ use prometheus_client::metrics::MetricType;
 use super::archive::Archive;
 use super::checkpoint::{self, Checkpoints};
 use super::clock::Clock;
+use super::cluster::figures::ClusterFigures;
+pub use super::cluster::figures::ClusterStanding;
 use super::health::Health;
 use super::limits::{HistoryQuota, Quotas};
 use super::mailbox::Mailbox;
@@ -45,6 +47,8 @@ pub struct FleetMetrics {
     checkpoints: OnceLock<Arc<Checkpoints>>,
     /// None where forgotten rockets are not archived.
     archive: OnceLock<Arc<Archive>>,
+    /// Of a node of a cluster alone.
+    cluster: OnceLock<ClusterFigures>,
 }
 
 /// The few figures that sum a fleet up.
@@ -86,6 +90,7 @@ impl FleetMetrics {
             journal: OnceLock::new(),
             checkpoints: OnceLock::new(),
             archive: OnceLock::new(),
+            cluster: OnceLock::new(),
         }
     }
 
@@ -137,6 +142,41 @@ impl FleetMetrics {
     /// Rockets that are forgotten are archived there.
     pub fn follow_archive(&self, archive: Arc<Archive>) {
         assert!(self.archive.set(archive).is_ok(), "a fleet starts once");
+    }
+
+    /// It takes part in a cluster from now on.
+    pub fn follow_cluster(&self, figures: ClusterFigures) {
+        assert!(self.cluster.set(figures).is_ok(), "a fleet starts once");
+    }
+
+    /// How it takes part in its cluster, if it does.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterStanding> {
+        self.cluster.get().map(ClusterFigures::read)
+    }
+
+    fn node(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(found) = self.cluster() else { return Ok(()) };
+        let peers = found.peers.len() as u64;
+        for (name, help, value) in [
+            ("applied_offset", "Up to where this node has applied the log", found.applied),
+            ("stored_offset", "Up to where it has stored it for itself", found.stored),
+            ("lag_offsets", "How far it is behind the node that is ahead of all", found.lag),
+            ("entries_in_flight", "Its entries that are on their way", found.in_flight),
+            ("log_bytes", "Bytes that the log takes", found.log_bytes),
+            ("log_limit_bytes", "Bytes that it may take, by --log-limit", found.log_limit),
+            ("peers", "Nodes that are known, this one among them", peers),
+        ] {
+            gauge(encoder, &format!("downlink_cluster_{name}"), help, value as f64)?;
+        }
+        for (name, help, value) in [
+            ("appends", "Entries that it has appended", found.appended as f64),
+            ("append_retries", "Appends that it made again", found.repeated as f64),
+            ("append_seconds", "Time of all appends together", found.append_seconds),
+        ] {
+            counter(encoder, &format!("downlink_cluster_{name}"), help, value)?;
+        }
+        Ok(())
     }
 
     fn journal(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -295,6 +335,7 @@ impl Collector for FleetCollector {
         self.0.rockets(encoder)?;
         self.0.journal(encoder)?;
         self.0.checkpoints(encoder)?;
+        self.0.node(encoder)?;
         self.0.state(encoder)
     }
 }

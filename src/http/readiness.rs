@@ -9,6 +9,7 @@ use warp::reply::Response;
 use super::context::Context;
 use super::problem::Problem;
 use super::respond::json;
+use crate::fleet::metrics::ClusterStanding;
 
 /// That everything works.
 #[derive(Serialize, ToSchema)]
@@ -18,6 +19,46 @@ pub(super) struct Ready {
     /// Only for those who ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Vec<Check>>,
+    /// Likewise, of a node of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<Node>,
+}
+
+/// How a node takes part in its cluster. Offsets are places in the log.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Node {
+    node: String,
+    /// Up to where it has applied the log.
+    applied: u64,
+    /// Up to where it has stored it for itself.
+    stored: u64,
+    /// How far it is behind the node that is ahead of all.
+    lag: u64,
+    log_bytes: u64,
+    /// All nodes that said anything, this one among them.
+    peers: Vec<Peer>,
+}
+
+/// What a node of a cluster said last.
+#[derive(Serialize, ToSchema)]
+struct Peer {
+    node: String,
+    version: String,
+    applied: u64,
+    stored: u64,
+}
+
+impl From<ClusterStanding> for Node {
+    fn from(found: ClusterStanding) -> Self {
+        let ClusterStanding { node, applied, stored, lag, log_bytes, peers, .. } = found;
+        let peers = peers.into_iter().map(|(node, it)| Peer {
+            node,
+            version: it.version,
+            applied: it.applied,
+            stored: it.stored,
+        });
+        Self { node, applied, stored, lag, log_bytes, peers: peers.collect() }
+    }
 }
 
 /// One of the things that are looked at.
@@ -47,7 +88,7 @@ pub fn get(context: &Context, parameters: &str) -> Result<Response, Problem> {
     let mut names = form_urlencoded::parse(parameters.as_bytes()).map(|(name, _)| name);
     if !names.any(|name| name == "verbose") {
         health.ready()?;
-        return Ok(json(&Ready { status: "ready", checks: None }));
+        return Ok(json(&Ready { status: "ready", checks: None, cluster: None }));
     }
     let ready = health.ready();
     let checks = health.checks().into_iter().map(|it| {
@@ -55,9 +96,16 @@ pub fn get(context: &Context, parameters: &str) -> Result<Response, Problem> {
         Check { name: it.name, status, detail: it.trouble }
     });
     let checks: Vec<_> = checks.collect();
+    let cluster = context.fleet.metrics().cluster().map(Node::from);
     match ready {
-        Ok(()) => Ok(json(&Ready { status: "ready", checks: Some(checks) })),
-        Err(unavailable) => Err(Problem::from(unavailable).with(&members!({ "checks": checks }))),
+        Ok(()) => Ok(json(&Ready { status: "ready", checks: Some(checks), cluster })),
+        Err(unavailable) => {
+            let mut members = members!({ "checks": checks });
+            if let Some(cluster) = cluster {
+                members["cluster"] = members!(cluster);
+            }
+            Err(Problem::from(unavailable).with(&members))
+        }
     }
 }
 

@@ -1,12 +1,18 @@
-//! The shared log against etcd itself: `cargo test --features etcd --test cluster`. Needs
-//! etcd (Debian's etcd-server), of which it starts members of its own.
+//! The shared log against etcd itself, and nodes on it: `cargo test --features etcd --test
+//! cluster`. Needs etcd (Debian's etcd-server), of which it starts members of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's own threads look again and again; its rounds are its own, and no flag"
+)]
 
 mod contract;
 mod faults;
 mod members;
+mod nodes;
 mod operators;
+mod rounds;
 
 macro_rules! contract {
     ($($name:ident),* $(,)?) => {

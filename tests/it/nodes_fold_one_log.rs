@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::support::between::Between;
 use super::support::messages::{change_mission, explode, launch_as, speed_up};
+use super::support::scrape::Scrape;
 use super::support::shared_log::MemoryLog;
 use super::support::{Connection, Request, Service, eventually, oracle, problem};
 
@@ -317,4 +318,39 @@ fn a_directory_belongs_to_a_cluster_or_to_none() {
     let error = start(other.path(), 2, false, cluster(handle, "b", false));
     let error = error.stop_when_ended().unwrap_err();
     assert!(error.contains("start with an empty one"), "{error}");
+}
+
+/// What operators see of a node: in `/readyz?verbose` and in `/metrics`, and of a service
+/// alone nothing.
+#[test]
+fn a_node_says_how_it_takes_part() {
+    let (directory, log) = (tempfile::tempdir().unwrap(), MemoryLog::new());
+    let start = |name: &str, seed| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        start(&path, 2, true, cluster(log.handle(seed).0, name, false))
+    };
+    let nodes = [start("a", 1), start("b", 2)];
+    nodes.iter().for_each(Service::wait_until_ready);
+    nodes[0].post(&flights(1, 5));
+    eventually("both have stored it, and know of each other", || {
+        let [one, two] =
+            nodes.each_ref().map(|node| node.read("/readyz?verbose")["cluster"].clone());
+        let peers = one["peers"].as_array().unwrap();
+        let all = peers.len() == 2 && peers.iter().all(|peer| peer["stored"] == one["stored"]);
+        let stored = one["stored"].as_u64() > Some(0) && one["stored"] == two["applied"];
+        all && stored && one["lag"] == 0 && one["node"] == "a" && two["node"] == "b"
+    });
+    let scrape = Scrape::of(&nodes[0]);
+    let get = |name: &str| scrape.get(&format!("downlink_cluster_{name}"), &[]);
+    assert!(get("appends_total") >= 1.0 && get("append_seconds_total") > 0.0);
+    assert_eq!((get("peers"), get("lag_offsets"), get("entries_in_flight")), (2.0, 0.0, 0.0));
+    assert_eq!(get("applied_offset"), get("stored_offset"));
+    assert_eq!(get("log_limit_bytes"), f64::from(1 << 30));
+    let manual = include_str!("../../docs/OPERATIONS.md");
+    let missing: Vec<_> = scrape.families().into_iter().filter(|it| !manual.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let alone = Service::start();
+    assert!(alone.read("/readyz?verbose").get("cluster").is_none());
+    assert!(!Scrape::of(&alone).text().contains("downlink_cluster_"));
 }

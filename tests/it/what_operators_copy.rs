@@ -5,13 +5,18 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use downlink::config::Durability;
+use downlink::app::cluster::Cluster;
+use downlink::config::{Config, Durability};
+use downlink::fleet::cluster::peers::Policy;
+use downlink::journal::sqlite::SqliteJournal;
 use serde_json::Value;
 
 use crate::support::Service;
 use crate::support::messages::launch;
 use crate::support::scrape::Scrape;
+use crate::support::shared_log::MemoryLog;
 
 const DASHBOARD: &str = include_str!("../../docs/grafana.json");
 const ALERTS: &str = include_str!("../../docs/alerts.yml");
@@ -38,10 +43,17 @@ fn promtool(directory: &Path, arguments: &[&str]) {
 /// All figures of a service that has each kind of them.
 fn figures() -> BTreeSet<String> {
     let directory = tempfile::tempdir().unwrap();
-    let service = Service::start_with(|config| {
+    let change = |config: &mut Config| {
         config.durability = Durability::Fsync;
         config.data_dir = directory.path().to_owned();
-    });
+    };
+    let source = Box::new(SqliteJournal::fsync(directory.path(), Duration::ZERO));
+    let policy = Policy { copies: 1, log_limit: 1 << 30 };
+    let log = MemoryLog::new().handle(0).0;
+    let (advertise, token) = (None, None);
+    let cluster = Cluster { log, node: "a".into(), local_reads: false, policy, advertise, token };
+    let service = Service::member(change, source, cluster);
+    service.wait_until_ready();
     service.post(&[launch("a")]);
     let scrape = Scrape::of(&service);
     let samples = scrape.text().lines().filter(|line| !line.starts_with('#'));

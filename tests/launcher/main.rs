@@ -11,5 +11,6 @@ mod plotting;
 mod replaying;
 mod sending;
 mod service;
+mod several;
 mod stub;
 mod verifying;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::stub::{Reply, Run, Stub};
+use super::service::Service;
+use super::stub::{Reply, Run, Stub, rockets};
 
 const ARGUMENTS: [&str; 2] = ["--max-messages=600", "--verify"];
 
@@ -154,4 +155,26 @@ fn what_is_not_a_listing_is_said() {
     let run = stub.launch(&ARGUMENTS);
     assert_eq!(run.code, 1);
     assert!(run.err.contains("/rockets") && run.err.contains("404"), "{}", run.err);
+}
+
+#[test]
+fn every_one_of_several_services_is_compared() {
+    let services = [Service::start(), Service::start()];
+    let urls: Vec<_> = services.iter().map(|it| format!("{}/messages", it.origin)).collect();
+    let [one, two] = [&*urls[0], &*urls[1]];
+    // Each gets a share alone, and is no copy of the other.
+    let few = ["--rockets=1", "--max-messages=20", "--verify"];
+    let run = rockets(&[&["launch", one, two, "--seed=1"], &few[..]].concat());
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    assert!(run.out.contains("1 rockets compared at 2 services"), "{}", run.out);
+    let run = rockets(&[&["launch", one, two, "--seed=2", "--json"], &few[..]].concat());
+    let verify = &run.json()["verify"];
+    assert_eq!((&verify["services"], &verify["passed"]), (&json!(2), &json!(false)));
+    let named = verify["first_differences"].as_array().unwrap();
+    for service in &services {
+        let is_of_it = |text: &Value| text.as_str().unwrap().starts_with(&service.origin);
+        assert!(named.iter().any(is_of_it), "{named:?}");
+    }
+    let same = rockets(&[&["launch", one, one, "--seed=3"], &few[..]].concat());
+    assert_eq!(same.code, 0, "{}{}", same.out, same.err);
 }

@@ -28,7 +28,8 @@ pub enum Parsed {
 /// A valid run.
 #[derive(Debug)]
 pub struct Config {
-    pub target: Target,
+    /// At least one.
+    pub targets: Vec<Target>,
     pub what: What,
     pub pacing: Pacing,
     /// Requests in flight, each on a connection of its own; at least 1.
@@ -43,6 +44,13 @@ pub struct Config {
     /// The longest time without an acknowledgement; none for ever.
     pub give_up_after: Option<Duration>,
     pub log_level: LevelFilter,
+}
+
+impl Config {
+    /// Where messages go, for people.
+    pub fn urls(&self) -> String {
+        self.targets.iter().map(Target::to_string).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What is sent.
@@ -95,9 +103,10 @@ enum Command {
 
 #[derive(Args)]
 struct LaunchArgs {
-    /// Where messages are posted, e.g. <http://localhost:8088/messages>
-    #[arg(value_parser = Target::parse)]
-    url: Target,
+    /// Where messages are posted, e.g. <http://localhost:8088/messages>; several of one
+    /// fleet take turns, and the others take over from one that fails
+    #[arg(value_parser = Target::parse, required = true, value_delimiter = ',')]
+    url: Vec<Target>,
 
     #[command(flatten)]
     sending: SendingArgs,
@@ -138,8 +147,12 @@ struct ReplayArgs {
     file: Input,
 
     /// Where they are posted
-    #[arg(value_parser = Target::parse, default_value = "http://localhost:8088/messages")]
-    url: Target,
+    #[arg(
+        value_parser = Target::parse,
+        default_value = "http://localhost:8088/messages",
+        value_delimiter = ','
+    )]
+    url: Vec<Target>,
 
     #[command(flatten)]
     sending: SendingArgs,
@@ -263,19 +276,21 @@ fn replay(typed: ReplayArgs) -> Result<Config, String> {
 /// The parsers and ranges above have checked each value; what is left is to
 /// give the values their meaning, to read whom to trust, and to see whether what
 /// is written at the end can be.
-fn validated(url: Target, what: What, typed: SendingArgs) -> Result<Config, String> {
+fn validated(urls: Vec<Target>, what: What, typed: SendingArgs) -> Result<Config, String> {
     let pacing = match (typed.rate, typed.message_delay) {
         (Some(rate), _) => Pacing::Rate(rate),
         (None, Some(delay)) if !delay.is_zero() => Pacing::Delay(delay),
         (None, _) => Pacing::Unpaced,
     };
-    let target = url.trusting(typed.ca_file.as_deref())?.bearing(typed.token_file);
+    let (ca_file, token) = (typed.ca_file.as_deref(), typed.token_file);
+    let target = |url: Target| Ok(url.trusting(ca_file)?.bearing(token.clone()));
+    let targets = urls.into_iter().map(target).collect::<Result<_, String>>()?;
     if let Some(plot) = &typed.plot {
         let opened = OpenOptions::new().create(true).append(true).open(plot);
         opened.map_err(|error| format!("--plot {}: {error}", plot.display()))?;
     }
     Ok(Config {
-        target,
+        targets,
         what,
         pacing,
         concurrency: typed.concurrency_level as usize,

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use crate::client::{Client, Form};
+use crate::client::{Client, Form, Target};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::outbox::{Outbox, Step};
@@ -29,6 +29,7 @@ use crate::pace::{Pace, Permits};
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::tally::{Ending, RunTally};
+use crate::turns::Turns;
 
 /// How often the progress is shown and a stall is looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -48,6 +49,8 @@ pub struct Delivered {
 /// What the connections share.
 struct Shared {
     outbox: RefCell<Outbox>,
+    /// Which of the services is asked.
+    turns: RefCell<Turns>,
     /// There is more to be sent, new or again, or the end is near.
     changed: Arc<Notify>,
     refused: Notify,
@@ -67,6 +70,7 @@ pub async fn deliver(
     let shared = Rc::new(Shared {
         changed: source.changed(),
         outbox: RefCell::new(Outbox::new(config, source, pace)),
+        turns: RefCell::new(Turns::new(config.targets.len())),
         refused: Notify::new(),
         permits,
     });
@@ -74,8 +78,9 @@ pub async fn deliver(
     let mut slots = JoinSet::new();
     for slot in 0..config.concurrency {
         let form = if config.bulk > 1 { Form::Lines } else { Form::Message };
-        let client = Client::new(config.target.clone(), config.request_timeout, form);
-        slots.spawn_local_on(serve(slot, client, Rc::clone(&shared)), &local);
+        let client = |target: &Target| Client::new(target.clone(), config.request_timeout, form);
+        let clients = config.targets.iter().map(client).collect();
+        slots.spawn_local_on(serve(slot, clients, Rc::clone(&shared)), &local);
     }
     let ending = local.run_until(watch(config, &shared, &mut slots, progress, interrupted)).await;
     let elapsed = started.elapsed();
@@ -113,7 +118,7 @@ async fn watch(
                 progress.update(&outbox.so_far());
                 let stalled = outbox.has_stalled(SILENCE);
                 if stalled && !told && let Some(failure) = outbox.last_failure() {
-                    progress.say(&format!("{}: {failure}; trying again", config.target));
+                    progress.say(&format!("{}: {failure}; trying again", config.urls()));
                 }
                 told = stalled;
                 if let Some(bound) = config.give_up_after
@@ -128,8 +133,8 @@ async fn watch(
     }
 }
 
-/// One connection's life: what to send, send it, report what came of it.
-async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
+/// A slot's life, with a connection to each service: what to send, send it, report what came of it.
+async fn serve(slot: usize, mut clients: Vec<Client>, shared: Rc<Shared>) {
     let mut body = BytesMut::with_capacity(4096);
     let mut permitted = false;
     loop {
@@ -140,7 +145,7 @@ async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
         match step {
             Step::Send { new } => {
                 permitted &= !new;
-                send(slot, &mut client, &mut body, &shared).await;
+                send(slot, &mut clients, &mut body, &shared).await;
             }
             Step::Await { retry, permit } => tokio::select! {
                 () = shared.permits.take(), if permit => permitted = true,
@@ -155,15 +160,34 @@ async fn serve(slot: usize, mut client: Client, shared: Rc<Shared>) {
     }
 }
 
-async fn send(slot: usize, client: &mut Client, body: &mut BytesMut, shared: &Shared) {
+async fn send(slot: usize, clients: &mut [Client], body: &mut BytesMut, shared: &Shared) {
     shared.outbox.borrow_mut().take_off(slot, body);
     let bytes = body.split().freeze();
-    let mut result = client.post(bytes.clone()).await;
-    if let Err(failure @ Failure::Closed { reused: true }) = &result {
-        // The server closed an idle connection: no reason to wait.
-        shared.outbox.borrow_mut().repeat(slot, failure);
-        result = client.post(bytes).await;
-    }
+    let mut left = clients.len();
+    let result = loop {
+        let service = shared.turns.borrow_mut().next(Instant::now());
+        let client = &mut clients[service];
+        let mut result = client.post(bytes.clone()).await;
+        if let Err(failure @ Failure::Closed { reused: true }) = &result {
+            // The server closed an idle connection: no reason to wait.
+            shared.outbox.borrow_mut().repeat(slot, failure);
+            result = client.post(bytes.clone()).await;
+        }
+        left -= 1;
+        let mut turns = shared.turns.borrow_mut();
+        match &result {
+            Err(failure) if failure.is_of_the_service() => {
+                turns.failed(service, Instant::now());
+                if left > 0 {
+                    // Another one may take it at once.
+                    shared.outbox.borrow_mut().repeat(slot, failure);
+                    continue;
+                }
+            }
+            _ => turns.answered(service),
+        }
+        break result;
+    };
     let mut outbox = shared.outbox.borrow_mut();
     outbox.land(slot, result);
     if outbox.is_refused() {

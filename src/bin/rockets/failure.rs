@@ -52,6 +52,15 @@ impl Failure {
         }
     }
 
+    /// Whether another service may well do better.
+    pub fn is_of_the_service(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Closed { .. } | Self::TimedOut(_) => true,
+            Self::Answered { status, .. } => status.is_server_error(),
+            Self::LineRejected { .. } | Self::Unsaid => false,
+        }
+    }
+
     /// Whether the same request would most likely be refused again: the server
     /// understood it and said no, and not because of its load.
     pub fn is_permanent(&self) -> bool {

@@ -19,6 +19,7 @@
 //! * [`outbox`] - what is sent next, what is in flight, what came of it
 //! * [`retries`] - which of the failed requests goes next
 //! * [`message`] - the bytes on the wire
+//! * [`turns`] - which of several services is asked
 //! * [`client`] - connections; [`failure`] - why they bring no acknowledgement
 //! * [`tls`] - connections that are encrypted
 //! * [`token`] - what requests show
@@ -52,6 +53,7 @@ mod tally;
 mod timeline;
 mod tls;
 mod token;
+mod turns;
 mod values;
 mod verify;
 

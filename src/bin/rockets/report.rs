@@ -111,7 +111,7 @@ impl RunReport {
         let acknowledged_in_all = tally.acknowledged + tally.copies_acknowledged;
         let throughput = acknowledged_in_all as f64 / elapsed.as_secs_f64().max(1e-9);
         Self {
-            url: config.target.to_string(),
+            url: config.urls(),
             what,
             outcome: match ending {
                 Ending::Complete => "complete",
@@ -370,8 +370,14 @@ impl RunReport {
         let verdict = if verify.passed { "passed" } else { "FAILED" };
         writeln!(
             f,
-            "verify        {verdict}: {} rockets compared, {} differences",
-            verify.compared, verify.differences
+            "verify        {verdict}: {} rockets compared{}, {} differences",
+            verify.compared,
+            if verify.services > 1 {
+                format!(" at {} services", verify.services)
+            } else {
+                String::new()
+            },
+            verify.differences
         )?;
         for difference in &verify.first_differences {
             writeln!(f, "  {difference}")?;

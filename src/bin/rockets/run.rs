@@ -76,7 +76,7 @@ async fn send(config: &Config, offset: UtcOffset) -> Result<RunReport, RunError>
     let verify = match (&config.what, delivered.source.take_oracle()) {
         (What::Fleet(fleet), Some(oracle)) => Some(if is_whole(fleet, &delivered) {
             tokio::select! {
-                outcome = compare(config, fleet, oracle, started) => outcome,
+                outcome = compare(config, fleet, &oracle, started) => outcome,
                 () = interrupted() => VerifyOutcome::failed("interrupted".to_owned()),
             }
         } else {
@@ -102,13 +102,21 @@ fn is_whole(fleet: &FleetConfig, delivered: &Delivered) -> bool {
 async fn compare(
     config: &Config,
     fleet: &FleetConfig,
-    oracle: Oracle,
+    oracle: &Oracle,
     started: i64,
 ) -> VerifyOutcome {
-    let target = config.target.sibling("/rockets").bearing(fleet.read_token.clone());
-    let comparison = oracle.into_comparison(Channels::new(fleet.seed), started);
-    match listing::compare(&target, comparison).await {
-        Ok(outcome) => outcome,
-        Err(error) => VerifyOutcome::failed(error.to_string()),
+    let mut all = VerifyOutcome::default();
+    for target in &config.targets {
+        let target = target.sibling("/rockets").bearing(fleet.read_token.clone());
+        let oracle = oracle.clone();
+        let comparison = oracle.into_comparison(Channels::new(fleet.seed), started);
+        let outcome = match listing::compare(&target, comparison).await {
+            Ok(outcome) => outcome,
+            Err(error) => VerifyOutcome::failed(error.to_string()),
+        };
+        let is_one_of_several = config.targets.len() > 1;
+        let name = if is_one_of_several { format!("{target}: ") } else { String::new() };
+        all = all.and(&name, outcome);
     }
+    all
 }

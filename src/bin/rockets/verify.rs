@@ -31,7 +31,7 @@ struct Expected {
 }
 
 /// Folds messages in true order, and keeps one state a rocket.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Oracle {
     rockets: Vec<Expected>,
 }
@@ -87,6 +87,8 @@ impl Oracle {
 #[derive(Debug, Default, Serialize)]
 pub struct VerifyOutcome {
     pub passed: bool,
+    /// Services that were compared.
+    pub services: u64,
     /// Rockets that were sent.
     pub compared: u64,
     /// Listed rockets that this run did not send.
@@ -101,6 +103,22 @@ pub struct VerifyOutcome {
 }
 
 impl VerifyOutcome {
+    /// Of this and of another service, which is named with what differs there.
+    pub fn and(mut self, name: &str, other: Self) -> Self {
+        let is_first = self.services == 0;
+        self.services += 1;
+        self.passed = other.passed && (is_first || self.passed);
+        self.compared = self.compared.max(other.compared);
+        self.others = self.others.max(other.others);
+        self.differences += other.differences;
+        let room = DIFFERENCES_KEPT - self.first_differences.len();
+        let named = other.first_differences.into_iter().map(|text| format!("{name}{text}"));
+        self.first_differences.extend(named.take(room));
+        self.held_before |= other.held_before;
+        self.error = self.error.or(other.error);
+        self
+    }
+
     /// No comparison took place.
     pub fn failed(error: String) -> Self {
         Self { error: Some(error), ..Self::default() }

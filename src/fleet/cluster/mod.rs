@@ -8,6 +8,7 @@
 //! * [`tail`]: reads the log, and delivers it.
 //! * [`applied`]: how far each partition is.
 //! * [`barrier`]: reads that see what any node has acknowledged.
+//! * [`figures`]: how it is, for who asks.
 //! * [`peers`]: what nodes tell each other, and how much of the log is kept.
 //! * [`store`]: what a node stores by itself.
 //! * [`copies`]: copies of that for other nodes.
@@ -17,6 +18,7 @@ pub mod applied;
 pub mod barrier;
 pub mod copies;
 pub mod delivery;
+pub mod figures;
 pub mod hold;
 pub mod peers;
 pub mod store;

@@ -82,7 +82,18 @@ impl Tail {
             }
             drop(self.state.send_replace(Err(reason)));
             sleep(RETRY).await;
-            if self.log.head().await.is_ok() {
+            let mut head = self.log.head().await;
+            while let Err(LogError::Unreachable(_)) = head {
+                // Whose senders need not wait for the log.
+                while let Ok(refusal) = self.refusals.try_recv() {
+                    if self.refuse(refusal).await.is_err() {
+                        std::future::pending().await
+                    }
+                }
+                sleep(RETRY).await;
+                head = self.log.head().await;
+            }
+            if head.is_ok() {
                 info!(offset = self.after.0, "the log of the cluster is read on");
                 told = false;
                 drop(self.state.send_replace(Ok(())));

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::table::NotModified;
 use crate::http::index::Index;
 use crate::http::problem::Body;
-use crate::http::readiness::{Alive, Check, Ready};
+use crate::http::readiness::{Alive, Check, Node, Ready};
 
 /// A problem, with each check for who asks for them.
 #[derive(ToSchema)]
@@ -15,6 +15,7 @@ struct NotReady {
     #[serde(flatten)]
     problem: Body<'static>,
     checks: Option<Vec<Check>>,
+    cluster: Option<Node>,
 }
 
 #[utoipa::path(
