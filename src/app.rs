@@ -10,15 +10,18 @@
 //! * [`engine`]: the log of a cluster, as it was configured.
 //! * [`manager`]: what a service manager is told of it.
 //! * [`reload`]: what SIGHUP has read again.
-//! * `server`: the accept loops.
+//! * `server`: the accept loops, on what is `reached`.
+//! * `error`: why it did not start, or did not end well.
 //! * [`status`]: how the nodes of a cluster are.
 
 pub mod cluster;
 mod decisions;
 mod drain;
 pub mod engine;
+mod error;
 mod hurry;
 pub mod manager;
+mod reached;
 pub mod reload;
 mod server;
 pub mod status;
@@ -29,89 +32,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
 use self::cluster::{CatchUp, Cluster, Joined, Membership, Running};
 use self::decisions::Decisions;
 use self::drain::drain;
+pub use self::error::AppError;
 pub use self::hurry::Hurry;
 use self::manager::Notifier;
+pub use self::reached::Reached;
 use self::server::Server;
 use crate::config::{Config, Durability};
 use crate::fleet::archive::Archive;
 use crate::fleet::checkpoint::Checkpointer;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::{Recovered, RecoveryContext, recover};
-use crate::fleet::supervisor::{Failure, Supervisor};
+use crate::fleet::supervisor::Supervisor;
 use crate::fleet::vitals::Kept;
 use crate::fleet::workers::{IdleWorkers, Shape, Workers};
-use crate::http::listener::Listeners;
 use crate::http::server::Stopped;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{JournalSource, OpenError, RunningJournal};
-
-/// Why the service did not start, or did not end well.
-#[derive(Debug, Error)]
-pub enum AppError {
-    /// The journal could not be opened, or not read back.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The thread that reads the journal panicked, or the runtime ended under it.
-    #[error("reading the journal failed: {0}")]
-    Recovery(JoinError),
-    /// It cannot be the node that it is to be.
-    #[error("{0}")]
-    Cluster(String),
-    /// A task ended that the service cannot do without.
-    #[error(transparent)]
-    Task(#[from] Failure),
-    /// Messages could not be kept, which they were told that sent them.
-    #[error("not everything that was sent could be kept: {0}")]
-    NotKept(String),
-    /// The deadline of a stop came first; holds how long was given.
-    #[error("not everything that was accepted could be finished within {0:?}")]
-    ShutdownTimedOut(Duration),
-}
-
-/// How long the last answers to operators may take at the end of a stop.
-const LAST_ANSWERS: Duration = Duration::from_millis(200);
-
-/// Where the service is reached.
-#[derive(Debug)]
-pub struct Reached {
-    /// By clients; by operators too if they have no address of their own.
-    pub main: Listeners,
-    /// By operators, of whom nothing is on the main one then.
-    pub admin: Option<Listeners>,
-}
-
-impl Reached {
-    /// Whether TLS is spoken anywhere.
-    #[must_use]
-    pub fn over_tls(&self) -> bool {
-        self.main.speak_tls() || self.admin.as_ref().is_some_and(Listeners::speak_tls)
-    }
-}
-
-impl From<Listeners> for Reached {
-    /// By everybody.
-    fn from(main: Listeners) -> Self {
-        Self { main, admin: None }
-    }
-}
-
-impl From<TcpListener> for Reached {
-    /// By everybody.
-    fn from(main: TcpListener) -> Self {
-        Listeners::from(main).into()
-    }
-}
 
 /// Runs the service on `reached` until `shutdown` is done and everything
 /// accepted is finished.
@@ -188,7 +133,7 @@ pub async fn run_in(
     if config.retention.after.is_some() {
         idle.quotas().follow_quiet();
     }
-    let cluster = cluster.map(|cluster| Membership::prepare(cluster, &idle));
+    let mut cluster = cluster.map(|cluster| Membership::prepare(cluster, &idle, &config));
     let node = cluster.as_ref().map(Membership::node);
     let fleet = fleet.archiving(archive.clone()).of_cluster(node);
     let reached = reached.into();
@@ -204,6 +149,8 @@ pub async fn run_in(
 
     let timeout = config.shutdown_timeout;
     let known = (&health, &*manager);
+    let ready = cluster::take_over(&mut cluster, &config, known, &mut end).await;
+    let source = ready.map(|()| source);
     let (recovered, mut told) = recovered(source, &idle, known, &mut end, timeout).await;
     let joined = match recovered {
         // Nobody waits for it any more.
@@ -280,15 +227,19 @@ pub async fn run_in(
     Ok(())
 }
 
-/// Reads the journal back, and gives that up if the `end` comes first: then
+/// Reads the journal back, if there is one to be read, and gives that up if the `end` comes first: then
 /// returns what hastens the stop, and when it must be over.
 async fn recovered(
-    source: Box<dyn JournalSource>,
+    source: Result<Box<dyn JournalSource>, AppError>,
     idle: &IdleWorkers,
     (health, manager): (&Arc<Health>, &Notifier),
     end: &mut (impl Future<Output = Hurry> + Unpin),
     timeout: Duration,
 ) -> (Result<Recovered, AppError>, Option<(Hurry, Instant)>) {
+    let source = match source {
+        Ok(source) => source,
+        Err(error) => return (Err(error), None),
+    };
     let interrupt = Arc::new(AtomicBool::new(false));
     let context = RecoveryContext {
         router: idle.router().clone(),

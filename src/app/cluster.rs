@@ -1,6 +1,17 @@
 //! What the service is besides as a node of a cluster: which log, how it takes part in
 //! it, and when it has caught up. Knows what there is and when; not how any of it works
 //! (`fleet/cluster`).
+//!
+//! * `fetch`: what another node has stored, for a node whose place in the log is gone;
+//!   `client`: how it is asked.
+//! * `lending`: copies of what this node has stored, for others.
+//! * `terms`: what makes a service a node; `patience`: waiting for its log.
+
+mod client;
+mod fetch;
+mod lending;
+mod patience;
+mod terms;
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher};
@@ -13,17 +24,24 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::{AppError, Hurry};
+use self::lending::Lending;
+use self::patience::patiently;
+pub use self::terms::{Cluster, PeerToken};
+use super::error::AppError;
+use super::hurry::Hurry;
+use super::manager::Notifier;
+use crate::config::{Config, Durability};
+use crate::fleet::cluster::Node;
 use crate::fleet::cluster::applied::Applied;
 use crate::fleet::cluster::barrier::Barrier;
 use crate::fleet::cluster::digests::{Digests, Marking};
 use crate::fleet::cluster::figures::ClusterFigures;
-use crate::fleet::cluster::peers::{Known, Peers, Policy, Stored};
+use crate::fleet::cluster::hold::Hold;
+use crate::fleet::cluster::peers::{Known, Peers, Stored};
 use crate::fleet::cluster::store::Store;
 use crate::fleet::cluster::tail::Tail;
-use crate::fleet::handle::Node;
 use crate::fleet::health::{Health, Phase};
 use crate::fleet::restore::Recovered;
 use crate::fleet::supervisor::Supervisor;
@@ -31,24 +49,9 @@ use crate::fleet::vitals::Vital;
 use crate::fleet::worker::Member;
 use crate::fleet::workers::{IdleWorkers, Workers};
 use crate::journal::shared::publisher::Publisher;
-use crate::journal::shared::{LogError, LogName, Offset, SharedLog};
+use crate::journal::shared::{LogName, Offset};
+use crate::journal::sqlite::DataDirectory;
 use crate::journal::{Journal, OpenError};
-
-/// The wait before a log that cannot be reached at a start is tried again.
-const RETRY: Duration = Duration::from_millis(250);
-
-/// What makes a service a node.
-#[derive(Clone, Debug)]
-pub struct Cluster {
-    /// What all nodes share.
-    pub log: Arc<dyn SharedLog>,
-    /// Who this one is; no two have the same name.
-    pub node: Arc<str>,
-    /// Whether reads see what is here already, and wait for nothing.
-    pub local_reads: bool,
-    /// How much of the log is kept.
-    pub policy: Policy,
-}
 
 /// A node that does not take part yet.
 pub struct Membership {
@@ -58,6 +61,9 @@ pub struct Membership {
     barrier: Barrier,
     looks: BoxFuture<'static, Infallible>,
     known: watch::Sender<Known>,
+    directory: DataDirectory,
+    /// What it needs of the log until it reads it.
+    hold: Option<Hold>,
 }
 
 /// A node that knows where it is.
@@ -100,21 +106,52 @@ pub(super) async fn join(
     Ok((recovered, Some(joined)))
 }
 
+/// Has a node take over what another one has stored, if it must; gives up when the
+/// `end` comes first.
+///
+/// # Errors
+/// When that cannot be done, or is not to be.
+pub(super) async fn take_over(
+    membership: &mut Option<Membership>,
+    config: &Config,
+    (health, manager): (&Arc<Health>, &Notifier),
+    end: &mut (impl Future<Output = Hurry> + Unpin),
+) -> Result<(), AppError> {
+    let Some(membership) = membership else { return Ok(()) };
+    if config.durability == Durability::Memory {
+        return Ok(());
+    }
+    let Membership { cluster, directory, hold, .. } = membership;
+    tokio::select! {
+        held = fetch::prepare(cluster, directory, health) => *hold = held?,
+        never = manager.follow_start(health) => match never {},
+        _ = end => return Err(OpenError::Interrupted.into()),
+    }
+    Ok(())
+}
+
 impl Membership {
     /// Of workers that are not there yet.
-    pub fn prepare(cluster: Cluster, idle: &IdleWorkers) -> Self {
+    pub fn prepare(cluster: Cluster, idle: &IdleWorkers, config: &Config) -> Self {
+        let directory = DataDirectory::at(&config.data_dir);
+        let directory = match config.durability {
+            Durability::Fsync => directory,
+            Durability::Os | Durability::Memory => directory.not_synced(),
+        };
         let applied = Applied::new(idle.count(), Offset(0));
         let (barrier, looks) = Barrier::new(cluster.log.clone(), applied.clone());
         let known = watch::Sender::default();
+        let looks = looks.boxed();
         idle.quotas().keep_digests();
         let digests = Digests::new(cluster.node.clone(), idle.count());
-        Self { cluster, applied, digests, barrier, looks: looks.boxed(), known }
+        Self { cluster, applied, digests, barrier, looks, known, directory, hold: None }
     }
 
     /// What the fleet's handle must know of it.
     pub fn node(&self) -> Node {
         let barrier = (!self.cluster.local_reads).then(|| self.barrier.clone());
-        Node { barrier, applied: self.applied.clone() }
+        let copies = Arc::new(Lending::of(self.directory.clone()));
+        Node { barrier, applied: self.applied.clone(), copies }
     }
 
     /// Finds out where this node is in the log, from what it has stored; waits until
@@ -146,8 +183,8 @@ impl Membership {
         let trimmed = patiently(health, || log.trimmed()).await?;
         if after < trimmed {
             return Err(AppError::Cluster(format!(
-                "the log was trimmed up to {trimmed}, and this node has read it up to {after} only: \
-                 it needs what another node has stored"
+                "the log was trimmed up to {trimmed} meanwhile, and this node has read it up to \
+                 {after} only: start it again, and it takes the rest from another node"
             )));
         }
         let head = patiently(health, || log.head()).await?;
@@ -168,32 +205,6 @@ impl Membership {
         let from = if recovered.is_empty { Offset(0) } else { head };
         let marking = Marking { stride: cluster.policy.stride, from };
         Ok(Joined { membership: self, name, after, goal: head, marking, stored, publisher: None })
-    }
-}
-
-/// Asks the log until it can be reached.
-async fn patiently<'a, T>(
-    health: &Health,
-    ask: impl Fn() -> BoxFuture<'a, Result<T, LogError>>,
-) -> Result<T, AppError> {
-    let mut told = false;
-    loop {
-        match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(LogError::Unreachable(reason)) => {
-                if !told {
-                    warn!(reason, "the log of the cluster cannot be reached; this is tried again");
-                    told = true;
-                }
-                health.set(Phase::Starting(format!(
-                    "the log of the cluster cannot be reached: {reason}"
-                )));
-                sleep(RETRY).await;
-            }
-            Err(error) => {
-                return Err(AppError::Cluster(format!("the log of the cluster: {error}")));
-            }
-        }
     }
 }
 
@@ -242,7 +253,9 @@ impl Joined {
         health: &Health,
     ) -> CatchUp {
         let Self { membership, after, goal, marking, stored, publisher, .. } = self;
-        let Membership { cluster, applied, digests, looks, known, .. } = membership;
+        let Membership { cluster, applied, digests, looks, known, hold, .. } = membership;
+        // From here on the peers say it.
+        drop(hold);
         let publisher = publisher.expect("it publishes before it follows");
         let (state, read) = watch::channel(Ok(()));
         health.watch(Arc::new(Following(read)));
@@ -260,6 +273,8 @@ impl Joined {
         let peers = Peers {
             log: cluster.log,
             node: cluster.node,
+            url: cluster.advertise,
+            goal,
             applied: applied.clone(),
             stored,
             digests,

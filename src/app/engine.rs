@@ -18,7 +18,20 @@ pub fn open(config: &ClusterConfig) -> Result<Cluster, String> {
         node: config.node.as_str().into(),
         local_reads: config.reads == Reads::Local,
         policy: config.policy,
+        advertise: config.advertise.clone(),
+        token: config.token_file.as_deref().map(token).transpose()?,
     })
+}
+
+/// The token that other nodes ask for.
+fn token(file: &std::path::Path) -> Result<super::cluster::PeerToken, String> {
+    let wrong =
+        |error: &dyn std::fmt::Display| format!("--cluster-token-file {}: {error}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+    let text = text.trim();
+    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let token = is_token.then(|| super::cluster::PeerToken::new(text)).flatten();
+    token.ok_or_else(|| wrong(&"expected one token and nothing else"))
 }
 
 /// The log, in a build that has none in it.

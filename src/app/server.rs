@@ -1,12 +1,15 @@
 //! The accept loops, as tasks. Owns how they are started and stopped; does not own what
 //! they serve.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{Hurry, LAST_ANSWERS, Reached};
+use super::hurry::Hurry;
+use super::reached::Reached;
 use crate::config::Config;
 use crate::fleet::Fleet;
 use crate::fleet::supervisor::Supervisor;
@@ -18,6 +21,9 @@ use crate::http::fairness::Fairness;
 use crate::http::routes::Side;
 use crate::http::server::{self, MAX_ADMIN_CONNECTIONS, ServerLimits, Stopped};
 use crate::logging;
+
+/// How long the last answers to operators may take at the end of a stop.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 
 /// An accept loop, as a task.
 pub(super) struct Server {

@@ -112,6 +112,20 @@ pub struct ClusterArguments {
     /// [default: 1GiB]
     #[arg(long, env = "DOWNLINK_LOG_LIMIT", value_name = "SIZE", value_parser = size::<LARGEST_LOG>)]
     log_limit: Option<usize>,
+
+    /// Where other nodes reach this one, as http://host:port, to fetch what it has
+    /// stored
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_ADVERTISE", value_name = "URL", value_parser = peer)]
+    advertise: Option<String>,
+
+    /// File with the token that other nodes ask this one for, one of their
+    /// --admin-token-file
+    ///
+    /// [default: none]
+    #[arg(long, env = "DOWNLINK_CLUSTER_TOKEN_FILE", value_name = "FILE")]
+    cluster_token_file: Option<PathBuf>,
 }
 
 /// Where the log of a cluster is.
@@ -156,6 +170,10 @@ pub struct ClusterConfig {
     pub reads: Reads,
     /// How much of the log is kept.
     pub policy: Policy,
+    /// Where other nodes reach this one.
+    pub advertise: Option<String>,
+    /// The file with the token that they ask for.
+    pub token_file: Option<PathBuf>,
 }
 
 impl ClusterConfig {
@@ -198,6 +216,8 @@ impl ClusterArguments {
                 log_limit: self.log_limit.map_or(LOG_LIMIT, |limit| limit as u64),
                 stride: STRIDE,
             },
+            advertise: self.advertise,
+            token_file: self.cluster_token_file,
         }))
     }
 
@@ -208,6 +228,8 @@ impl ClusterArguments {
             ("--reads", self.reads.is_some()),
             ("--copies", self.copies.is_some()),
             ("--log-limit", self.log_limit.is_some()),
+            ("--advertise", self.advertise.is_some()),
+            ("--cluster-token-file", self.cluster_token_file.is_some()),
         ];
         given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
     }
@@ -283,6 +305,14 @@ fn node(text: &str) -> Result<String, String> {
     if is_name(text) { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
 }
 
+/// What nodes speak to each other is plain HTTP.
+fn peer(text: &str) -> Result<String, String> {
+    let expected = || "expected a URL such as http://10.0.0.1:8088, without TLS".to_owned();
+    let rest = text.trim().strip_prefix("http://").ok_or_else(expected)?;
+    let place = member(rest.trim_end_matches('/'), 80).ok_or_else(expected)?;
+    Ok(format!("http://{place}"))
+}
+
 fn place(text: &str) -> Result<Place, String> {
     let expected = || {
         "expected members of etcd, such as etcd://host:2379,host2:2379/prefix, or \
@@ -301,17 +331,17 @@ fn place(text: &str) -> Result<Place, String> {
         path if path.split('/').all(is_name) => path,
         _ => return Err(expected()),
     };
-    let members: Option<Vec<_>> = members.split(',').map(member).collect();
+    let members: Option<Vec<_>> = members.split(',').map(|it| member(it, PORT)).collect();
     let members = members.ok_or_else(expected)?;
     Ok(Place { members, prefix: prefix.to_owned(), over_tls })
 }
 
 /// `host:port` as it is connected to.
-fn member(text: &str) -> Option<String> {
+fn member(text: &str, default: u16) -> Option<String> {
     let text = text.trim();
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (text, PORT),
+        _ => (text, default),
     };
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_host = match inner {
@@ -355,6 +385,20 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_reached_by_plain_http() {
+        for (text, read) in [
+            ("http://a:1", "http://a:1"),
+            ("http://[::1]/", "http://[::1]:80"),
+            (" http://a ", "http://a:80"),
+        ] {
+            assert_eq!(peer(text), Ok(read.to_owned()));
+        }
+        for text in ["", "a:1", "https://a", "http://", "http://a:0", "http://a/b", "http://u@a"] {
+            assert!(peer(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_belongs_together_comes_together() {
         #[derive(Debug, clap::Parser)]
         struct Line {
@@ -377,6 +421,8 @@ mod tests {
             "--cluster-key=x",
             "--cluster-user=x",
             "--cluster-password-file=x",
+            "--advertise=http://a",
+            "--cluster-token-file=x",
         ] {
             let name = flag.split('=').next().unwrap();
             let error = read(flag, Durability::Fsync).unwrap_err();

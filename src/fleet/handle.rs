@@ -12,8 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::archive::Archive;
-use super::cluster::applied::Applied;
-use super::cluster::barrier::Barrier;
+use super::cluster::Node;
 use super::feed::hub::Feed;
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
@@ -46,15 +45,6 @@ pub struct Fleet {
     archive: Option<Arc<Archive>>,
     /// In a cluster.
     node: Option<Node>,
-}
-
-/// What a fleet knows of the cluster that it is a node of.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// What reads wait for; `None` if they see what is here already.
-    pub barrier: Option<Barrier>,
-    /// How far the log is applied.
-    pub applied: Applied,
 }
 
 /// Many messages on their way to their worker.
@@ -166,17 +156,15 @@ impl Fleet {
     /// # Errors
     /// When that is not known by `deadline`.
     pub async fn up_to_date(&self, deadline: Instant) -> Result<(), QueryError> {
-        let Some(Node { barrier: Some(barrier), .. }) = &self.node else { return Ok(()) };
+        let Some(node) = &self.node else { return Ok(()) };
         self.health.can_read()?;
-        let passed = timeout_at(deadline, barrier.passed()).await;
-        let late = || "the log of the cluster did not answer in time".to_owned();
-        passed.unwrap_or_else(|_| Err(late())).map_err(|reason| Unavailable(reason).into())
+        node.up_to_date(deadline).await.map_err(|reason| Unavailable(reason).into())
     }
 
-    /// In a cluster, up to where its log is part of what is answered from now on.
+    /// What it is besides in a cluster.
     #[must_use]
-    pub fn log_position(&self) -> Option<u64> {
-        self.node.as_ref().map(|node| node.applied.by_all().0)
+    pub fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
     }
 
     /// What is counted and measured of it.

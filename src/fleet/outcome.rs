@@ -240,3 +240,14 @@ pub enum QueryError {
     #[error("the service is stopping")]
     Stopping,
 }
+
+/// Why there is no copy of what a node has stored.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NoCopy {
+    /// Another one is being made or sent.
+    #[error("another copy of what this node has stored is being made or sent")]
+    Busy,
+    /// It could not be made, or nothing is stored yet.
+    #[error("what this node has stored could not be copied: {0}")]
+    Failed(String),
+}

@@ -31,8 +31,8 @@ use super::respond::answer;
 use super::routes::{self, Endpoint, For, Found, NoRoute, Side};
 use super::unread::{Tracked, settle};
 use super::{
-    docs, events, framing, gaps, history, messages, metrics, missions, openapi, readiness, rockets,
-    ui, unsent,
+    checkpoint, docs, events, framing, gaps, history, messages, metrics, missions, openapi,
+    readiness, rockets, ui, unsent,
 };
 use crate::telemetry::shown::Quoted;
 
@@ -176,12 +176,13 @@ async fn dispatch(
 ) -> Result<Response, Problem> {
     let coding = compression::preferred(&headers);
     let kept = context.clone();
-    let position = if endpoint.reads_the_fleet() {
+    let mut position = None;
+    if endpoint.reads_the_fleet() {
         context.fleet.up_to_date(begun + context.config.request_timeout).await?;
-        context.fleet.log_position()
-    } else {
-        None
-    };
+        if let Some(node) = context.fleet.node() {
+            position = Some(node.log_position());
+        }
+    }
     let response = match endpoint {
         Endpoint::PostMessages => {
             messages::post(&context, PostHeaders::of(&headers), begun, body).await
@@ -196,6 +197,7 @@ async fn dispatch(
         Endpoint::SkipGap => gaps::skip(context, segment, &query).await,
         // It has bounds of its own, and goes on for as long as it likes.
         Endpoint::GetEvents => return events::get(&context, method, &headers, &query),
+        Endpoint::GetCheckpoint => checkpoint::get(&context, &query).await,
         Endpoint::GetReadiness => readiness::get(&context, &query),
         Endpoint::GetLiveness => readiness::get_liveness(&context),
         Endpoint::GetMetrics => {
@@ -226,6 +228,7 @@ async fn dispatch(
         | Endpoint::DeleteRocket
         | Endpoint::SkipGap
         | Endpoint::GetEvents
+        | Endpoint::GetCheckpoint
         | Endpoint::GetReadiness
         | Endpoint::GetLiveness
         | Endpoint::GetDocs

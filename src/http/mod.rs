@@ -30,6 +30,7 @@
 //! * [`gaps`]: `GET /gaps`, and `POST /gaps/{id}/skip`.
 //! * [`reading`]: which file is being read at the start.
 //! * [`events`]: `GET /events`; [`event_id`]: how far a subscriber has read.
+//! * [`checkpoint`]: `GET /cluster/checkpoint`.
 //! * [`readiness`]: `GET /readyz` and `GET /livez`.
 //! * [`metrics`]: `GET /metrics`; [`figures`]: what is counted for it; [`process`]: what
 //!   the system says of this process.
@@ -50,6 +51,7 @@ pub mod alarm;
 pub mod body;
 pub mod bulk;
 pub mod bulk_turn;
+pub mod checkpoint;
 pub mod client;
 pub mod codings;
 pub mod compression;

@@ -21,7 +21,7 @@ pub(in crate::http) use self::kind::Kind;
 use super::access::headers;
 use super::codings::DecodeError;
 use super::held::NoRoom;
-use crate::fleet::outcome::{QueryError, Refusal, SubmitError, Unavailable};
+use crate::fleet::outcome::{NoCopy, QueryError, Refusal, SubmitError, Unavailable};
 use crate::fleet::refusals::Reached;
 use crate::telemetry::wire::WireError;
 
@@ -392,6 +392,16 @@ impl From<QueryError> for Problem {
             QueryError::TimedOut(_) | QueryError::NotMade | QueryError::Stopped(_) => {
                 Kind::NotAnswered
             }
+        };
+        Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).of(kind)
+    }
+}
+
+impl From<NoCopy> for Problem {
+    fn from(error: NoCopy) -> Self {
+        let kind = match &error {
+            NoCopy::Busy => Kind::TooManyRequests,
+            NoCopy::Failed(_) => Kind::NotAnswered,
         };
         Self::for_now(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).of(kind)
     }

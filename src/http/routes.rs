@@ -28,6 +28,8 @@ pub enum Endpoint {
     SkipGap,
     /// What changes, as it changes.
     GetEvents,
+    /// What a node of a cluster has stored, for another one.
+    GetCheckpoint,
     /// Whether the service can serve.
     GetReadiness,
     /// Whether the process moves.
@@ -170,6 +172,13 @@ pub const ROUTES: &[Route] = &[
         Scope::Operate,
     ),
     Route::new("/events", READ, Endpoint::GetEvents, For::Clients, Scope::Read),
+    Route::new(
+        "/cluster/checkpoint",
+        &[Method::GET],
+        Endpoint::GetCheckpoint,
+        For::Operators,
+        Scope::Operate,
+    ),
     Route::new("/readyz", READ, Endpoint::GetReadiness, For::Operators, Scope::Open),
     Route::new("/livez", READ, Endpoint::GetLiveness, For::Operators, Scope::Open),
     // What probes asked for before the two above were told apart.

@@ -10,7 +10,7 @@ use crate::support::{Connection, Request, eventually};
 use serde_json::json;
 
 /// Every flag with its variable and the default that `--help` must show.
-const FLAGS: [(&str, &str, &str); 56] = [
+const FLAGS: [(&str, &str, &str); 58] = [
     ("--config", "DOWNLINK_CONFIG", "none"),
     ("--listen", "DOWNLINK_LISTEN", "127.0.0.1:8088"),
     ("--admin-listen", "DOWNLINK_ADMIN_LISTEN", "none"),
@@ -43,6 +43,8 @@ const FLAGS: [(&str, &str, &str); 56] = [
     ("--cluster-key", "DOWNLINK_CLUSTER_KEY", "none"),
     ("--cluster-user", "DOWNLINK_CLUSTER_USER", "none"),
     ("--cluster-password-file", "DOWNLINK_CLUSTER_PASSWORD_FILE", "none"),
+    ("--advertise", "DOWNLINK_ADVERTISE", "none"),
+    ("--cluster-token-file", "DOWNLINK_CLUSTER_TOKEN_FILE", "none"),
     ("--gap-timeout", "DOWNLINK_GAP_TIMEOUT", "none"),
     ("--forget-exploded-after", "DOWNLINK_FORGET_EXPLODED_AFTER", "none"),
     ("--forgotten", "DOWNLINK_FORGOTTEN", "archive"),
@@ -70,7 +72,7 @@ const FLAGS: [(&str, &str, &str); 56] = [
 ];
 
 /// Values that each flag refuses.
-const BAD: [(&str, &[&str]); 48] = [
+const BAD: [(&str, &[&str]); 49] = [
     ("--config", &["", "missing", "/"]),
     ("--listen", &["", "8088", "localhost", "127.0.0.1", "127.0.0.1:65536", "http://host:80"]),
     ("--admin-listen", &["", "8089", "localhost", "127.0.0.1:0,", "unix:"]),
@@ -111,6 +113,7 @@ const BAD: [(&str, &[&str]); 48] = [
     ("--reads", &["", "fresh", "local"]),
     ("--copies", &["", "0", "-1", "65", "2"]),
     ("--log-limit", &["", "0", "1XB", "2TiB", "1GiB"]),
+    ("--advertise", &["", "a", "https://a", "http://", "http://a:0", "http://u@a", "http://a"]),
     ("--gap-timeout", &["", "0s", "never"]),
     ("--forget-exploded-after", &["", "0s", "never", "3651days"]),
     // There is no directory for it: this runs with `--durability memory`.

@@ -61,8 +61,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ratatui", &["src/top/"]),
     ("rustls", &["src/http/tls/", "src/top/tls.rs", LAUNCHER]),
     ("tokio_rustls", &["src/http/tls/", "src/top/tls.rs", LAUNCHER]),
-    ("hyper", &["src/http/", "src/top/", LAUNCHER]),
-    ("hyper_util", &["src/http/", "src/top/", LAUNCHER]),
+    ("hyper", &["src/app/cluster", "src/http/", "src/top/", LAUNCHER]),
+    ("hyper_util", &["src/app/cluster/client.rs", "src/http/", "src/top/", LAUNCHER]),
     ("listenfd", &["src/http/inherited.rs"]),
     ("sd_notify", &["src/app/manager.rs", "src/config/manager.rs"]),
     // Not `telemetry`, which is synchronous, and not `config` and `logging`.

@@ -38,6 +38,8 @@ mod a_failing_disk_is_told;
 mod a_log_that_nobody_reads;
 /// A memory limit holds for rockets and early messages as large as they may be.
 mod a_memory_limit_is_kept;
+/// A node that is new, or was away for long, takes over what a peer stored, or keeps waiting.
+mod a_node_takes_over_what_a_peer_stored;
 /// A restart, with any number of workers, finds what was kept; nobody else may start meanwhile.
 mod a_restart_finds_what_was_kept;
 /// A rocket can be forgotten, by hand or when its time is over, and nothing of it is left.

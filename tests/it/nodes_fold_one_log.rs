@@ -17,15 +17,17 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
+use super::support::between::Between;
 use super::support::messages::{change_mission, explode, launch_as, speed_up};
 use super::support::scrape::Scrape;
 use super::support::shared_log::MemoryLog;
-use super::support::{Request, Service, eventually, oracle, problem};
+use super::support::{Connection, Request, Service, eventually, oracle, problem};
 
-const POLICY: Policy = Policy { copies: 2, log_limit: 1 << 30, stride: 16 };
+pub const POLICY: Policy = Policy { copies: 2, log_limit: 1 << 30, stride: 16 };
 
-fn cluster(log: Arc<dyn SharedLog>, node: &str, local_reads: bool) -> Cluster {
-    Cluster { log, node: node.into(), local_reads, policy: POLICY }
+pub fn cluster(log: Arc<dyn SharedLog>, node: &str, local_reads: bool) -> Cluster {
+    let (advertise, token) = (None, None);
+    Cluster { log, node: node.into(), local_reads, policy: POLICY, advertise, token }
 }
 
 /// A node that stores in `directory`, from time to time if `often`.
@@ -42,7 +44,7 @@ fn start(directory: &Path, workers: usize, often: bool, cluster: Cluster) -> Ser
 }
 
 /// What a node shows, without what it only counts for itself.
-fn shown(node: &Service) -> Vec<Value> {
+pub fn shown(node: &Service) -> Vec<Value> {
     let mut rockets = node.read("/rockets").as_array().unwrap().clone();
     rockets.iter_mut().for_each(without_counts);
     rockets
@@ -52,13 +54,13 @@ fn without_counts(rocket: &mut Value) {
     rocket.as_object_mut().unwrap().remove("conflicts");
 }
 
-fn expected(messages: &[Value]) -> Vec<Value> {
+pub fn expected(messages: &[Value]) -> Vec<Value> {
     let mut rockets = oracle::rockets(messages);
     rockets.iter_mut().for_each(without_counts);
     rockets
 }
 
-fn flights(rockets: usize, messages: u64) -> Vec<Value> {
+pub fn flights(rockets: usize, messages: u64) -> Vec<Value> {
     let mut all = Vec::new();
     for rocket in 0..rockets {
         let id = format!("rocket {rocket}");
@@ -141,15 +143,23 @@ fn storm(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let log = MemoryLog::new();
     let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let between = [(); 3].map(|()| Between::new());
     let begin = |at: usize, seed: u64| {
         let (handle, faults) = log.handle(seed);
         faults.slowness.store(2000, Ordering::Relaxed);
         faults.unknown.store(200, Ordering::Relaxed);
         let workers = 1 + usize::try_from(seed).unwrap() % 3;
-        // No node is left behind.
-        let policy = Policy { copies: 3, ..POLICY };
-        let cluster = Cluster { policy, ..cluster(handle, &format!("node-{at}"), false) };
-        (start(directories[at].path(), workers, true, cluster), faults)
+        let cluster = cluster(handle, &format!("node-{at}"), false);
+        let cluster = Cluster { advertise: Some(between[at].url.clone()), ..cluster };
+        let node = start(directories[at].path(), workers, true, cluster);
+        between[at].leads_to(node.address);
+        (node, faults)
+    };
+    // One that was left behind takes over what another one has.
+    let again = |nodes: &mut Vec<(Service, _)>, at: usize, seed: u64| {
+        let error = nodes.remove(at).0.stop().unwrap_err();
+        assert!(error.contains("start it again"), "{error}");
+        nodes.insert(at, begin(at, seed));
     };
     let mut nodes: Vec<_> = (0..3).map(|at| begin(at, seed * 100 + at as u64)).collect();
     nodes.iter().for_each(|(node, _)| node.wait_until_ready());
@@ -162,19 +172,24 @@ fn storm(seed: u64) {
             0 => nodes[one].1.cut_off.store(true, Ordering::Relaxed),
             1 => {
                 let (node, _) = nodes.remove(one);
-                node.stop().unwrap();
-                let again = begin(one, random.random_range(0..1000));
-                nodes.insert(one, again);
+                if let Err(error) = node.stop() {
+                    assert!(error.contains("start it again"), "{error}");
+                }
+                nodes.insert(one, begin(one, random.random_range(0..1000)));
             }
             _ => {}
         }
         for message in chunk {
             eventually("it is acknowledged somewhere", || {
                 let at = random.random_range(0..3);
-                if std::net::TcpStream::connect(nodes[at].0.address).is_err() {
-                    panic!("{:?}", nodes.remove(at).0.stop());
+                if nodes[at].0.has_ended() {
+                    again(&mut nodes, at, random.random_range(0..1000));
                 }
-                let answer = nodes[at].0.send(&Request::message(message));
+                let Ok(stream) = std::net::TcpStream::connect(nodes[at].0.address) else {
+                    return false;
+                };
+                let answer = Connection::new(stream).try_request(&Request::message(message));
+                let Ok(answer) = answer else { return false };
                 assert!([200, 503].contains(&answer.status), "{}", answer.text());
                 answer.status == 200
             });
@@ -183,8 +198,18 @@ fn storm(seed: u64) {
         nodes[one].1.cut_off.store(false, Ordering::Relaxed);
     }
     assert_eq!(sent, messages.len());
+    eventually("all are ready", || {
+        (0..3).all(|at| {
+            if nodes[at].0.has_ended() {
+                again(&mut nodes, at, random.random_range(0..1000));
+            }
+            let stream = std::net::TcpStream::connect(nodes[at].0.address);
+            let answer =
+                stream.and_then(|it| Connection::new(it).try_request(&Request::get("/readyz")));
+            answer.is_ok_and(|answer| answer.status == 200)
+        })
+    });
     for (node, _) in &nodes {
-        node.wait_until_ready();
         assert_eq!(shown(node), expected(&messages), "seed {seed}");
     }
     eventually("the log is trimmed", || log.trimmed() > 0);
@@ -198,7 +223,7 @@ fn a_node_that_is_cut_off_says_so_and_heals() {
     let node = start(directories[0].path(), 2, false, cluster(handle, "a", false));
     let (handle, far) = log.handle(2);
     let local = start(directories[1].path(), 2, false, cluster(handle, "b", true));
-    [&node, &local].map(Service::wait_until_ready);
+    [&node, &local].into_iter().for_each(Service::wait_until_ready);
     node.post(&[launch_as("r", "A", 500, "M")]);
     eventually("it is there", || local.read("/rockets").as_array().unwrap().len() == 1);
     for faults in [&faults, &far] {
@@ -219,7 +244,7 @@ fn a_node_that_is_cut_off_says_so_and_heals() {
     for faults in [&faults, &far] {
         faults.cut_off.store(false, Ordering::Relaxed);
     }
-    [&node, &local].map(Service::wait_until_ready);
+    [&node, &local].into_iter().for_each(Service::wait_until_ready);
     eventually("it is taken", || node.send(&Request::message(&speed_up("r", 2, 1))).status == 200);
 }
 

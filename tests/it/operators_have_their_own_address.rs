@@ -67,6 +67,7 @@ fn each_side_has_its_own_and_not_the_others() {
             "/rockets/{id}",
             "/gaps",
             "/gaps/{id}/skip",
+            "/cluster/checkpoint",
             "/readyz",
             "/livez",
             "/healthz",
@@ -91,7 +92,7 @@ fn without_it_everything_is_on_the_main_address() {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     assert_eq!(service.read("/livez"), json!({"status": "alive"}));
-    assert_eq!(listed(service.address).len(), 18);
+    assert_eq!(listed(service.address).len(), 19);
 }
 
 #[test]

@@ -50,7 +50,8 @@ fn figures() -> BTreeSet<String> {
     let source = Box::new(SqliteJournal::fsync(directory.path(), Duration::ZERO));
     let policy = Policy { copies: 1, log_limit: 1 << 30, stride: 16 };
     let log = MemoryLog::new().handle(0).0;
-    let cluster = Cluster { log, node: "a".into(), local_reads: false, policy };
+    let (advertise, token) = (None, None);
+    let cluster = Cluster { log, node: "a".into(), local_reads: false, policy, advertise, token };
     let service = Service::member(change, source, cluster);
     service.wait_until_ready();
     service.post(&[launch("a")]);

@@ -5,11 +5,13 @@
 //! Nothing here decides who does what: any node may trim, as often as it likes, and
 //! nobody's clock is compared with another's.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -22,7 +24,10 @@ use crate::journal::shared::publisher::Publisher;
 use crate::journal::shared::{LogResult, Offset, SharedLog};
 
 /// How often it is told and looked at.
-const ROUND: Duration = Duration::from_secs(1);
+pub(super) const ROUND: Duration = Duration::from_secs(1);
+
+/// Rounds for which a node counts as one that lives of which nothing new was heard.
+const SILENCE: u64 = 15;
 
 /// What a node says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +45,35 @@ pub struct Announcement {
     /// What it has made of it.
     #[serde(default)]
     pub digests: Told,
+    /// Where other nodes reach it.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// While it catches up: it needs what comes behind this.
+    #[serde(default)]
+    pub needs: Option<u64>,
+}
+
+impl Announcement {
+    /// Of a node of this release that has nothing.
+    pub(super) fn of_this_release() -> Self {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { version, reads: READS, ..Self::default() }
+    }
+
+    pub(super) fn to_bytes(&self) -> Bytes {
+        serde_json::to_vec(self).expect("numbers and texts are JSON").into()
+    }
+}
+
+/// What all nodes said last, as far as this release understands it.
+///
+/// # Errors
+/// When the log cannot be asked.
+pub async fn announced(log: &dyn SharedLog) -> LogResult<Vec<Peer>> {
+    let announced = log.announced().await?;
+    let read = |(node, what): (String, Bytes)| Some((node, serde_json::from_slice(&what).ok()?));
+    // What a later release says in another way counts for nothing here.
+    Ok(announced.into_iter().filter_map(read).collect())
 }
 
 /// A node, and what it said last.
@@ -66,6 +100,10 @@ pub struct Peers {
     pub log: Arc<dyn SharedLog>,
     /// Who this node is.
     pub node: Arc<str>,
+    /// Where others reach it.
+    pub url: Option<String>,
+    /// What it must have read to be as good as the others; until then it needs the log.
+    pub goal: Offset,
     /// How far it is.
     pub applied: Applied,
     /// And how far that is stored.
@@ -95,12 +133,16 @@ pub struct Known {
 
 impl Peers {
     /// Tells and looks until the end.
+    ///
+    /// # Errors
+    /// Never: what does not work is tried again.
     pub async fn run(self) -> Result<std::convert::Infallible, String> {
         let mut beat = 0;
         let mut is_full = false;
+        let mut lives = Lives::default();
         loop {
             beat += 1;
-            match self.round(beat).await {
+            match self.round(beat, &mut lives).await {
                 Ok(known) => {
                     let Policy { log_limit, .. } = self.policy;
                     let full = known.log_bytes > log_limit;
@@ -130,35 +172,59 @@ impl Peers {
         }
     }
 
-    async fn round(&self, beat: u64) -> LogResult<Known> {
-        let stored = self.stored.load(Ordering::Acquire);
+    async fn round(&self, beat: u64, lives: &mut Lives) -> LogResult<Known> {
+        let applied = self.applied.by_all();
         let announcement = Announcement {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            reads: READS,
             beat,
-            applied: self.applied.by_all().0,
-            stored,
+            applied: applied.0,
+            stored: self.stored.load(Ordering::Acquire),
+            url: self.url.clone(),
+            needs: (applied < self.goal).then_some(applied.0),
             digests: self.digests.told(),
+            ..Announcement::of_this_release()
         };
-        let text = serde_json::to_vec(&announcement).expect("numbers and texts are JSON");
-        self.log.announce(&self.node, text.into()).await?;
-        let announced = self.log.announced().await?;
-        let peers: Vec<Peer> = announced
-            .into_iter()
-            // What a later release says in another way counts for nothing here.
-            .filter_map(|(node, what)| Some((node, serde_json::from_slice(&what).ok()?)))
-            .collect();
+        self.log.announce(&self.node, announcement.to_bytes()).await?;
+        let peers = announced(&*self.log).await?;
         self.publisher.write_format(format_to_write(&peers, OLDEST..=READS));
         let others = peers.iter().filter(|(name, _)| **name != *self.node);
         let told = others.map(|(name, peer)| (name.as_str(), &peer.digests));
         let agreement = self.digests.compare(told);
+        let log_bytes = self.log.size().await?;
+        let mut enough = stored_by(&peers, self.policy.copies);
+        let needed = lives.needed(&peers, beat);
+        // Who is slow must not have the others refuse messages.
+        if log_bytes <= self.policy.log_limit / 2 {
+            enough = enough.min(needed.unwrap_or(enough));
+        }
         let mut trimmed = self.known.borrow().trimmed;
-        let enough = stored_by(&peers, self.policy.copies);
         if enough > trimmed {
             self.log.trim(Offset(enough)).await?;
             trimmed = enough;
         }
-        Ok(Known { peers, log_bytes: self.log.size().await?, trimmed, agreement })
+        Ok(Known { peers, log_bytes, trimmed, agreement })
+    }
+}
+
+/// When something new was heard of each node: by this node's rounds, for nobody knows
+/// another's clock.
+#[derive(Debug, Default)]
+struct Lives(HashMap<String, (u64, u64)>);
+
+impl Lives {
+    /// The least that a node which lives needs the log behind, if one does.
+    fn needed(&mut self, peers: &[Peer], round: u64) -> Option<u64> {
+        self.0.retain(|node, _| peers.iter().any(|(name, _)| name == node));
+        let mut needed = None;
+        for (node, peer) in peers {
+            let (beat, heard) = self.0.entry(node.clone()).or_insert((peer.beat, round));
+            if *beat != peer.beat {
+                (*beat, *heard) = (peer.beat, round);
+            }
+            if let Some(needs) = peer.needs.filter(|_| round - *heard < SILENCE) {
+                needed = Some(needed.map_or(needs, |needed: u64| needed.min(needs)));
+            }
+        }
+        needed
     }
 }
 
@@ -210,5 +276,20 @@ mod tests {
             {"form":7,"marks":[{"offset":1,"digest":18446744073709551615}]},"more":{}}"#;
         let read: Announcement = serde_json::from_slice(after).unwrap();
         assert_eq!((read.reads, read.digests.form), (2, 7));
+    }
+
+    #[test]
+    fn what_a_node_needs_is_kept_while_it_lives() {
+        let peer = |beat, needs| {
+            let announcement = Announcement { beat, needs, ..Announcement::default() };
+            vec![("x".to_owned(), announcement), ("y".to_owned(), Announcement::default())]
+        };
+        let mut lives = Lives::default();
+        assert_eq!(lives.needed(&peer(7, None), 1), None);
+        assert_eq!(lives.needed(&peer(8, Some(5)), 2), Some(5));
+        assert_eq!(lives.needed(&peer(8, Some(5)), 1 + SILENCE), Some(5));
+        assert_eq!(lives.needed(&peer(8, Some(5)), 2 + SILENCE), None);
+        // It began again, and counts anew.
+        assert_eq!(lives.needed(&peer(1, Some(6)), 3 + SILENCE), Some(6));
     }
 }

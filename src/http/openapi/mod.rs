@@ -61,6 +61,7 @@ use crate::fleet::outcome::QueryError;
         gaps::list,
         gaps::skip,
         events::get,
+        service::checkpoint,
         service::readiness,
         service::liveness,
         service::liveness_alias,

@@ -173,6 +173,7 @@ fn of_endpoint(endpoint: Endpoint) -> &'static [&'static [Kind]] {
             Kind::NotKept,
             Kind::Unavailable,
         ]],
+        Endpoint::GetCheckpoint => &[OF_QUERIES, &[Kind::NotFound]],
         Endpoint::GetReadiness | Endpoint::GetLiveness => &[&[Kind::Unavailable]],
         Endpoint::GetMetrics | Endpoint::GetOpenApi => {
             &[&[Kind::BadParameter, Kind::Unavailable, Kind::AnswerBytesHeld]]

@@ -20,6 +20,24 @@ struct NotReady {
 
 #[utoipa::path(
     get,
+    path = "/cluster/checkpoint",
+    tag = "service",
+    operation_id = "getCheckpoint",
+    summary = "What a node of a cluster has stored, for another node",
+    responses((
+        status = 200,
+        description = "A database of SQLite, as it was at one moment.",
+        content((Vec<u8> = "application/vnd.sqlite3")),
+        headers(
+            ("Repr-Digest" = String, description = "SHA-256 of all of it (RFC 9530)."),
+            ("X-Log-Position" = u64, description = "Up to where the log is part of it."),
+        ),
+    )),
+)]
+fn checkpoint() {}
+
+#[utoipa::path(
+    get,
     path = "/readyz",
     tag = "service",
     operation_id = "getReadiness",

@@ -1,6 +1,7 @@
 //! What there is of a data directory for who does not serve it. The seam of the
 //! tools to SQLite: they get a directory by name, and what it gives them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::backup;
@@ -8,8 +9,9 @@ use super::filling::Filling;
 use super::half_made::HalfMade;
 use super::reading::{self, Reading};
 use super::settings::{FILE, Synchronous};
-use super::{files, lock, wal_check};
-use crate::journal::OpenError;
+use super::takeover::Takeover;
+use super::{files, lent, lock, wal_check};
+use crate::journal::{Mark, OpenError};
 
 /// A data directory, which may or may not be there.
 #[derive(Clone, Debug)]
@@ -45,6 +47,25 @@ impl DataDirectory {
     /// When it is not empty, or cannot be written to.
     pub fn fill(&self) -> Result<Filling, OpenError> {
         Filling::begin(HalfMade::begin(&self.path)?)
+    }
+
+    /// Takes it, to have what another node has stored put in place of what is there.
+    /// Makes it if it is not there.
+    ///
+    /// # Errors
+    /// When somebody serves it, or it cannot be written to.
+    pub fn take_over(&self) -> Result<Takeover, OpenError> {
+        Takeover::begin(&self.path, self.synchronous)
+    }
+
+    /// A copy to be given away of what this process serves, as it is at one moment, and
+    /// how far the log of a cluster is part of it. It is on the disk as long as it is
+    /// open. One at a time.
+    ///
+    /// # Errors
+    /// When something cannot be read or written.
+    pub fn lend(&self) -> Result<(File, Option<Mark>), OpenError> {
+        lent::lend(&self.path)
     }
 
     /// Copies it to the directory `to`, which must be empty or not be there; whoever

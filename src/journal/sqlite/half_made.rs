@@ -41,7 +41,7 @@ pub(super) fn refuse(directory: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn part(directory: &Path) -> PathBuf {
+pub(super) fn part(directory: &Path) -> PathBuf {
     directory.join(format!("{FILE}{PART}"))
 }
 
@@ -92,13 +92,21 @@ impl HalfMade {
     }
 
     fn remove(&self) -> io::Result<()> {
-        for name in names(&self.directory)? {
-            if is_leftover(&name) {
-                fs::remove_file(self.directory.join(name))?;
-            }
-        }
-        Ok(())
+        remove(&self.directory).map(drop)
     }
+}
+
+/// Removes what is left of one that was cut off, and says whether anything was. The
+/// caller has the directory's lock.
+pub(super) fn remove(directory: &Path) -> io::Result<bool> {
+    let mut any = false;
+    for name in names(directory)? {
+        if is_leftover(&name) {
+            fs::remove_file(directory.join(name))?;
+            any = true;
+        }
+    }
+    Ok(any)
 }
 
 impl Drop for HalfMade {

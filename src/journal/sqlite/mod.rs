@@ -56,6 +56,8 @@
 //! * `mark`: how far the log of a cluster is part of what is stored.
 //! * `directory`: what there is for who has the directory, and does not serve it:
 //!   `reading` it as it is, `filling` a new one, a `backup` of one that is served.
+//! * `takeover`: in place of what a node has, what it got of another one; `lent`: the
+//!   copy that it gives away.
 //! * `half_made`: what is not a whole database yet is not taken for one.
 
 pub mod commit_delay;
@@ -68,6 +70,7 @@ mod files;
 mod filling;
 mod group_commit;
 mod half_made;
+mod lent;
 mod lock;
 mod mark;
 mod open;
@@ -77,6 +80,7 @@ mod rocket_row;
 mod row_check;
 mod standing;
 mod tables;
+mod takeover;
 mod wal;
 mod wal_check;
 

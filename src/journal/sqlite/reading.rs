@@ -20,8 +20,8 @@ use super::lock::ReadersLock;
 use super::open::cannot_open;
 use super::settings::{FILE, Synchronous};
 use super::tables::Tables;
-use super::{files, half_made, recovery, wal, wal_check};
-use crate::journal::{OpenError, Recovered};
+use super::{files, half_made, mark, recovery, wal, wal_check};
+use crate::journal::{Mark, OpenError, Recovered};
 
 /// How long to wait for a lock of the service's, which has none for long.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -34,7 +34,8 @@ const IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b
 pub struct Reading {
     file: PathBuf,
     connection: Connection,
-    lock: Result<ReadersLock, String>,
+    /// None where its reader keeps others out by another lock.
+    lock: Result<Option<ReadersLock>, String>,
 }
 
 /// Opens the directory; `None` if nothing is kept in it.
@@ -42,13 +43,38 @@ pub(super) fn open(
     directory: &Path,
     synchronous: Synchronous,
 ) -> Result<Option<Reading>, OpenError> {
-    let file = directory.join(FILE);
     let failed = |error| OpenError::Directory { path: directory.to_owned(), error };
     if !directory.try_exists().map_err(failed)? {
         return Ok(None);
     }
-    let lock = ReadersLock::take(directory)?;
+    let lock = ReadersLock::take(directory)?.map(Some);
     half_made::refuse(directory)?;
+    found(directory, synchronous, lock)
+}
+
+/// Opens a directory that the caller has the lock of; `None` if nothing is kept in it.
+pub(super) fn held(
+    directory: &Path,
+    synchronous: Synchronous,
+) -> Result<Option<Reading>, OpenError> {
+    found(directory, synchronous, Ok(None))
+}
+
+/// Opens a database that is whole, whatever else there is.
+pub(super) fn whole(file: &Path) -> Result<Reading, OpenError> {
+    let connection = alone(file).map_err(|error| cannot_open(file, error))?;
+    let reading = Reading { file: file.to_owned(), connection, lock: Ok(None) };
+    reading.tables().check_format()?;
+    Ok(reading)
+}
+
+fn found(
+    directory: &Path,
+    synchronous: Synchronous,
+    lock: Result<Option<ReadersLock>, String>,
+) -> Result<Option<Reading>, OpenError> {
+    let file = directory.join(FILE);
+    let failed = |error| OpenError::Directory { path: directory.to_owned(), error };
     if !file.try_exists().map_err(failed)? {
         return Ok(None);
     }
@@ -146,6 +172,24 @@ impl Reading {
     pub fn journal_rows(&self) -> Result<u64, OpenError> {
         let rows = self.tables().journal_range()?;
         Ok(rows.next - rows.first)
+    }
+
+    /// How far the log of a cluster is part of it, if it is a node's.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn mark(&self) -> Result<Option<Mark>, OpenError> {
+        mark::read(self.tables())
+    }
+
+    /// Whether there is a rocket in it, or a commit.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn is_empty(&self) -> Result<bool, OpenError> {
+        let any = "SELECT EXISTS (SELECT 1 FROM rockets) OR EXISTS (SELECT 1 FROM journal)";
+        let any = self.connection.query_row(any, [], |row| row.get::<_, bool>(0));
+        any.map(|any| !any).map_err(|error| cannot_open(&self.file, error))
     }
 
     /// The bytes of the database, and of its log.

@@ -4,6 +4,7 @@
 //! Nothing waits for a fixed time. [`PATIENCE`] only turns a hang into a
 //! failure, so it is far longer than anything here takes.
 
+pub mod between;
 pub mod described;
 pub mod events;
 pub mod faults;
