@@ -62,7 +62,7 @@ impl TestFleet {
             let (idle, fleet) = IdleWorkers::prepare(shape, health.clone());
             let rosters = (0..idle.count()).map(|_| Roster::new(idle.quotas().clone())).collect();
             let journal = Arc::new(MemoryJournal::default());
-            (fleet, idle.start(rosters, journal, &Supervisor::new(health)))
+            (fleet, idle.start(rosters, (journal, None), &Supervisor::new(health)))
         });
         let context = Context::new(fleet.clone(), config.http);
         Self { runtime, fleet, context, workers: Some(workers) }

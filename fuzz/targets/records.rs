@@ -47,7 +47,7 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
                 }
                 Recovered::Skip(skip) => record::push_record(Record::Skip(skip), entries),
                 Recovered::Forget(forget) => record::push_record(Record::Forget(forget), entries),
-                Recovered::Rocket(_) => unreachable!("no record is a rocket"),
+                Recovered::Rocket(_) | Recovered::Mark(_) => unreachable!("no record is either"),
             });
             let mut again = Vec::new();
             let read = record::read_records(ROW, &record::block(ROW, &[&entries]), |record| {
@@ -71,7 +71,7 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
             Recovered::Message(message) => &message.channel,
             Recovered::Skip(skip) => &skip.channel,
             Recovered::Forget(forget) => &forget.channel,
-            Recovered::Rocket(_) => unreachable!("no record is a rocket"),
+            Recovered::Rocket(_) | Recovered::Mark(_) => unreachable!("no record is either"),
         };
         let channel = Channel::parse(&its.text());
         ensure!(channel.as_ref() == Ok(its), "a channel that none is: {record:?}");
@@ -79,7 +79,7 @@ fn attempt(input: &[u8]) -> Result<Way, String> {
             Recovered::Message(message) => roster.replay(message),
             Recovered::Skip(skip) => roster.replay_skip(&skip),
             Recovered::Forget(forget) => roster.replay_forget(&forget),
-            Recovered::Rocket(_) => {}
+            Recovered::Rocket(_) | Recovered::Mark(_) => {}
         }
     }
     let early = match record::read_buffer(ROW, &block) {

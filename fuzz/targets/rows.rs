@@ -194,6 +194,7 @@ impl Target for Rows {
                 Recovered::Message(message) => roster.replay(message),
                 Recovered::Skip(skip) => roster.replay_skip(&skip),
                 Recovered::Forget(forget) => roster.replay_forget(&forget),
+                Recovered::Mark(_) => {}
             }
             ControlFlow::Continue(())
         });

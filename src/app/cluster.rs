@@ -292,8 +292,7 @@ impl Joined {
 /// The tasks of a node.
 pub struct Running {
     tasks: Vec<JoinHandle<Option<Infallible>>>,
-    refusals:
-        Option<tokio::sync::mpsc::UnboundedReceiver<crate::journal::shared::publisher::Refusal>>,
+    refusals: Option<tokio::sync::mpsc::Receiver<crate::journal::shared::publisher::Refusal>>,
 }
 
 impl Running {

@@ -114,7 +114,9 @@ fn take(rosters: &mut [Roster], router: &Router, step: &Step) {
         Step::Restore => {
             for old in rosters {
                 let mut new = roster();
-                stored(old).into_iter().for_each(|rocket| new.restore(rocket));
+                for rocket in stored(old) {
+                    new.restore(rocket);
+                }
                 *old = new;
             }
         }
@@ -150,7 +152,9 @@ proptest! {
 fn all_that_is_folded_counts() {
     let digest = |messages: &[Value]| {
         let mut roster = roster();
-        messages.iter().for_each(|message| roster.deliver(parse(message), &mut ()));
+        for message in messages {
+            roster.deliver(parse(message), &mut ());
+        }
         roster.digest()
     };
     let launch = || launch_as("a", "T", 5, "M");
@@ -228,6 +232,8 @@ fn start(
         local_reads: false,
         // More copies than there are nodes: nothing is trimmed.
         policy: Policy { copies: 9, log_limit: 1 << 30, stride: STRIDE },
+        advertise: None,
+        token: None,
     };
     let node = Service::member(change, source, cluster);
     node.wait_until_ready();

@@ -108,7 +108,7 @@ mod tests {
             turns.failed(0, now);
             last = (last * 2).min(PAUSES[1]);
         }
-        let almost = now + PAUSES[1] - Duration::from_millis(1);
+        let almost = now + PAUSES[1].saturating_sub(Duration::from_millis(1));
         assert_eq!([turns.next(almost), turns.next(almost)], [1, 1]);
     }
 }

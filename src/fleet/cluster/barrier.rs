@@ -12,9 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::applied::Applied;
 use crate::journal::shared::SharedLog;
 
+/// Most reads that wait for the same look; further ones wait for their turn.
+const MOST_WAITING: usize = 4096;
+
 /// The way to whoever looks.
 #[derive(Clone, Debug)]
-pub struct Barrier(mpsc::UnboundedSender<oneshot::Sender<Result<(), String>>>);
+pub struct Barrier(mpsc::Sender<oneshot::Sender<Result<(), String>>>);
 
 impl Barrier {
     /// A barrier over `log`, as far as it is `applied` here, and what runs for it.
@@ -22,7 +25,7 @@ impl Barrier {
         log: Arc<dyn SharedLog>,
         applied: Applied,
     ) -> (Self, impl Future<Output = Infallible> + Send) {
-        let (sender, waiting) = mpsc::unbounded_channel();
+        let (sender, waiting) = mpsc::channel(MOST_WAITING);
         (Self(sender), run(log, applied, waiting))
     }
 
@@ -33,16 +36,15 @@ impl Barrier {
     pub async fn passed(&self) -> Result<(), String> {
         let (reply, passed) = oneshot::channel();
         let gone = |_| "the service stops".to_owned();
-        self.0.send(reply).map_err(|_| "the service stops".to_owned())?;
+        self.0.send(reply).await.map_err(|_| "the service stops".to_owned())?;
         passed.await.map_err(gone)?
     }
 }
 
-/// As many as wait are in requests that are open, of which there are only so many.
 async fn run(
     log: Arc<dyn SharedLog>,
     applied: Applied,
-    mut waiting: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), String>>>,
+    mut waiting: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
 ) -> Infallible {
     loop {
         let Some(first) = waiting.recv().await else { std::future::pending().await };

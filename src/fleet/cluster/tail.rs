@@ -32,7 +32,7 @@ pub struct Tail {
     /// Who knows what this node handed over.
     pub publisher: Publisher,
     /// What of that is certain not to be in the log.
-    pub refusals: mpsc::UnboundedReceiver<Refusal>,
+    pub refusals: mpsc::Receiver<Refusal>,
     /// Where it goes.
     pub mailboxes: Arc<[Mailbox]>,
     /// Which partition is a rocket's.

@@ -35,6 +35,9 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 /// up to the last.
 const RETRY: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 
+/// Most refusals that wait to be told.
+const MOST_REFUSALS: usize = 64;
+
 /// How often to look whether the log is there again, while nothing is on its way.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -111,7 +114,7 @@ impl Publisher {
         log: Arc<dyn SharedLog>,
         node: Arc<str>,
         incarnation: u64,
-    ) -> (Self, impl Future<Output = Infallible> + Send, mpsc::UnboundedReceiver<Refusal>) {
+    ) -> (Self, impl Future<Output = Infallible> + Send, mpsc::Receiver<Refusal>) {
         let shared = Arc::new(Shared {
             log,
             node,
@@ -122,7 +125,7 @@ impl Publisher {
             standing: watch::channel(Ok(())).0,
             figures: Figures::default(),
         });
-        let (refused, refusals) = mpsc::unbounded_channel();
+        let (refused, refusals) = mpsc::channel(MOST_REFUSALS);
         let running = Running { shared: shared.clone(), refused };
         (Self(shared), running.run(), refusals)
     }
@@ -247,7 +250,7 @@ impl Shared {
 /// What runs.
 struct Running {
     shared: Arc<Shared>,
-    refused: mpsc::UnboundedSender<Refusal>,
+    refused: mpsc::Sender<Refusal>,
 }
 
 /// How an append ended.
@@ -269,7 +272,7 @@ impl Running {
                 Some(ended) = appends.next(), if !appends.is_empty() => {
                     if let Ended::Refused(number, reason) = ended {
                         let pieces = self.shared.lock().in_flight.remove(&number);
-                        self.refuse(pieces.unwrap_or_default(), reason);
+                        self.refuse(pieces.unwrap_or_default(), reason).await;
                     }
                 }
                 () = self.shared.wake.notified() => {}
@@ -292,17 +295,17 @@ impl Running {
         };
         if let (Some(reason), false) = (reason, waiting.is_empty()) {
             let pieces = waiting.into_iter().map(|(_, piece)| piece).collect();
-            self.refuse(pieces, reason.to_string());
+            self.refuse(pieces, reason.to_string()).await;
         }
         if nothing_on_its_way && self.shared.log.head().await.is_ok() {
             self.shared.succeeded();
         }
     }
 
-    fn refuse(&self, pieces: Vec<Piece>, reason: String) {
+    async fn refuse(&self, pieces: Vec<Piece>, reason: String) {
         if !pieces.is_empty() {
             // Nobody is there to hear it at the end of a stop.
-            let _ = self.refused.send(Refusal { pieces, reason });
+            let _ = self.refused.send(Refusal { pieces, reason }).await;
         }
     }
 
