@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::archive::Archive;
 use super::cluster::Node;
 use super::feed::hub::Feed;
+use super::handed_over::HandedOver;
 use super::health::Health;
 use super::mailbox::{Mailbox, Undelivered};
 use super::metrics::FleetMetrics;
@@ -45,44 +46,6 @@ pub struct Fleet {
     archive: Option<Arc<Archive>>,
     /// In a cluster.
     node: Option<Node>,
-}
-
-/// Many messages on their way to their worker.
-#[derive(Debug)]
-pub(super) struct HandedOver {
-    count: usize,
-    /// How many of them there was room for.
-    taken: Result<usize, SubmitError>,
-    verdicts: oneshot::Receiver<Vec<Verdict>>,
-    refusals: Arc<Refusals>,
-}
-
-impl HandedOver {
-    /// Waits until all of them are kept, and returns what became of each, in
-    /// order.
-    pub async fn outcomes(self, deadline: Instant) -> Vec<Submitted> {
-        let refusals = self.refusals.clone();
-        let results = self.results(deadline).await;
-        results.iter().filter_map(|result| result.as_ref().err()).for_each(|it| refusals.tell(it));
-        results
-    }
-
-    async fn results(self, deadline: Instant) -> Vec<Submitted> {
-        let taken = match self.taken {
-            Ok(taken) => taken,
-            Err(error) => return vec![Err(error); self.count],
-        };
-        let mut results = match timeout_at(deadline, self.verdicts).await {
-            Ok(Ok(verdicts)) => {
-                assert_eq!(verdicts.len(), taken, "every message gets one verdict");
-                verdicts.into_iter().map(|verdict| verdict.map_err(Into::into)).collect()
-            }
-            Ok(Err(_)) => vec![Err(SubmitError::Lost); taken],
-            Err(_) => vec![Err(SubmitError::TimedOut); taken],
-        };
-        results.resize(self.count, Err(SubmitError::Busy));
-        results
-    }
 }
 
 /// What became of a message, unless it is too late.

@@ -7,7 +7,8 @@
 
 use tokio::time::Instant;
 
-use super::handle::{Fleet, HandedOver};
+use super::handed_over::HandedOver;
+use super::handle::Fleet;
 use super::outcome::Submitted;
 use crate::telemetry::Message;
 

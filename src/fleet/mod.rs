@@ -1,7 +1,8 @@
 //! Ownership: which worker owns which rocket, and how messages and queries
 //! reach it.
 //!
-//! * [`handle`]: what the HTTP side holds; routes messages, gathers queries.
+//! * [`handle`]: what the HTTP side holds; routes messages, gathers queries;
+//!   `handed_over`: many of them under way.
 //! * [`outcome`]: what becomes of a message or a question, and why not.
 //! * [`intake`]: many messages from one sender to their partitions, in chunks.
 //! * [`query`], [`view`]: what can be asked, partial results and their merge; a
@@ -39,6 +40,7 @@ pub mod clock;
 pub mod cluster;
 pub mod feed;
 pub mod gap_timeout;
+mod handed_over;
 pub mod handle;
 pub mod health;
 pub mod intake;

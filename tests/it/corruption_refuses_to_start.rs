@@ -188,9 +188,9 @@ fn the_database_of_another_program_is_refused_and_left_alone() {
 fn another_format_and_what_is_no_database_are_refused() {
     let directory = filled();
     let file = directory.path().join(sqlite::FILE);
-    Connection::open(&file).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 3).unwrap();
     let error = read(directory.path()).unwrap_err().to_string();
-    assert!(error.contains("format version 2"), "{error}");
+    assert!(error.contains("format version 3"), "{error}");
     let whole = fs::read(&file).unwrap();
     for broken in [&b"not a database, but long enough for the magic"[..], &whole[..whole.len() / 2]]
     {

@@ -183,12 +183,12 @@ impl Worker {
         // new wakers in all of them would cost more than that.
         let (mut messages, mut queries) = (inbox.messages(), inbox.queries());
         let mut orders = inbox.orders();
-        let (mut deliveries, is_member) = (inbox.deliveries(), partition.shared.cluster.is_some());
+        let (mut delivered, is_member) = (inbox.deliveries(), partition.shared.cluster.is_some());
         let exit = loop {
             tokio::select! {
                 biased;
                 result = committed(oldest(&mut partition.in_flight)) => partition.finish(result),
-                Some(delivery) = deliveries.next(), if is_member => partition.receive(delivery),
+                Some(delivery) = delivered.next(), if is_member => partition.receive(delivery),
                 submission = messages.next(), if partition.takes_messages() => match submission {
                     Some(first) => {
                         if threading.yields_before_a_batch() {
@@ -225,7 +225,7 @@ impl Worker {
                 inbox.consume_budget().await;
             }
         };
-        drop((messages, queries, orders, deliveries));
+        drop((messages, queries, orders, delivered));
         partition.wind_up(&inbox).await;
         exit
     }

@@ -11,7 +11,8 @@ use etcd_client::{GetOptions, Txn, TxnOp, TxnOpResponse};
 
 use super::super::{Entry, LogError, LogResult, Offset};
 use super::members::LARGE_REQUEST;
-use super::{Shared, failure, keys};
+use super::requests::Shared;
+use super::{failure, keys};
 
 /// Keys in a page: some hundred bytes each, and etcd reads what stands there too.
 const PAGE: i64 = 1000;

@@ -27,7 +27,8 @@ use tokio::time::timeout;
 use super::super::{Entry, LogError, LogResult, Offset};
 use super::catch_up::CatchUp;
 use super::members::{self, Asked, REQUEST};
-use super::{Shared, failure, keys, last, latest, mark};
+use super::requests::{Shared, last, latest, mark};
+use super::{failure, keys};
 
 /// After how much silence a sign of life is asked for.
 const PROBE: Duration = Duration::from_millis(500);

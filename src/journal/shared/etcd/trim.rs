@@ -16,9 +16,10 @@ use etcd_client::{Compare, CompareOp, Txn, TxnOp};
 
 use super::super::{LogError, LogResult, Offset};
 use super::catch_up::page_of;
+use super::failure;
 use super::keys::{self, Keys};
 use super::members::{LARGE_REQUEST, REQUEST};
-use super::{Shared, failure, mark};
+use super::requests::{Shared, mark};
 
 /// Keys of a page, and of a deletion: etcd takes 128 operations at most.
 const PAGE: i64 = 100;
