@@ -88,7 +88,7 @@ impl Load {
     }
 
     /// Stops, and looks that all is there, once, in order.
-    async fn is_whole(self) {
+    async fn ends_whole(self) {
         self.stop.store(true, Ordering::Relaxed);
         let written = join_all(self.writers).await;
         let read = self.reader.await.unwrap();
@@ -115,7 +115,7 @@ async fn members_are_killed() {
         etcd.run(member);
         etcd.is_healthy().await;
     }
-    load.is_whole().await;
+    load.ends_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,7 +130,7 @@ async fn members_are_frozen() {
         etcd.thaw(member);
         etcd.is_healthy().await;
     }
-    load.is_whole().await;
+    load.ends_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,7 +147,7 @@ async fn two_of_three_are_gone_and_come_back() {
     .await;
     (0..2).for_each(|member| etcd.run(member));
     load.goes_on().await;
-    load.is_whole().await;
+    load.ends_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

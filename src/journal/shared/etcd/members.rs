@@ -101,13 +101,13 @@ impl Members {
                 Ok(Ok(answer)) => return Ok((asked, answer)),
                 Ok(Err(error)) => match failure::of(&member.endpoint, &error) {
                     error @ LogError::Unreachable(_) => {
-                        self.leave(&asked).await;
+                        self.leave(&asked);
                         failed = error;
                     }
                     error => return Err(error),
                 },
                 Err(_) => {
-                    self.leave(&asked).await;
+                    self.leave(&asked);
                     return Err(silent(&member.endpoint, within));
                 }
             }
@@ -146,7 +146,7 @@ impl Members {
 
     /// Turns to the next member, unless somebody did, and connects to this one anew when
     /// it is its turn again.
-    pub async fn leave(&self, asked: &Asked) {
+    pub fn leave(&self, asked: &Asked) {
         let next = asked.move_.wrapping_add(1);
         let relaxed = Ordering::Relaxed;
         let _moved = self.current.compare_exchange(asked.move_, next, relaxed, relaxed);

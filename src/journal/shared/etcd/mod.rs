@@ -1,7 +1,7 @@
 //! The shared log on etcd.
 //!
 //! Owns the translation of the seam's terms into etcd's. Does not own how members are
-//! reached ([`members`]), and nothing of what is in an entry.
+//! reached (`members`), and nothing of what is in an entry.
 //!
 //! An append is a transaction that creates the entry's key unless it is there, so that
 //! a repeat changes nothing. The order is that of etcd's revisions, of which every
@@ -11,12 +11,12 @@
 //! after it was trimmed finds no key, and has the entry stand in the log once more,
 //! behind everything else.
 //!
-//! * [`keys`]: what stands where.
-//! * [`failure`]: what errors mean.
-//! * [`members`]: who is asked, how long.
-//! * [`requests`]: what is asked of them in one go.
-//! * [`tail`], [`catch_up`]: reading.
-//! * [`trim`]: forgetting.
+//! * `keys`: what stands where.
+//! * `failure`: what errors mean.
+//! * `members`: who is asked, how long.
+//! * `requests`: what is asked of them in one go.
+//! * `tail`, `catch_up`: reading.
+//! * `trim`: forgetting.
 
 mod catch_up;
 mod failure;

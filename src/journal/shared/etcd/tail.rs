@@ -92,19 +92,20 @@ impl Tail {
                     self.look().await?;
                     self.watch(self.after).await?;
                 }
-                Reads::Keys(keys) => match keys.next(&self.shared).await? {
-                    Some(entries) => self.ready = entries.into(),
-                    None => {
+                Reads::Keys(keys) => {
+                    if let Some(entries) = keys.next(&self.shared).await? {
+                        self.ready = entries.into();
+                    } else {
                         self.seen = keys.seen();
                         self.watch(self.seen).await?;
                     }
-                },
+                }
                 Reads::Watch { asked, watch } => {
                     let probes = if self.after < self.head { PROBES_OF_HISTORY } else { PROBES };
                     let response = match message(watch, &asked.endpoint, probes).await {
                         Ok(response) => response,
                         Err(error) => {
-                            self.shared.members.leave(asked).await;
+                            self.shared.members.leave(asked);
                             return Err(error);
                         }
                     };
