@@ -368,6 +368,7 @@ mod tests {
         let without_message =
             RocketSnapshot { last_message_number: 0, last_update_time: None, ..exploded() };
         let without_waiting = RocketSnapshot { waiting_since: Some(time()), ..exploded() };
+        let at_once = RocketSnapshot { last_message_number: 1, ..exploded() };
         let lost_last = RocketSnapshot { last_message_number: 11, ..exploded() };
         let not_missing = RocketSnapshot { last_message_number: 1, ..silent() };
         let not_missing = RocketSnapshot { last_update_time: Some(time()), ..not_missing };
@@ -378,6 +379,7 @@ mod tests {
             (without_message, "without a message"),
             (not_missing, "none before it is missing"),
             (without_waiting, "none waits for that"),
+            (at_once, "with its first message"),
             (lost_last, "none after it has counted"),
             (without_id, "its id is 0"),
             (beyond, "its id is out of range"),

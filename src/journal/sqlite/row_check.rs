@@ -58,6 +58,10 @@ pub(super) fn check(rocket: &RocketSnapshot) -> Result<(), String> {
         "it has a last message without its time, or the reverse"
     } else if flight.is_some() && *last_message_number == 0 {
         "it is launched without a message"
+    } else if *last_message_number == 1
+        && flight.as_ref().is_some_and(|flight| flight.explosion_reason.is_some())
+    {
+        "it exploded with its first message"
     } else if buffered.iter().any(|report| report.number <= last_message_number + 1) {
         "a message waits though none before it is missing"
     } else if rocket.waiting_since.is_some() && buffered.is_empty() {
