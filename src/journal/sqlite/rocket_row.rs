@@ -302,11 +302,11 @@ mod tests {
         let table = table();
         let mut moved = exploded();
         moved.row_id = 7;
-        moved.last_message_number = 1;
+        moved.last_message_number = 2;
         moved.lost = Lost::default();
         moved.history = Vec::new();
         write(&table, &[moved.clone(), silent(), exploded()]).unwrap();
-        moved.last_message_number = 2;
+        moved.last_message_number = 3;
         (moved.flight, moved.quiet_since) = (None, None);
         write(&table, std::slice::from_ref(&moved)).unwrap();
         assert_eq!(read_all(&table), Ok(vec![silent(), moved, exploded()]));
