@@ -37,7 +37,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
-use self::cluster::{CatchUp, Cluster, Joined, Membership, Running};
+use self::cluster::{CatchUp, Cluster, Joined, Membership, Running, Started};
 use self::decisions::Decisions;
 use self::drain::drain;
 pub use self::error::AppError;
@@ -153,8 +153,8 @@ pub async fn run_in(
     let source = ready.map(|()| source);
     let (recovered, mut told) = recovered(source, &idle, known, &mut end, timeout).await;
     let joined = match recovered {
-        // Nobody waits for it any more.
-        Ok(_) if told.is_some() => Err(OpenError::Interrupted.into()),
+        // It is only closed again, in order.
+        Ok(recovered) if told.is_some() => Ok((recovered, None)),
         Ok(recovered) => cluster::join(cluster, recovered, &health, &mut end).await,
         Err(error) => Err(error),
     };
@@ -227,8 +227,8 @@ pub async fn run_in(
     Ok(())
 }
 
-/// Reads the journal back, if there is one to be read, and gives that up if the `end` comes first: then
-/// returns what hastens the stop, and when it must be over.
+/// Reads the journal back, if there is one to be read, and gives that up if the `end`
+/// comes first: then returns what hastens the stop, and when it must be over.
 async fn recovered(
     source: Result<Box<dyn JournalSource>, AppError>,
     idle: &IdleWorkers,
@@ -305,23 +305,18 @@ impl RunningFleet {
             health.watch(Arc::new(Kept::new(still_there)));
         }
         let metrics = idle.metrics().clone();
-        let router = idle.router().clone();
-        let (journal, joined) = match joined {
-            Some(mut joined) => {
-                let (member, node) = joined.publish(supervisor);
-                metrics.follow_cluster(joined.figures());
-                (joined.store(journal), Some((joined, node, member)))
+        let (journal, node) = match joined {
+            Some(joined) => {
+                let started = joined.start(journal, &idle, supervisor, &health);
+                let Started { store, member, figures, running, catch_up } = started;
+                metrics.follow_cluster(figures);
+                (store, Some((member, (running, catch_up))))
             }
             None => (journal, None),
         };
-        let member = joined.as_ref().map(|(.., member)| member.clone());
+        let (member, node) = node.unzip();
         let workers = idle.start(rosters, (journal.clone(), member), supervisor);
-        let (node, catch_up) = joined
-            .map(|(joined, mut node, _)| {
-                let catch_up = joined.follow(&mut node, &workers, router, supervisor, &health);
-                (node, catch_up)
-            })
-            .unzip();
+        let (node, catch_up) = node.unzip();
         let (stop_checkpoints, stop) = watch::channel(false);
         if let Some(archive) = &archive {
             metrics.follow_archive(archive.clone());

@@ -47,7 +47,7 @@ use crate::fleet::restore::Recovered;
 use crate::fleet::supervisor::Supervisor;
 use crate::fleet::vitals::Vital;
 use crate::fleet::worker::Member;
-use crate::fleet::workers::{IdleWorkers, Workers};
+use crate::fleet::workers::IdleWorkers;
 use crate::journal::shared::publisher::Publisher;
 use crate::journal::shared::{LogName, Offset};
 use crate::journal::sqlite::DataDirectory;
@@ -75,7 +75,6 @@ pub struct Joined {
     goal: Offset,
     marking: Marking,
     stored: Stored,
-    publisher: Option<Publisher>,
 }
 
 /// What a data directory that is a node's needs.
@@ -204,101 +203,96 @@ impl Membership {
         // the log.
         let from = if recovered.is_empty { Offset(0) } else { head };
         let marking = Marking { stride: cluster.policy.stride, from };
-        Ok(Joined { membership: self, name, after, goal: head, marking, stored, publisher: None })
+        Ok(Joined { membership: self, name, after, goal: head, marking, stored })
     }
 }
 
 impl Joined {
-    /// What checkpoints store to, over the node's own journal.
-    pub fn store(&self, local: Arc<dyn Journal>) -> Arc<dyn Journal> {
-        let applied = self.membership.applied.clone();
-        Arc::new(Store::new(local, applied, self.name.clone(), self.stored.clone()))
-    }
-
-    /// Starts what hands over to the log; what is read of it comes later.
-    pub fn publish(&mut self, supervisor: &Supervisor) -> (Member, Running) {
-        let Cluster { log, node, .. } = &self.membership.cluster;
-        let incarnation = std::hash::RandomState::new().build_hasher().finish();
-        let (publisher, publishes, refusals) =
-            Publisher::new(log.clone(), node.clone(), incarnation);
-        self.publisher = Some(publisher.clone());
-        let tasks = vec![spawn(supervisor, "the publisher", publishes.map(Ok))];
-        let Membership { applied, digests, .. } = &self.membership;
-        let (applied, digests) = (applied.clone(), digests.clone());
-        let member = Member { publisher, applied, digests };
-        (member, Running { tasks, refusals: Some(refusals) })
-    }
-
-    /// How it takes part, for who asks.
-    #[must_use]
-    pub fn figures(&self) -> ClusterFigures {
-        let Membership { cluster, applied, known, .. } = &self.membership;
-        ClusterFigures {
-            node: cluster.node.clone(),
-            applied: applied.clone(),
-            stored: self.stored.clone(),
-            publisher: self.publisher.clone().expect("it publishes before anybody asks"),
-            known: known.subscribe(),
-            policy: cluster.policy,
-        }
-    }
-
-    /// Starts to read the log, and tells other nodes of this one.
-    pub fn follow(
+    /// Starts to take part, over the node's own journal: hands over to the log what
+    /// the workers accept, delivers to them what it brings, from before they are there,
+    /// and tells other nodes of this one.
+    pub fn start(
         self,
-        running: &mut Running,
-        workers: &Workers,
-        idle: crate::fleet::routing::Router,
+        local: Arc<dyn Journal>,
+        workers: &IdleWorkers,
         supervisor: &Supervisor,
         health: &Health,
-    ) -> CatchUp {
-        let Self { membership, after, goal, marking, stored, publisher, .. } = self;
+    ) -> Started {
+        let Self { membership, name, after, goal, marking, stored } = self;
         let Membership { cluster, applied, digests, looks, known, hold, .. } = membership;
         // From here on the peers say it.
         drop(hold);
-        let publisher = publisher.expect("it publishes before it follows");
+        let Cluster { log, node, advertise, policy, .. } = cluster;
+        let incarnation = std::hash::RandomState::new().build_hasher().finish();
+        let (publisher, publishes, refusals) =
+            Publisher::new(log.clone(), node.clone(), incarnation);
         let (state, read) = watch::channel(Ok(()));
         health.watch(Arc::new(Following(read)));
         health.watch(Arc::new(digests.clone()));
-        let tail = Tail {
-            log: cluster.log.clone(),
+        let figures = ClusterFigures {
+            node: node.clone(),
+            applied: applied.clone(),
+            stored: stored.clone(),
             publisher: publisher.clone(),
-            refusals: running.refusals.take().expect("it follows once"),
+            known: known.subscribe(),
+            policy,
+        };
+        let tail = Tail {
+            log: log.clone(),
+            publisher: publisher.clone(),
+            refusals,
             mailboxes: workers.mailboxes().clone(),
-            router: idle,
+            router: workers.router().clone(),
             after,
             marking,
             state,
         };
         let peers = Peers {
-            log: cluster.log,
-            node: cluster.node,
-            url: cluster.advertise,
+            log,
+            node,
+            url: advertise,
             goal,
             applied: applied.clone(),
-            stored,
-            digests,
-            publisher,
-            policy: cluster.policy,
+            stored: stored.clone(),
+            digests: digests.clone(),
+            publisher: publisher.clone(),
+            policy,
             known,
         };
-        running.tasks.push(spawn(supervisor, "the tail of the log", tail.run()));
-        running.tasks.push(spawn(supervisor, "what nodes tell each other", peers.run()));
-        running.tasks.push(spawn(supervisor, "looks at the end of the log", looks.map(Ok)));
-        CatchUp { applied, goal }
+        let running = Running(vec![
+            spawn(supervisor, "the publisher", publishes.map(Ok)),
+            spawn(supervisor, "the tail of the log", tail.run()),
+            spawn(supervisor, "what nodes tell each other", peers.run()),
+            spawn(supervisor, "looks at the end of the log", looks.map(Ok)),
+        ]);
+        let store = Arc::new(Store::new(local, applied.clone(), name, stored));
+        let catch_up = CatchUp { applied: applied.clone(), goal };
+        let member = Member { publisher, applied, digests };
+        Started { store, member, figures, running, catch_up }
     }
 }
 
-/// The tasks of a node.
-pub struct Running {
-    tasks: Vec<JoinHandle<Option<Infallible>>>,
-    refusals: Option<tokio::sync::mpsc::Receiver<crate::journal::shared::publisher::Refusal>>,
+/// A node that takes part.
+pub struct Started {
+    /// What checkpoints store to.
+    pub store: Arc<dyn Journal>,
+    /// What its workers have of it.
+    pub member: Member,
+    /// How it takes part, for who asks.
+    pub figures: ClusterFigures,
+    /// Its tasks.
+    pub running: Running,
+    /// When it is as good as the others.
+    pub catch_up: CatchUp,
 }
+
+/// The tasks of a node.
+pub struct Running(Vec<JoinHandle<Option<Infallible>>>);
 
 impl Running {
     /// Ends them: the workers have.
     pub fn stop(self) {
-        for task in self.tasks {
+        for task in self.0 {
             task.abort();
         }
     }

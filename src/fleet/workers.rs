@@ -93,6 +93,12 @@ impl IdleWorkers {
         &self.router
     }
 
+    /// The ways to all of them, in order.
+    #[must_use]
+    pub fn mailboxes(&self) -> &Arc<[Mailbox]> {
+        &self.mailboxes
+    }
+
     /// What the rosters share.
     #[must_use]
     pub fn quotas(&self) -> &Arc<Quotas> {

@@ -3,7 +3,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::support::faults::{Fault, Faults};
@@ -17,6 +17,8 @@ use crate::support::{
 use downlink::app::{self, Hurry};
 use downlink::config::Config;
 use downlink::journal::JournalSource;
+use downlink::journal::sqlite::SqliteJournal;
+use downlink::journal::sqlite::database::{Database, Storage, StorageError, Transaction};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -345,6 +347,41 @@ fn a_second_signal_does_not_wait_for_what_reads_the_journal() {
     // Now it may be read.
     drop(gate);
     assert!(ended.is_ok(), "{ended:?}");
+}
+
+/// A database that is closed with some delay, and says so then.
+struct Lingers(Database, Arc<AtomicBool>);
+
+impl Storage for Lingers {
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), StorageError> {
+        self.0.commit(transaction)
+    }
+}
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(200));
+        self.1.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_journal_that_was_read_when_the_stop_came_is_closed_before_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let closed = Arc::new(AtomicBool::new(false));
+    let told = closed.clone();
+    let journal = SqliteJournal::fsync(directory.path(), Duration::ZERO)
+        .with_storage(|database| Lingers(database, told));
+    let (gate, wait) = mpsc::channel();
+    // It is told to stop before anything is read.
+    let shutdown = async move {
+        drop(gate);
+        Hurry::from(())
+    };
+    let change = |config: &mut Config| config.data_dir = directory.path().to_owned();
+    let service = Service::told(change, Box::new(Gated(wait, Box::new(journal))), shutdown);
+    assert_eq!(service.stop(), Ok(()));
+    assert!(closed.load(Ordering::Relaxed));
 }
 
 #[test]
