@@ -10,7 +10,10 @@ mod message;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use downlink::fleet::limits::{HistoryLimits, Limits, Quotas};
 use downlink::fleet::roster::{Admission, Roster};
 use downlink::fleet::routing::Router;
@@ -148,13 +151,13 @@ fn reorder(c: &mut Criterion) {
 }
 
 fn roster() -> Roster {
-    roster_with(HistoryLimits::NONE)
+    Roster::new(Arc::new(quotas(HistoryLimits::NONE)))
 }
 
-fn roster_with(history: HistoryLimits) -> Roster {
+fn quotas(history: HistoryLimits) -> Quotas {
     let limits =
         Limits { buffered_per_rocket: 20_000, buffered: usize::MAX, rockets: usize::MAX, history };
-    Roster::new(Arc::new(Quotas::new(limits)))
+    Quotas::new(limits)
 }
 
 /// Admits and applies one message, as a worker does with the in-memory journal.
@@ -182,11 +185,11 @@ fn uuid_like(number: u64) -> [u8; 16] {
     (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
 }
 
-fn roster_steps(c: &mut Criterion) {
-    let mut group = c.benchmark_group("admit_and_apply");
+/// The next message of each rocket, of small and large fleets that `made` begins.
+fn in_order(group: &mut BenchmarkGroup<'_, WallTime>, made: impl Fn() -> Roster) {
     group.throughput(Throughput::Elements(1));
     for rockets in ROCKETS {
-        let mut roster = roster();
+        let mut roster = made();
         for rocket in 0..rockets {
             admit_and_apply(&mut roster, &channel(rocket as u64), 1);
         }
@@ -204,6 +207,11 @@ fn roster_steps(c: &mut Criterion) {
             });
         });
     }
+}
+
+fn roster_steps(c: &mut Criterion) {
+    let mut group = c.benchmark_group("admit_and_apply");
+    in_order(&mut group, roster);
     group.throughput(Throughput::Elements(2));
     for buffered in BUFFERED {
         let channel = channel(1);
@@ -219,60 +227,21 @@ fn roster_steps(c: &mut Criterion) {
 
 /// In order, as above, with a digest of what is folded, as on a node of a cluster.
 fn digest(c: &mut Criterion) {
-    let mut group = c.benchmark_group("with_digest");
-    group.throughput(Throughput::Elements(1));
-    for rockets in ROCKETS {
-        let limits = Limits {
-            buffered_per_rocket: 20_000,
-            buffered: usize::MAX,
-            rockets: usize::MAX,
-            history: HistoryLimits::NONE,
-        };
-        let quotas = Quotas::new(limits);
+    let roster = || {
+        let quotas = quotas(HistoryLimits::NONE);
         quotas.keep_digests();
-        let mut roster = Roster::new(Arc::new(quotas));
-        for rocket in 0..rockets {
-            admit_and_apply(&mut roster, &channel(rocket as u64), 1);
-        }
-        let (mut number, mut sent) = (2, 0);
-        group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
-            b.iter(|| {
-                let channel = channel((sent * STRIDE % rockets) as u64);
-                admit_and_apply(&mut roster, &channel, number);
-                sent += 1;
-                if sent == rockets {
-                    sent = 0;
-                    number += 1;
-                }
-            });
-        });
-        black_box(roster.digest());
-    }
+        Roster::new(Arc::new(quotas))
+    };
+    let mut group = c.benchmark_group("with_digest");
+    in_order(&mut group, roster);
     group.finish();
 }
 
 /// In order, as above, and what each message changed is kept.
 fn history(c: &mut Criterion) {
+    let history = HistoryLimits { per_rocket: 64, memory: 64 << 20 };
     let mut group = c.benchmark_group("with_history");
-    group.throughput(Throughput::Elements(1));
-    for rockets in ROCKETS {
-        let mut roster = roster_with(HistoryLimits { per_rocket: 64, memory: 64 << 20 });
-        for rocket in 0..rockets {
-            admit_and_apply(&mut roster, &channel(rocket as u64), 1);
-        }
-        let (mut number, mut sent) = (2, 0);
-        group.bench_function(BenchmarkId::new("in_order/rockets", rockets), |b| {
-            b.iter(|| {
-                let channel = channel((sent * STRIDE % rockets) as u64);
-                admit_and_apply(&mut roster, &channel, number);
-                sent += 1;
-                if sent == rockets {
-                    sent = 0;
-                    number += 1;
-                }
-            });
-        });
-    }
+    in_order(&mut group, || Roster::new(Arc::new(quotas(history))));
     group.finish();
 }
 

@@ -177,27 +177,28 @@ impl Conditions {
     }
 }
 
+/// A rocket that flies.
+#[cfg(test)]
+pub(super) fn rocket(id: &str, speed: i64) -> RocketView {
+    RocketView {
+        id: Channel::parse(id).unwrap(),
+        launch_time: crate::telemetry::Timestamp::EPOCH,
+        last_update_time: crate::telemetry::Timestamp::EPOCH,
+        last_message_number: 3,
+        speed,
+        rocket_type: "Falcon-9".into(),
+        mission: "ARTEMIS".into(),
+        status: Status::Launched,
+        explosion_reason: None,
+        buffered_messages: 2,
+        lost_messages: 0,
+        conflicts: 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Timestamp;
-
-    fn rocket(id: &str, speed: i64) -> RocketView {
-        RocketView {
-            id: Channel::parse(id).unwrap(),
-            launch_time: Timestamp::EPOCH,
-            last_update_time: Timestamp::EPOCH,
-            last_message_number: 3,
-            speed,
-            rocket_type: "Falcon-9".into(),
-            mission: "ARTEMIS".into(),
-            status: Status::Launched,
-            explosion_reason: None,
-            buffered_messages: 2,
-            lost_messages: 0,
-            conflicts: 0,
-        }
-    }
 
     #[test]
     fn who_filters_by_what_waits_hears_of_what_has_ceased_to() {

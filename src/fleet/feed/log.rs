@@ -164,27 +164,10 @@ impl Log {
 mod tests {
     use super::*;
     use crate::fleet::feed::changed::{Changed, Turned};
-    use crate::fleet::feed::event::Conditions;
+    use crate::fleet::feed::event::{Conditions, rocket};
     use crate::fleet::query::Filter;
     use crate::fleet::view::{RocketView, Status};
-    use crate::telemetry::{Caseless, Timestamp};
-
-    fn rocket(id: &str, speed: i64) -> RocketView {
-        RocketView {
-            id: Channel::parse(id).unwrap(),
-            launch_time: Timestamp::EPOCH,
-            last_update_time: Timestamp::EPOCH,
-            last_message_number: 3,
-            speed,
-            rocket_type: "Falcon-9".into(),
-            mission: "ARTEMIS".into(),
-            status: Status::Launched,
-            explosion_reason: None,
-            buffered_messages: 2,
-            lost_messages: 0,
-            conflicts: 0,
-        }
-    }
+    use crate::telemetry::Caseless;
 
     fn event(id: &str, speed: i64) -> Event {
         let rocket = rocket(id, speed);
