@@ -15,7 +15,8 @@ use downlink::fleet::observer::Observer;
 use downlink::fleet::outcome::{Outcome, Skipped};
 use downlink::fleet::roster::slot::Slot;
 use downlink::fleet::roster::{Admission, Roster};
-use downlink::telemetry::Channel;
+use downlink::journal::Skip;
+use downlink::telemetry::{Channel, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
@@ -218,4 +219,33 @@ fn what_does_not_come_in_time_is_given_up_gap_by_gap() {
     }
     assert_eq!(service.post(&[speed_up("rocket 5", 2, 1)]), "duplicate");
     assert_eq!(service.post(&[speed_up("rocket 5", 8, 1)]), "applied");
+}
+
+/// For those who forget what is silent for long (`a_rocket_can_be_forgotten`), what
+/// brings an explosion makes no difference.
+#[test]
+fn one_whose_explosion_had_waited_for_what_is_lost_is_silent_from_then_on() {
+    let end = Timestamp::from_unix(253_402_300_799, 0).unwrap();
+    for replayed in [false, true] {
+        let limits = Limits {
+            buffered_per_rocket: 5,
+            buffered: 10,
+            rockets: 4,
+            history: HistoryLimits::NONE,
+        };
+        let quotas = Arc::new(Quotas::new(limits));
+        quotas.follow_quiet();
+        let mut roster = Roster::new(quotas);
+        for message in [launch("a"), explode("a", 3, "X")] {
+            roster.replay(parse(&message));
+        }
+        assert!(roster.silent(end, 9).is_empty());
+        if replayed {
+            roster.replay_skip(&Skip { channel: channel("a"), awaited: 2 });
+        } else {
+            let (slot, awaited) = roster.find_gap(&channel("a"), None).unwrap();
+            roster.skip(slot, awaited, &mut ()).unwrap();
+        }
+        assert_eq!(roster.silent(end, 9).len(), 1, "replayed: {replayed}");
+    }
 }

@@ -7,7 +7,8 @@
 //! applied is counted, and the bounds hold for both together.
 //!
 //! * [`slot`]: where a rocket stands; `chunked`: the list of slots; `tracked`: one rocket.
-//! * `admission`: what becomes of a message before it is applied.
+//! * `admission`: what becomes of a message before it is applied; `change`: what
+//!   follows once a rocket has changed.
 //! * [`census`]: how many rockets are in which state.
 //! * `digest`: what nodes of a cluster compare of it.
 //! * `listed`: launched rockets in the orders that listings have; `sorted`: one order;
@@ -22,6 +23,7 @@ mod admission;
 mod by_index;
 mod candidate;
 pub mod census;
+mod change;
 mod chunked;
 mod conflicts;
 mod digest;
@@ -51,7 +53,7 @@ use hashbrown::HashTable;
 use self::admission::Admitted;
 pub use self::admission::{Admission, Ticket};
 pub use self::candidate::Candidate;
-use self::census::{Census, Standing};
+use self::census::Census;
 use self::chunked::Chunked;
 use self::conflicts::Conflicts;
 use self::digest::Digest;
@@ -236,12 +238,10 @@ impl Roster {
         let Ticket { slot, .. } = ticket;
         let kind = report.event.kind();
         let note = self.conflicts.note(slot, &report);
-        let tracked = self.rockets.get_mut(slot);
-        let before = Standing::of(tracked);
-        let worth = self.digest.before(tracked, &self.vocabulary);
-        let Tracked { channel, reorder, rocket, changed, .. } = tracked;
+        let before = self.before(slot);
+        let Tracked { channel, reorder, rocket, .. } = self.rockets.get_mut(slot);
         let (mut passed, mut launched) = (0, false);
-        let (number, waited) = (report.number, reorder.waiting_since());
+        let number = report.number;
         let mut last = reorder.next() - 1;
         let place = reorder.offer(report, |report| {
             passed += 1;
@@ -259,32 +259,15 @@ impl Roster {
             let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };
             observer.folded(&folded);
         });
-        let after = if place == Place::Known {
+        if place == Place::Known {
             if reorder.is_lost(number) {
                 observer.late(channel, number);
             } else if self.conflicts.contradicts(slot, note) {
                 observer.conflicting(slot, channel, number);
             }
-            before
         } else {
-            *changed = true;
             self.conflicts.keep(note);
-            self.digest.moved(worth, tracked, &self.vocabulary);
-            Standing::of(tracked)
-        };
-        self.census.moved(before, after);
-        if after.exploded && place != Place::Known {
-            self.quiet.heard_of(slot);
-        }
-        if launched {
-            self.listed.insert(&self.rockets, slot);
-        }
-        if waited.is_some() || place == Place::Early {
-            self.follow_gap(slot, waited, place);
-            let Tracked { channel, reorder, .. } = self.rockets.get(slot);
-            if waited.is_some() != (reorder.buffered() > 0) {
-                observer.turned(slot, channel);
-            }
+            self.has_changed(slot, before, (place, launched), observer);
         }
         // Room in the buffers that is free now: that of the messages which
         // waited until now, and that of this one if it need not wait.

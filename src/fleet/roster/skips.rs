@@ -2,7 +2,6 @@
 //! the journal in between. [`Roster::find_gap`] says what there is to skip and
 //! changes nothing; [`Roster::skip`] does it, if it is so still.
 
-use super::census::Standing;
 use super::slot::Slot;
 use super::tracked::Tracked;
 use super::{Roster, history};
@@ -57,12 +56,9 @@ impl Roster {
         awaited: u64,
         observer: &mut impl Observer,
     ) -> Option<Skipped> {
-        let tracked = self.rockets.get_mut(slot);
-        let before = Standing::of(tracked);
-        let worth = self.digest.before(tracked, &self.vocabulary);
-        let Tracked { channel, reorder, rocket, changed, .. } = tracked;
+        let before = self.before(slot);
+        let Tracked { channel, reorder, rocket, .. } = self.rockets.get_mut(slot);
         let (mut passed, mut launched) = (0, false);
-        let waited = reorder.waiting_since();
         let mut before_it = reorder.next() - 1;
         let (first, last) = reorder.skip(awaited, |report| {
             passed += 1;
@@ -76,20 +72,10 @@ impl Roster {
             let folded = Folded { slot, channel, number, time, kind, effect, rocket, vocabulary };
             observer.folded(&folded);
         })?;
-        *changed = true;
         let skipped = Skipped { first, last };
         observer.lost(slot, channel, skipped);
-        self.census.moved(before, Standing::of(tracked));
-        self.digest.moved(worth, tracked, &self.vocabulary);
-        if launched {
-            self.listed.insert(&self.rockets, slot);
-        }
         self.quotas.buffered.give_back(passed);
-        self.follow_gap(slot, waited, Place::Next);
-        let Tracked { channel, reorder, .. } = self.rockets.get(slot);
-        if reorder.buffered() == 0 {
-            observer.turned(slot, channel);
-        }
+        self.has_changed(slot, before, (Place::Next, launched), observer);
         Some(skipped)
     }
 
