@@ -105,14 +105,13 @@ impl Target for Folding {
             let deadline = Instant::now() + std::time::Duration::from_secs(60);
             let asked = self.fleet.fleet.rocket(channel.clone(), deadline);
             let shown = self.fleet.runtime.block_on(asked).map_err(|error| error.to_string())?;
-            let shown = plain(shown);
-            let again = plain(replayed.lookup(&channel));
-            let oracle = expected.remove(&*channel.text()).unwrap_or_default();
+            let (mut shown, mut again) = (plain(shown), plain(replayed.lookup(&channel)));
+            let mut oracle = expected.remove(&*channel.text()).unwrap_or_default();
+            oracle::settle_conflicts(&mut shown, &mut oracle)?;
             ensure!(shown == oracle, "the fleet shows {shown}, and the oracle {oracle}");
-            // Those are counted since the start.
-            let mut kept = oracle.clone();
-            kept.get_mut("conflicts").into_iter().for_each(|count| *count = 0.into());
-            ensure!(again == kept, "after a restart it is {again}, and for the oracle {kept}");
+            // Conflicts are counted since the start: there are none.
+            oracle::settle_conflicts(&mut again, &mut oracle)?;
+            ensure!(again == oracle, "after a restart it is {again}, and for the oracle {oracle}");
             let number = oracle["last_message_number"].as_u64().unwrap_or(0);
             let _ = write!(
                 way,
