@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::view::RocketView;
+use crate::journal::MAX_ROW_ID;
 use crate::telemetry::tally::Count;
 
 /// The bounds, as configured.
@@ -108,8 +109,9 @@ impl RowIds {
     /// A number that was not given before.
     #[must_use]
     pub fn give(&self) -> u32 {
-        let before = self.0.fetch_add(1, Ordering::Relaxed);
-        before.checked_add(1).expect("a fleet has fewer than 2^32 rockets")
+        let given = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(given <= MAX_ROW_ID, "a fleet has no more than 2^30 rockets");
+        given
     }
 
     /// Makes sure that `row_id`, given in an earlier run, is not given again.

@@ -226,6 +226,11 @@ impl Commit {
     }
 }
 
+/// The highest row of any rocket: no machine holds as many. Whoever keeps one has two
+/// bits to spare beside it. If a higher one that was stored were believed, there would
+/// be none left for new rockets.
+pub const MAX_ROW_ID: u32 = (1 << 30) - 1;
+
 /// A rocket as a checkpoint stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RocketSnapshot {

@@ -41,9 +41,8 @@ pub struct Rocket {
 pub struct Flight {
     /// The time of its launch message.
     pub launch_time: Timestamp,
-    /// In the sender's unit. May be negative: what the rocket reports is what
-    /// is shown.
-    pub speed: i64,
+    /// An `i64` without its alignment, which would cost each rocket eight bytes.
+    speed: [u8; 8],
     /// Among [`Vocabulary::types`].
     pub rocket_type: Symbol,
     /// Among [`Vocabulary::missions`]; the last that it was given.
@@ -100,7 +99,7 @@ impl Rocket {
             (Event::Launched { rocket_type, speed, mission }, flight @ None) => {
                 *flight = Some(Flight {
                     launch_time: report.time,
-                    speed,
+                    speed: speed.to_ne_bytes(),
                     rocket_type: vocabulary.types.acquire(&rocket_type),
                     mission: vocabulary.missions.join(&mission, speed, false),
                     explosion: None,
@@ -115,13 +114,20 @@ impl Rocket {
 }
 
 impl Flight {
+    /// In the sender's unit. May be negative: what the rocket reports is what
+    /// is shown.
+    #[must_use]
+    pub fn speed(&self) -> i64 {
+        i64::from_ne_bytes(self.speed)
+    }
+
     /// A copy with its texts. Cheap: they are shared.
     #[must_use]
     pub fn snapshot(&self, vocabulary: &Vocabulary) -> FlightSnapshot {
-        let Self { launch_time, speed, rocket_type, mission, explosion } = self;
+        let Self { launch_time, speed: _, rocket_type, mission, explosion } = self;
         FlightSnapshot {
             launch_time: *launch_time,
-            speed: *speed,
+            speed: self.speed(),
             rocket_type: vocabulary.types.get(rocket_type).clone(),
             mission: vocabulary.missions.get(mission).clone(),
             explosion_reason: explosion.as_ref().map(|text| vocabulary.reasons.get(text).clone()),
@@ -135,7 +141,7 @@ impl Flight {
             snapshot;
         Self {
             launch_time: *launch_time,
-            speed: *speed,
+            speed: speed.to_ne_bytes(),
             rocket_type: vocabulary.types.acquire(rocket_type),
             mission: vocabulary.missions.join(mission, *speed, explosion_reason.is_some()),
             explosion: explosion_reason.as_ref().map(|text| vocabulary.reasons.acquire(text)),
@@ -145,27 +151,28 @@ impl Flight {
     /// Gives back the texts of a flight that is gone, to the vocabulary that it had
     /// them from.
     pub fn release(self, vocabulary: &mut Vocabulary) {
+        let speed = self.speed();
         vocabulary.types.release(self.rocket_type);
-        vocabulary.missions.leave(self.mission, self.speed, self.explosion.is_some());
+        vocabulary.missions.leave(self.mission, speed, self.explosion.is_some());
         if let Some(reason) = self.explosion {
             vocabulary.reasons.release(reason);
         }
     }
 
     fn apply(&mut self, event: Event, vocabulary: &mut Vocabulary) -> Effect {
-        let exploded = self.explosion.is_some();
+        let (speed, exploded) = (self.speed(), self.explosion.is_some());
         let missions = &mut vocabulary.missions;
         let in_range = match event {
             Event::SpeedIncreased { by } => {
-                self.change_speed(self.speed.checked_add(by), i64::MAX, missions)
+                self.change_speed(speed.checked_add(by), i64::MAX, missions)
             }
             Event::SpeedDecreased { by } => {
-                self.change_speed(self.speed.checked_sub(by), i64::MIN, missions)
+                self.change_speed(speed.checked_sub(by), i64::MIN, missions)
             }
             Event::MissionChanged { mission } => {
-                let mission = missions.join(&mission, self.speed, exploded);
+                let mission = missions.join(&mission, speed, exploded);
                 let before = std::mem::replace(&mut self.mission, mission);
-                missions.leave(before, self.speed, exploded);
+                missions.leave(before, speed, exploded);
                 true
             }
             Event::Exploded { reason } => {
@@ -186,8 +193,9 @@ impl Flight {
 
     /// Sets the speed; `limit` takes the place of one that is out of range.
     fn change_speed(&mut self, speed: Option<i64>, limit: i64, missions: &mut Missions) -> bool {
-        let from = std::mem::replace(&mut self.speed, speed.unwrap_or(limit));
-        missions.change_speed(&self.mission, from, self.speed);
+        let (from, to) = (self.speed(), speed.unwrap_or(limit));
+        self.speed = to.to_ne_bytes();
+        missions.change_speed(&self.mission, from, to);
         speed.is_some()
     }
 }
@@ -224,9 +232,10 @@ mod tests {
             assert_eq!(rocket.last_update_time, Some(at(second)));
         }
         let state = rocket.flight.map(|flight| {
+            let speed = flight.speed();
             let mission = vocabulary.missions.get(&flight.mission).to_string();
             let reason = flight.explosion.map(|reason| vocabulary.reasons.get(&reason).to_string());
-            (flight.speed, mission, reason)
+            (speed, mission, reason)
         });
         (effect, state)
     }

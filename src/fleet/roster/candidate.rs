@@ -89,7 +89,7 @@ impl Facts for Candidate<'_> {
     }
 
     fn speed(&self) -> i64 {
-        self.flight.speed
+        self.flight.speed()
     }
 
     fn explosion_reason(&self) -> Option<&Arc<str>> {

@@ -38,7 +38,7 @@ impl Roster {
         observer: &mut impl Observer,
     ) {
         let tracked = self.rockets.get_mut(slot);
-        tracked.changed = true;
+        tracked.row.outdate();
         self.digest.moved(worth, tracked, &self.vocabulary);
         let after = Standing::of(tracked);
         self.census.moved(standing, after);

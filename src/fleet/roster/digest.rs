@@ -96,10 +96,10 @@ fn worth(tracked: &Tracked, vocabulary: &Vocabulary, bytes: &mut Vec<u8>) -> u64
 }
 
 fn put_flight(bytes: &mut Vec<u8>, flight: &Flight, vocabulary: &Vocabulary) {
-    let Flight { launch_time, speed, rocket_type, mission, explosion } = flight;
+    let Flight { launch_time, rocket_type, mission, explosion, .. } = flight;
     put(bytes, 1 + u64::from(explosion.is_some()));
     put_time(bytes, *launch_time);
-    put(bytes, speed.cast_unsigned());
+    put(bytes, flight.speed().cast_unsigned());
     put_text(bytes, vocabulary.types.get(rocket_type));
     put_text(bytes, vocabulary.missions.get(mission));
     if let Some(reason) = explosion {

@@ -10,7 +10,7 @@
 use super::Roster;
 use super::census::Standing;
 use super::slot::Slot;
-use super::tracked::Tracked;
+use super::tracked::{Row, Tracked};
 use crate::fleet::observer::Observer;
 use crate::fleet::outcome::{Cause, ForgetRefusal};
 use crate::fleet::view::{Seen, Silent};
@@ -78,17 +78,16 @@ impl Roster {
         self.quiet.leave(slot);
         self.conflicts.leave(slot);
         self.census.moved(before, Standing::BLANK);
-        let blank = Tracked::new(channel.clone(), 0);
+        let blank = Tracked::new(channel.clone(), Row::NONE);
         self.digest.moved(worth, &blank, &self.vocabulary);
         let left = std::mem::replace(self.rockets.get_mut(slot), blank);
         if let Some(admitted) = self.admitted.get_mut(&slot) {
             // Whatever is on its way will find that nothing is there any more.
             admitted.next = 1;
             self.give_row_back(&left);
-            self.rockets.get_mut(slot).row_id = self.free_row();
+            self.rockets.get_mut(slot).row = self.free_row();
         } else {
-            let tracked = self.rockets.get_mut(slot);
-            (tracked.row_id, tracked.stored) = (left.row_id, left.stored);
+            self.rockets.get_mut(slot).row = left.row;
             self.vacate(slot);
         }
         if let Some(flight) = left.rocket.flight {

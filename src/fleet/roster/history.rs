@@ -89,7 +89,7 @@ pub(super) fn apply(
     let Some(history) = history else { return rocket.apply(report, vocabulary) };
     let (number, time, kind) = (report.number, report.time, report.event.kind());
     let (number_before, time_before) = (last, rocket.last_update_time);
-    let before = rocket.flight.as_ref().map(|flight| (flight.speed, flight.explosion.is_some()));
+    let before = rocket.flight.as_ref().map(|flight| (flight.speed(), flight.explosion.is_some()));
     let mission = match (kind, &rocket.flight) {
         (Kind::MissionChanged, Some(flight)) => {
             Some(vocabulary.missions.get(&flight.mission).clone())
@@ -99,7 +99,7 @@ pub(super) fn apply(
     let effect = rocket.apply(report, vocabulary);
     let undo = match (kind, before, &rocket.flight) {
         (Kind::SpeedIncreased | Kind::SpeedDecreased, Some((speed, _)), Some(after)) => {
-            Undo::Speed(speed, after.speed)
+            Undo::Speed(speed, after.speed())
         }
         (Kind::Launched, None, Some(_)) => Undo::Launched,
         (Kind::Exploded, Some((_, false)), _) => Undo::Exploded,

@@ -33,7 +33,7 @@ impl Roster {
     /// The walk comes by a slot.
     pub fn see_speed(&mut self, slot: Slot) {
         if let Some(flight) = &self.rockets.get(slot).rocket.flight {
-            self.vocabulary.missions.see(&flight.mission, flight.speed);
+            self.vocabulary.missions.see(&flight.mission, flight.speed());
         }
     }
 

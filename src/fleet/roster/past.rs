@@ -18,7 +18,7 @@ impl Roster {
             let slot = self.find(channel).expect("it was just found");
             let tracked = self.rockets.get(slot);
             let flight = tracked.rocket.flight.as_ref().map(|flight| FlightState {
-                speed: flight.speed,
+                speed: flight.speed(),
                 mission: self.vocabulary.missions.get(&flight.mission).clone(),
                 explosion: flight
                     .explosion

@@ -5,7 +5,7 @@
 use super::census::Standing;
 use super::digest::Before;
 use super::slot::Slot;
-use super::tracked::Tracked;
+use super::tracked::{Row, Tracked};
 use super::{Roster, Ticket, piece};
 use crate::telemetry::Channel;
 
@@ -31,13 +31,13 @@ impl Roster {
         if !self.quotas.rockets.try_take() {
             return None;
         }
-        let row_id = self.free_row();
-        Some(self.settle(Tracked::new(channel, row_id)))
+        let row = self.free_row();
+        Some(self.settle(Tracked::new(channel, row)))
     }
 
     /// A row of the store that holds nothing.
-    pub(super) fn free_row(&mut self) -> u32 {
-        self.free_rows.pop().unwrap_or_else(|| self.quotas.row_ids.give())
+    pub(super) fn free_row(&mut self) -> Row {
+        Row::empty(self.free_rows.pop().unwrap_or_else(|| self.quotas.row_ids.give()))
     }
 
     /// Gives a rocket its place. Its channel must not have one.
@@ -62,7 +62,7 @@ impl Roster {
         let hash = self.hasher.hash_one(&self.rockets.get(slot).channel);
         let found = self.by_channel[piece(hash)].find_entry(hash, |&other| other == slot);
         found.expect("every channel that has a place is in the index").remove();
-        let vacant = Tracked::new(Channel::from_uuid([0; 16]), 0);
+        let vacant = Tracked::new(Channel::from_uuid([0; 16]), Row::NONE);
         let left = std::mem::replace(self.rockets.get_mut(slot), vacant);
         self.give_row_back(&left);
         self.vacant.push(slot);
@@ -72,10 +72,10 @@ impl Roster {
 
     /// A rocket needs its row no longer; it is free once it holds nothing.
     pub(super) fn give_row_back(&mut self, left: &Tracked) {
-        if left.stored {
-            self.gone.push(left.row_id);
+        if left.row.is_filled() {
+            self.gone.push(left.row.id());
         } else {
-            self.free_rows.push(left.row_id);
+            self.free_rows.push(left.row.id());
         }
     }
 }

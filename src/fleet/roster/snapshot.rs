@@ -7,7 +7,7 @@
 
 use super::history::History;
 use super::slot::Slot;
-use super::tracked::Tracked;
+use super::tracked::{Row, Tracked};
 use super::{Roster, Ticket};
 use crate::fleet::observer::Observer;
 use crate::journal::RocketSnapshot;
@@ -64,8 +64,7 @@ impl Roster {
                 break;
             }
             let tracked = self.rockets.get_mut(slot);
-            if std::mem::take(&mut tracked.changed) {
-                tracked.stored = true;
+            if tracked.row.renew() {
                 messages += tracked.reorder.buffered();
                 let snapshot = self.snapshot(slot);
                 messages += snapshot.history.len() / HISTORY_BYTES;
@@ -81,7 +80,9 @@ impl Roster {
     pub fn put_back(&mut self, slots: &[Slot]) {
         for &slot in slots {
             let tracked = self.rockets.get_mut(slot);
-            tracked.changed |= !tracked.is_blank();
+            if !tracked.is_blank() {
+                tracked.row.outdate();
+            }
         }
     }
 
@@ -102,12 +103,12 @@ impl Roster {
     }
 
     fn snapshot(&self, slot: Slot) -> RocketSnapshot {
-        let Tracked { channel, reorder, rocket, row_id, .. } = self.rockets.get(slot);
+        let Tracked { channel, reorder, rocket, row } = self.rockets.get(slot);
         let flight = rocket.flight.as_ref();
         let (last_message_number, is_launched) = (reorder.next() - 1, flight.is_some());
         let stored = |history: &History| history.stored(slot, (last_message_number, is_launched));
         RocketSnapshot {
-            row_id: *row_id,
+            row_id: row.id(),
             channel: channel.clone(),
             last_message_number,
             last_update_time: rocket.last_update_time,
@@ -137,9 +138,7 @@ impl Roster {
             channel: snapshot.channel,
             reorder,
             rocket: Rocket { last_update_time: snapshot.last_update_time, flight },
-            row_id: snapshot.row_id,
-            changed: false,
-            stored: true,
+            row: Row::filled(snapshot.row_id),
         });
         if launched {
             self.listed.insert(&self.rockets, slot);
@@ -150,7 +149,7 @@ impl Roster {
         self.restore_gap(slot, snapshot.waiting_since);
         if exploded && self.quiet.resume(slot, snapshot.quiet_since) {
             // So that the next start knows.
-            self.rockets.get_mut(slot).changed = true;
+            self.rockets.get_mut(slot).row.outdate();
         }
     }
 
@@ -166,8 +165,8 @@ impl Roster {
     pub fn deliver(&mut self, message: Message, observer: &mut impl Observer) {
         let slot = self.find(&message.channel).unwrap_or_else(|| {
             self.quotas.rockets.take(1);
-            let row_id = self.free_row();
-            self.settle(Tracked::new(message.channel, row_id))
+            let row = self.free_row();
+            self.settle(Tracked::new(message.channel, row))
         });
         // It has no room taken.
         let Message { report, .. } = message;

@@ -6,9 +6,9 @@ use ahash::AHashSet;
 
 use super::database::{Database, Storage, Transaction};
 use super::half_made::HalfMade;
-use super::row_check::{self, MAX_ROW_ID};
+use super::row_check;
 use super::settings::Synchronous;
-use crate::journal::{OpenError, RocketSnapshot};
+use crate::journal::{MAX_ROW_ID, OpenError, RocketSnapshot};
 use crate::telemetry::Channel;
 
 /// Most rockets, and buffered messages, that are written at once; one rocket may

@@ -230,8 +230,8 @@ impl SharedTexts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row_check::MAX_ROW_ID;
     use super::*;
+    use crate::journal::MAX_ROW_ID;
     use crate::telemetry::lost::Lost;
     use crate::telemetry::{Event, Report};
 

@@ -2,13 +2,9 @@
 //! asserted to make sense, and what is read back is held to the same. Does not own
 //! how it is written and read (`rocket_row`).
 
-use crate::journal::RocketSnapshot;
+use crate::journal::{MAX_ROW_ID, RocketSnapshot};
 use crate::telemetry::Report;
 use crate::telemetry::past::{self, FlightState, State};
-
-/// Above any that is ever given: no machine holds as many rockets. If one were
-/// believed, there would be none left for new rockets.
-pub(super) const MAX_ROW_ID: u32 = i32::MAX as u32;
 
 /// What holds of every rocket that is stored, whoever made it.
 pub(super) fn check_all(rocket: &RocketSnapshot) -> Result<(), String> {
