@@ -10,6 +10,7 @@ use super::compare::{Comparison, Connections, Pace};
 use super::contender::Contender;
 use super::programs::{self, Programs, output, succeed};
 use super::rounds::Rounds;
+use super::scale::bulk;
 use super::servers::Durability;
 use super::table::{self, Figure, Wanted};
 
@@ -43,19 +44,30 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "post")]
     client: Client,
 
+    /// Send 10,000 messages a request by 4 clients, plain and compressed, a million in
+    /// each round
+    #[arg(long, conflicts_with_all = ["connections", "client", "seconds"])]
+    bulk: bool,
+
     /// The ratio from which on throughput counts as kept
     #[arg(long, value_name = "RATIO", default_value_t = 0.97)]
     least: f64,
 }
 
 pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
-    let Arguments { other, directory, durability, connections, pace, client, least } = arguments;
+    let Arguments { other, directory, durability, connections, pace, client, bulk, least } =
+        arguments;
     let this = programs.service()?;
     let (other, named) = find(&other)?;
     let directory = match directory {
         Some(directory) => directory,
         None => programs::target()?.join("against"),
     };
+    if bulk {
+        let services = [(this, "this tree".to_owned()), (other, named)];
+        let figures = bulk::against(&services, &directory, &durability, pace.rounds, least)?;
+        return keep(&directory, &figures);
+    }
     // Each beside its other: what is compared runs one right after the other.
     let mut contenders = Vec::new();
     for &durability in &durability {
@@ -67,7 +79,11 @@ pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
     let notes =
         [format!("this: {}", this.display()), format!("other: {} ({named})", other.display())];
     let rounds = comparison.measure(programs, &directory, &notes)?;
-    let table = table::wanted(&figures(&rounds, &durability, least));
+    keep(&directory, &figures(&rounds, &durability, least))
+}
+
+fn keep(directory: &Path, figures: &[Figure]) -> Result<()> {
+    let table = table::wanted(figures);
     std::fs::write(directory.join("table.md"), &table)?;
     println!("\n{table}");
     Ok(())

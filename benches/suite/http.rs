@@ -39,8 +39,17 @@ impl Connection {
 
     /// Posts a body and returns the answer's.
     pub fn post(&mut self, media: &str, body: &[u8]) -> Result<Vec<u8>> {
+        self.post_coded(media, "identity", body)
+    }
+
+    /// Posts a body in this coding, as it says with it, and returns the answer's.
+    pub fn post_coded(&mut self, media: &str, coding: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let coding = match coding {
+            "identity" => String::new(),
+            coding => format!("Content-Encoding: {coding}\r\n"),
+        };
         let head = format!(
-            "POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\r\n",
+            "POST /messages HTTP/1.1\r\nHost: localhost\r\n{coding}Content-Type: {media}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let stream = self.0.get_mut();

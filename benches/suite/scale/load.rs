@@ -44,6 +44,15 @@ pub fn bodies(
 /// Posts each client's bodies on a connection of its own; returns how long all
 /// of them took.
 pub fn post_bulk(address: SocketAddr, clients: &[Vec<Vec<u8>>]) -> Result<Duration> {
+    post_bulk_coded(address, "identity", clients)
+}
+
+/// The same with bodies in this coding.
+pub fn post_bulk_coded(
+    address: SocketAddr,
+    coding: &str,
+    clients: &[Vec<Vec<u8>>],
+) -> Result<Duration> {
     let begun = Instant::now();
     thread::scope(|scope| {
         let posting: Vec<_> = clients
@@ -52,7 +61,7 @@ pub fn post_bulk(address: SocketAddr, clients: &[Vec<Vec<u8>>]) -> Result<Durati
                 scope.spawn(move || {
                     let mut connection = Connection::open(address)?;
                     for body in bodies {
-                        let answer = connection.post("application/x-ndjson", body)?;
+                        let answer = connection.post_coded("application/x-ndjson", coding, body)?;
                         let answer = String::from_utf8_lossy(&answer);
                         if !answer.contains(r#""rejected":0"#) {
                             return Err(std::io::Error::other(answer.into_owned()));

@@ -4,6 +4,7 @@
 //! messages prepared beforehand. Ratios are medians of rounds in which everything
 //! that is compared ran in turn.
 
+pub mod bulk;
 mod crowd;
 mod gaps;
 mod listings;
