@@ -91,19 +91,29 @@ pub fn while_sending<T: Send>(
     first: u64,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<(T, Vec<Sample>)> {
-    const CONNECTIONS: u32 = 16;
+    while_sending_over(16, address, rate, first, work)
+}
+
+/// The same over so many connections.
+pub fn while_sending_over<T: Send>(
+    connections: u32,
+    address: SocketAddr,
+    rate: f64,
+    first: u64,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, Vec<Sample>)> {
     let over = AtomicBool::new(false);
     let start = Instant::now();
-    let interval = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate);
+    let interval = Duration::from_secs_f64(f64::from(connections) / rate);
     thread::scope(|scope| {
-        let sending: Vec<_> = (0..CONNECTIONS)
+        let sending: Vec<_> = (0..connections)
             .map(|client| {
                 let over = &over;
                 scope.spawn(move || -> Result<Vec<Sample>> {
                     let mut connection = Connection::open(address)?;
                     let mut samples = Vec::new();
                     let mut body = Vec::new();
-                    let mut due = start + interval * client / CONNECTIONS;
+                    let mut due = start + interval * client / connections;
                     for number in 1.. {
                         if over.load(Ordering::Relaxed) {
                             break;

@@ -11,6 +11,7 @@ mod listings;
 mod load;
 mod parts;
 mod subscribers;
+mod tails;
 
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub struct Arguments {
     /// Gets figures.tsv
     directory: PathBuf,
 
-    /// disk, bulk, fleet, gaps, listings, subscribers, idle, reconnecting, checkpoint or restart [default: all]
+    /// disk, bulk, fleet, gaps, listings, subscribers, tails, idle, reconnecting, checkpoint or restart [default: all]
     #[arg(value_name = "PART")]
     parts: Vec<String>,
 }

@@ -38,13 +38,14 @@ pub struct Bench {
 /// Measures something with services of its own.
 pub type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-pub const ALL: [(&str, Part); 9] = [
+pub const ALL: [(&str, Part); 10] = [
     ("disk", disk),
     ("bulk", bulk),
     ("fleet", fleet),
     ("gaps", super::gaps::gaps),
     ("listings", super::listings::listings),
     ("subscribers", super::subscribers::subscribers),
+    ("tails", super::tails::tails),
     ("idle", idle),
     ("checkpoint", checkpoint),
     ("restart", restart),
