@@ -76,6 +76,11 @@ compare-with rev *arguments:
     cargo build --release --bin downlink --example post
     cargo run --quiet --example suite -- against {{quote(rev)}} {{arguments}}
 
+# Measure a node of a cluster against the same program alone, and bulk to three nodes (needs what `just cluster-test` needs)
+compare-cluster directory="target/compare-cluster" *arguments:
+    cargo build --release --features etcd --bins --example post
+    cargo run --quiet --example suite -- cluster {{quote(directory)}} {{arguments}}
+
 # Measure the service with TLS against the same without, in alternating rounds
 compare-tls directory="target/compare-tls" *arguments:
     cargo build --release --bin downlink --example post

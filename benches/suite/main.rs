@@ -3,6 +3,7 @@
 //! * `compare`: rounds of several servers in turns, with [`client`] or [`wrk`],
 //!   on [`servers`] and [`redis`]; kept as [`rounds`], shown as [`table`] and [`plot`]
 //! * `against`: the same for this tree's service and that of another commit
+//! * `cluster`: a node of a cluster and the same program alone
 //! * `tls`: the service with TLS and without
 //! * `load`: a verified run of the launcher
 //! * `scale`: bulk requests, a million rockets, checkpoints, restarts
@@ -17,6 +18,7 @@
 mod against;
 mod all;
 mod client;
+mod cluster;
 mod compare;
 mod contender;
 mod environment;
@@ -76,6 +78,10 @@ enum Measure {
     /// commit, its tree is put into a temporary directory and built there, which
     /// takes minutes; the binary is kept for the next time.
     Against(against::Arguments),
+    /// Measure a node of a cluster in turns with the same program alone, and bulk to three
+    ///
+    /// Needs etcd, and a release build with `--features etcd`.
+    Cluster(cluster::Arguments),
     /// Measure the service with TLS in turns with the same without
     Tls(tls::Arguments),
     /// Send a verified run of the launcher to the service, with a report
@@ -110,6 +116,7 @@ fn run(Arguments { binaries, measure }: Arguments) -> Result<()> {
         Measure::Compare(arguments) => compare::run(&programs, arguments, &compare::USUAL),
         Measure::CompareDurable(arguments) => compare::run(&programs, arguments, &compare::DURABLE),
         Measure::Against(arguments) => against::run(&programs, arguments),
+        Measure::Cluster(arguments) => cluster::run(&programs, arguments),
         Measure::Tls(arguments) => tls::run(&programs, arguments),
         Measure::Load(arguments) => load::run(&programs, &arguments),
         Measure::Scale(arguments) => scale::run(&programs, arguments),

@@ -136,6 +136,15 @@ impl Server {
         kilobytes.map(|kb: u64| kb * 1024).ok_or_else(|| Error::other("no VmRSS"))
     }
 
+    /// What it has taken of processors since its start, in milliseconds.
+    pub fn processor(&self) -> Result<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind its name, which may have blanks: user and system time, in hundredths.
+        let ticks = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
+        let ticks = ticks.and_then(|it| it.map(|it| it.parse::<u64>().ok()).sum::<Option<u64>>());
+        ticks.map(|it| it * 10).ok_or_else(|| Error::other("no times"))
+    }
+
     /// Files and sockets that it has open.
     pub fn descriptors(&self) -> Result<usize> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())

@@ -8,8 +8,8 @@ pub mod bulk;
 mod crowd;
 mod gaps;
 mod listings;
-mod load;
-mod parts;
+pub mod load;
+pub mod parts;
 mod subscribers;
 mod tails;
 
