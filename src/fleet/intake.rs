@@ -132,8 +132,8 @@ impl<Tag> Intake<Tag> {
     /// Waits for what a partition was handed last.
     async fn await_outcomes(&mut self, partition: usize, sink: &mut impl FnMut(Tag, Submitted)) {
         if let Some((tags, handed_over)) = self.under_way[partition].take() {
+            assert_eq!(handed_over.count, tags.len(), "a message has one outcome");
             let outcomes = handed_over.outcomes(self.deadline).await;
-            assert_eq!(outcomes.len(), tags.len(), "a message has one outcome");
             tags.into_iter().zip(outcomes).for_each(|(tag, outcome)| sink(tag, outcome));
         }
     }

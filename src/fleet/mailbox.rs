@@ -17,6 +17,7 @@ use super::limits::Quota;
 use super::order::Order;
 use super::outcome::{Cause, ForgetVerdict, SkipVerdict, Verdict};
 use super::query::Query;
+use super::verdicts::Verdicts;
 use super::view::Seen;
 use crate::telemetry::{Channel, Message, Timestamp};
 
@@ -46,7 +47,7 @@ pub enum Submission {
         /// What to take in, in this order.
         messages: Vec<Message>,
         /// As for one, once for all of them.
-        reply: oneshot::Sender<Vec<Verdict>>,
+        reply: oneshot::Sender<Verdicts>,
     },
     /// To declare lost what a rocket waits for; counts as one message.
     Skip {
@@ -226,7 +227,7 @@ impl Mailbox {
     pub fn submit_many(
         &self,
         mut messages: Vec<Message>,
-        reply: oneshot::Sender<Vec<Verdict>>,
+        reply: oneshot::Sender<Verdicts>,
     ) -> Result<usize, Undelivered> {
         assert!(!messages.is_empty(), "nobody would be answered");
         let taken = self.room.try_take_some(messages.len());

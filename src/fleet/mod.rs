@@ -61,6 +61,7 @@ pub mod supervisor;
 pub mod tally;
 pub mod threading;
 pub mod throttle;
+pub mod verdicts;
 pub mod version;
 pub mod view;
 pub mod vitals;

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use crate::fleet::outcome::{Cause, ForgetVerdict, SkipVerdict, Verdict};
 use crate::fleet::roster::Ticket;
+use crate::fleet::verdicts::Verdicts;
 use crate::journal::{Forget, Record, Skip};
 use crate::telemetry::Message;
 
@@ -66,8 +67,8 @@ pub(super) struct Groups(Vec<Group>);
 
 /// Messages that came together, and are answered together.
 struct Group {
-    verdicts: Vec<Option<Verdict>>,
-    reply: oneshot::Sender<Vec<Verdict>>,
+    verdicts: Verdicts,
+    reply: oneshot::Sender<Verdicts>,
 }
 
 impl Batch {
@@ -100,12 +101,13 @@ impl Batch {
     }
 
     /// Begins a group of so many messages. All of them must be answered.
-    pub fn open_group(&mut self, messages: usize, reply: oneshot::Sender<Vec<Verdict>>) -> usize {
-        self.groups.0.push(Group { verdicts: vec![None; messages], reply });
+    pub fn open_group(&mut self, messages: usize, reply: oneshot::Sender<Verdicts>) -> usize {
+        self.groups.0.push(Group { verdicts: Verdicts::of(messages), reply });
         self.groups.0.len() - 1
     }
 
     /// Answers one message, at once or as soon as its group is complete.
+    #[inline]
     pub fn answer(&mut self, reply: ReplyTo, verdict: Verdict) {
         self.groups.answer(reply, verdict);
     }
@@ -127,21 +129,19 @@ impl Batch {
 
 impl Groups {
     /// Answers one message, at once or as soon as its group is complete.
+    #[inline]
     pub fn answer(&mut self, reply: ReplyTo, verdict: Verdict) {
         match reply {
             // A caller that gave up waiting will send its message again.
             ReplyTo::Sender(reply) => drop(reply.send(verdict)),
-            ReplyTo::Group { group, at } => self.0[group].verdicts[at] = Some(verdict),
+            ReplyTo::Group { group, at } => self.0[group].verdicts.decide(at, verdict),
         }
     }
 
     /// Answers those whose messages are all answered now.
     pub fn complete(self) {
         for Group { verdicts, reply } in self.0 {
-            let verdicts = verdicts
-                .into_iter()
-                .map(|verdict| verdict.expect("every message of a group was answered"))
-                .collect();
+            assert!(verdicts.are_complete(), "every message of a group was answered");
             // A caller that gave up waiting will send its messages again.
             let _ = reply.send(verdicts);
         }
