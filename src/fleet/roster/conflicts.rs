@@ -51,10 +51,12 @@ impl Conflicts {
         if self.table.is_empty() {
             return Note { at: 0, entry: 0 };
         }
-        let message = self.hasher.hash_one((slot, report.number));
+        // Of so many numbers of a rocket that follow each other, each has its own place
+        // beside the one before: what its messages write is in the cache by then.
+        let message = self.hasher.hash_one((slot, report.number / ENTRIES as u64));
         let content = self.hasher.hash_one(&report.event);
         // The place is made of bits that the entry does not have.
-        let at = (message & !MESSAGE) as usize % ENTRIES;
+        let at = (message & !MESSAGE).wrapping_add(report.number) as usize % ENTRIES;
         Note { at, entry: message & MESSAGE | content & !MESSAGE }
     }
 
