@@ -33,7 +33,7 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The wait before an append is made again; twice as long after every further failure,
 /// up to the last.
-const RETRY: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+const RETRY: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
 /// Most refusals that wait to be told.
 const MOST_REFUSALS: usize = 64;
