@@ -114,7 +114,7 @@ cluster-test *arguments:
     cargo clippy --features etcd --all-targets -- -D warnings
     cargo test --features etcd --test cluster -- --nocapture --test-threads=2 {{arguments}}
 
-# Kill, freeze and restart nodes of a cluster and members of its etcd in so many rounds under load, and check that nothing acknowledged is missing on any node
+# Kill, freeze, cut off and restart nodes of a cluster and members of its etcd in so many rounds under load, and check that nothing acknowledged is missing on any node
 crash-cluster rounds="200":
     DOWNLINK_CLUSTER_ROUNDS={{rounds}} cargo test --release --features etcd --test cluster -- --nocapture nothing_acknowledged_is_missing
 

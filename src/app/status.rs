@@ -1,5 +1,6 @@
-//! How the nodes of a cluster are, by what they say in its log. Owns what is looked at
-//! and when a node lives; does not own how it is shown (`tool/cluster_status.rs`).
+//! How the nodes of a cluster are, by what they say in its log, and that one says nothing
+//! any more. Owns what is looked at and when a node lives; does not own how it is shown
+//! (`tool/cluster_status.rs`).
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tokio::time::sleep;
 use super::engine;
 use crate::config::cluster::EngineConfig;
 use crate::fleet::cluster::peers::Announcement;
-use crate::journal::shared::{LogResult, SharedLog};
+use crate::journal::shared::{LogError, LogResult, SharedLog};
 
 /// A node says something every second; one that has not in so long does not live.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -55,9 +56,36 @@ pub struct NodeStatus {
 /// Says why the log cannot be read.
 pub fn of(config: &EngineConfig) -> Result<Status, String> {
     let log = engine::log(config)?;
+    runtime()?.block_on(look(&*log)).map_err(|error| of_log(&error))
+}
+
+/// Has a node that does not live count no more; takes a second or some.
+///
+/// # Errors
+/// Says why not: it lives, or nobody knows it, or the log cannot be reached.
+pub fn remove(config: &EngineConfig, node: &str) -> Result<(), String> {
+    let log = engine::log(config)?;
+    runtime()?.block_on(async {
+        let Status { nodes, .. } = look(&*log).await.map_err(|error| of_log(&error))?;
+        match nodes.iter().find(|it| it.node == node) {
+            Some(found) if found.lives => Err(format!("the node {node} lives: stop it first")),
+            Some(_) => log.withdraw(node).await.map_err(|error| of_log(&error)),
+            None => {
+                let names: Vec<_> = nodes.iter().map(|it| it.node.as_str()).collect();
+                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                Err(format!("expected a node of the cluster, which are {names}; found {node}"))
+            }
+        }
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(look(&*log)).map_err(|error| format!("the log of the cluster: {error}"))
+    runtime.map_err(|error| format!("cannot start: {error}"))
+}
+
+fn of_log(error: &LogError) -> String {
+    format!("the log of the cluster: {error}")
 }
 
 /// The same, of a log.

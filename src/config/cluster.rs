@@ -299,7 +299,7 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(is_fine)
 }
 
-fn node(text: &str) -> Result<String, String> {
+pub(super) fn node(text: &str) -> Result<String, String> {
     let text = text.trim();
     let expected = "expected up to 64 letters, digits, '-', '_' and '.'";
     if is_name(text) { Ok(text.to_owned()) } else { Err(expected.to_owned()) }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
-use super::cluster::{EngineArguments, EngineConfig};
+use super::cluster::{self, EngineArguments, EngineConfig};
 use super::file::FileArguments;
 use super::sources::{self, Sources};
 use super::{Arguments, Config, help, listing};
@@ -53,6 +53,13 @@ pub enum Tool {
         engine: EngineConfig,
         /// Whether it is for programs.
         json: bool,
+    },
+    /// To have a node of a cluster count no more.
+    ClusterRemove {
+        /// Where its log is.
+        engine: EngineConfig,
+        /// The node.
+        node: String,
     },
     /// To copy a data directory that is in use.
     Backup {
@@ -142,7 +149,28 @@ struct StatusArguments {
     json: bool,
 }
 
-const CLUSTER: &str = "Shows how a cluster is: see cluster status --help";
+/// Has a node of a cluster that is gone for good count no more
+///
+/// What it said last is deleted from the log. Until then it counts as one of
+/// --copies, and holds back a newer format of records. The others need not be
+/// restarted. Stop it first: a node that lives is refused, which takes a second to
+/// see, and would say it all again; one that is dead, up to four. Its data directory
+/// stays as it is. A node that is started with it joins again, and counts again.
+#[derive(Debug, Parser)]
+#[command(name = "remove")]
+struct RemoveArguments {
+    /// The node, as `downlink cluster status` shows it
+    #[arg(value_name = "NODE", value_parser = cluster::node)]
+    node: String,
+
+    #[command(flatten)]
+    file: FileArguments,
+
+    #[command(flatten)]
+    engine: EngineArguments,
+}
+
+const CLUSTER: &str = "Shows how a cluster is, and removes nodes: see cluster status --help";
 
 const SERVE: &str = "Serves: what is done without a subcommand";
 
@@ -174,7 +202,8 @@ fn whole() -> Command {
             Command::new("cluster")
                 .about(CLUSTER)
                 .subcommand_required(true)
-                .subcommand(StatusArguments::command()),
+                .subcommand(StatusArguments::command())
+                .subcommand(RemoveArguments::command()),
         )
         // Its words are its own: see `top`.
         .subcommand(Command::new("top").about(TOP));
@@ -238,23 +267,29 @@ impl Invocation {
 
     /// The line without its first word, which the `program` is, begins with `cluster`.
     fn of_cluster(
-        cluster: &Command,
+        of: &Command,
         program: OsString,
         mut line: Vec<OsString>,
     ) -> Result<Self, clap::Error> {
-        let word = line.get(1).and_then(|word| cluster.find_subcommand(word));
-        let Some(status) = word.cloned() else {
+        let word = line.get(1).and_then(|word| of.find_subcommand(word));
+        let Some(command) = word.cloned() else {
             // Says what is wrong, or how it is used.
-            let named = cluster.clone().bin_name("downlink cluster");
+            let named = of.clone().bin_name("downlink cluster");
             let error = named.try_get_matches_from(line).expect_err("it needs a subcommand");
             return Err(error);
         };
         line.remove(0);
         line[0] = program;
-        let status = status.bin_name("downlink cluster status");
-        let StatusArguments { engine, json, .. } = typed(&status, &line)?;
-        let engine = engine.validate()?.ok_or_else(super::cluster::no_cluster)?;
-        Ok(Self::Tool(Tool::ClusterStatus { engine, json }))
+        let command = command.clone().bin_name(format!("downlink cluster {}", command.get_name()));
+        let engine =
+            |arguments: EngineArguments| arguments.validate()?.ok_or_else(cluster::no_cluster);
+        Ok(Self::Tool(if command.get_name() == "remove" {
+            let RemoveArguments { node, engine: arguments, .. } = typed(&command, &line)?;
+            Tool::ClusterRemove { engine: engine(arguments)?, node }
+        } else {
+            let StatusArguments { engine: arguments, json, .. } = typed(&command, &line)?;
+            Tool::ClusterStatus { engine: engine(arguments)?, json }
+        }))
     }
 }
 

@@ -29,6 +29,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use self::error::{ToolError, print};
+use crate::app::status;
 use crate::config::LogFormat;
 use crate::config::invocation::Tool;
 use crate::logging;
@@ -44,6 +45,9 @@ pub fn run(tool: Tool) -> ExitCode {
         Tool::Export { from, output } => export::run(&from, output.as_deref()),
         Tool::Import { input, to } => import::run(input, &to),
         Tool::ClusterStatus { engine, json } => cluster_status::run(&engine, json),
+        Tool::ClusterRemove { engine, node } => {
+            status::remove(&engine, &node).map_err(ToolError::Cluster)
+        }
         Tool::Backup { from, to } => backup::run(from, &to),
     };
     match done {

@@ -9,8 +9,11 @@
               it says what they were"
 )]
 
+mod clients;
 mod contract;
+mod cut_links;
 mod faults;
+mod links;
 mod members;
 mod nodes;
 mod operators;

@@ -14,11 +14,12 @@ use etcd_client::Client;
 use tempfile::TempDir;
 
 use super::contract::{PATIENCE, eventually};
+use super::nodes::Place;
 
 pub struct Etcd {
     members: Vec<Member>,
     /// Removed after the members are gone.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 struct Member {
@@ -73,7 +74,7 @@ impl Etcd {
         };
         let members = (0..many).map(member).collect();
         drop(held);
-        let mut etcd = Self { members, _directory: directory };
+        let mut etcd = Self { members, directory };
         (0..many).for_each(|member| etcd.run(member));
         etcd
     }
@@ -116,8 +117,36 @@ impl Etcd {
         rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
     }
 
+    /// Has a member that runs fail to write any file beyond so many bytes, as a full
+    /// disk has it fail; it has room again once it is run anew.
+    pub fn fill(&self, member: usize, bytes: u64) {
+        let child = self.members[member].child.as_ref().unwrap();
+        let most = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        let of = rustix::process::Pid::from_child(child);
+        rustix::process::prlimit(Some(of), rustix::process::Resource::Fsize, most).unwrap();
+    }
+
+    /// Bytes of the largest file that a member goes on writing.
+    pub fn written(&self, member: usize) -> u64 {
+        let database = format!("m{member}/member/snap/db");
+        std::fs::metadata(self.directory.path().join(database)).unwrap().len()
+    }
+
+    /// Whether a member that was run has ended by itself, and if so what it said.
+    pub fn ended(&mut self, member: usize) -> Option<String> {
+        let member = &mut self.members[member];
+        let status = member.child.as_mut().unwrap().try_wait().unwrap()?;
+        member.child = None;
+        Some(format!("{status}\n{}", std::fs::read_to_string(&member.log).unwrap()))
+    }
+
     pub fn endpoint(&self, member: usize) -> String {
         format!("127.0.0.1:{}", self.members[member].client)
+    }
+
+    /// Where its members are, for links to them.
+    pub fn places(&self) -> Vec<Place> {
+        self.members.iter().map(|member| Arc::new(member.client.into())).collect()
     }
 
     pub fn options(&self, log: &str) -> EtcdOptions {

@@ -30,6 +30,17 @@ pub struct Node {
 impl Node {
     /// Starts it, and does not wait until it is ready.
     pub fn start(name: &str, directory: &Path, cluster: &str, more: &[&str]) -> Self {
+        Self::start_at(&Place::default(), name, directory, cluster, more)
+    }
+
+    /// The same, at a place that others know.
+    pub fn start_at(
+        place: &Place,
+        name: &str,
+        directory: &Path,
+        cluster: &str,
+        more: &[&str],
+    ) -> Self {
         let mut arguments = vec![
             format!("--cluster={cluster}"),
             format!("--node={name}"),
@@ -38,7 +49,7 @@ impl Node {
             "--log-format=json".to_owned(),
         ];
         arguments.extend(more.iter().map(|&it| it.to_owned()));
-        let (place, logged) = Default::default();
+        let (place, logged) = (place.clone(), Arc::default());
         let mut node = Self { name: name.to_owned(), arguments, place, child: None, logged };
         node.run(&[]);
         node
@@ -116,6 +127,20 @@ impl Node {
         }
     }
 
+    /// Waits until it is not, for a reason with this in it.
+    pub fn is_unready(&self, why: &str) {
+        let begun = Instant::now();
+        loop {
+            let answer = get(&self.place, "/readyz?verbose");
+            let says = |answer: &Answer| answer.status == 503 && answer.body.contains(why);
+            if answer.as_ref().is_ok_and(says) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{why}: {answer:?}\n{}", self.told());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// What is at a path, in JSON, once it answers.
     pub fn json(&self, path: &str) -> Value {
         let begun = Instant::now();
@@ -140,7 +165,19 @@ impl Drop for Node {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    head: String,
     pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 pub fn get(place: &Place, path: &str) -> io::Result<Answer> {
@@ -165,13 +202,39 @@ impl Connection {
         self.0.get_mut().write_all(request.as_bytes())
     }
 
+    /// Whether the other side has not closed it, as far as is known here: who keeps
+    /// connections looks before he sends.
+    pub fn is_open(&self) -> bool {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let found = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        found.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Longer than one waits otherwise.
+    pub fn waits_for(self, timeout: Duration) -> Self {
+        self.0.get_ref().set_read_timeout(Some(timeout)).unwrap();
+        self.0.get_ref().set_write_timeout(Some(timeout)).unwrap();
+        self
+    }
+
     /// Sends a message, whose answer is received next.
     pub fn post(&mut self, message: &Value) -> io::Result<()> {
-        let body = message.to_string();
+        self.post_body("application/json", &message.to_string())
+    }
+
+    /// The same, of many.
+    pub fn post_many(&mut self, messages: &[Value]) -> io::Result<()> {
+        let lines: Vec<_> = messages.iter().map(Value::to_string).collect();
+        self.post_body("application/x-ndjson", &lines.join("\n"))
+    }
+
+    fn post_body(&mut self, kind: &str, body: &str) -> io::Result<()> {
         let length = body.len();
         self.send(&format!(
             "POST /messages HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+             Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
         ))
     }
 
@@ -183,10 +246,7 @@ impl Connection {
             }
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let header = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-            lines.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-        };
+        let header = |name: &str| header(&head, name);
         let mut body = Vec::new();
         if let Some(length) = header("content-length").and_then(|length| length.parse().ok()) {
             body.resize(length, 0);
@@ -207,6 +267,7 @@ impl Connection {
             }
         }
         let status = status.ok_or_else(|| io::Error::other(head.clone()))?;
-        Ok(Answer { status, body: String::from_utf8(body).map_err(io::Error::other)? })
+        let body = String::from_utf8(body).map_err(io::Error::other)?;
+        Ok(Answer { status, head, body })
     }
 }

@@ -1,42 +1,39 @@
 //! Three nodes on three members of etcd, under load from clients that move on when one
-//! fails, while nodes and members are killed, frozen and restarted: whatever was
+//! fails, while nodes and members are killed, frozen, cut off and restarted: whatever was
 //! acknowledged is on every node, and all nodes show the same.
 //!
-//! Ten rounds by default, one of each kind; `DOWNLINK_CLUSTER_ROUNDS` sets another number
-//! (`just crash-cluster 200`).
+//! Fifteen rounds by default, one of each kind; `DOWNLINK_CLUSTER_ROUNDS` sets another number
+//! (`just crash-cluster 200`), and `DOWNLINK_CLUSTER_FAULTS=NodeAway,DiskFull` which kinds.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rustix::process::Signal;
-use serde_json::{Value, json};
 
-use super::contract::PATIENCE;
+use super::clients::{Clients, Load, Seen};
+use super::contract::eventually;
+use super::links::{Link, Links, Way};
 use super::members::Etcd;
-use super::nodes::{Answer, Connection, Node, Place};
+use super::nodes::{Node, Place};
 
 const NODES: usize = 3;
 const MEMBERS: usize = 3;
 const CLIENTS: usize = 16;
-const ROCKETS_EACH: usize = 3;
 
-/// So many messages of a rocket come in any order.
-const WINDOW: u64 = 5;
-
-/// Checkpoints and trims are under way all the time; a node that is away holds the trim.
+/// Checkpoints and trims are under way all the time; two nodes are enough to trim.
 const FLAGS: [&str; 5] = [
     "--checkpoint-interval=500ms",
     "--checkpoint-messages=1000",
-    "--copies=3",
+    "--copies=2",
     "--shutdown-timeout=30s",
     "--threads=1",
 ];
+
+/// How many a node has after a planned restart, at random.
+const WORKERS: [usize; 5] = [1, 2, 3, 5, 16];
 
 /// What happens in a round.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +48,14 @@ enum Fault {
     TwoMembersKilled,
     RollingRestart,
     Duplicates,
+    LinkReset,
+    LinkSilent,
+    LinkWithoutAnswers,
+    DiskFull,
+    NodeAway,
 }
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 15] = [
     Fault::NodeKilled,
     Fault::LeaderKilled,
     Fault::FollowerKilled,
@@ -64,6 +66,11 @@ const FAULTS: [Fault; 10] = [
     Fault::TwoMembersKilled,
     Fault::RollingRestart,
     Fault::Duplicates,
+    Fault::LinkReset,
+    Fault::LinkSilent,
+    Fault::LinkWithoutAnswers,
+    Fault::DiskFull,
+    Fault::NodeAway,
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,41 +79,63 @@ async fn nothing_acknowledged_is_missing_on_any_node() {
         Ok(rounds) => rounds.parse().expect("DOWNLINK_CLUSTER_ROUNDS is a number"),
         Err(_) => FAULTS.len(),
     };
+    let only = std::env::var("DOWNLINK_CLUSTER_FAULTS").unwrap_or_default();
+    let is_asked_for =
+        |fault: &Fault| only.is_empty() || only.split(',').any(|it| it == format!("{fault:?}"));
+    let faults: Vec<_> = FAULTS.into_iter().filter(is_asked_for).collect();
     let seed = rand::random();
     println!("{rounds} rounds with seed {seed}");
     let directory = tempfile::tempdir().unwrap();
+    let token = directory.path().join("token");
+    std::fs::write(&token, "a-secret-of-the-nodes").unwrap();
     let etcd = Etcd::start(MEMBERS).await;
-    let members: Vec<_> = (0..MEMBERS).map(|member| etcd.endpoint(member)).collect();
-    let url = format!("etcd://{}/rounds", members.join(","));
+    let links: Vec<_> = (0..NODES).map(|_| Links::to(etcd.places())).collect();
+    let places: Arc<[Place]> = (0..NODES).map(|_| Place::default()).collect();
+    // Where a node is for the others, whatever its port is by then.
+    let peers: Vec<_> = places.iter().map(|place| Link::to(place.clone())).collect();
     let node = |index: usize| {
         let name = format!("n{index}");
-        Node::start(&name, &directory.path().join(&name), &url, &FLAGS)
+        let more = [
+            format!("--advertise=http://{}", peers[index].endpoint()),
+            format!("--admin-token-file={}", token.display()),
+            format!("--cluster-token-file={}", token.display()),
+        ];
+        let more = FLAGS.into_iter().chain(more.iter().map(String::as_str)).collect::<Vec<_>>();
+        let (url, directory) = (links[index].url("rounds"), directory.path().join(&name));
+        Node::start_at(&places[index], &name, &directory, &url, &more)
     };
     let mut nodes: Vec<_> = (0..NODES).map(node).collect();
     nodes.iter_mut().for_each(Node::is_ready);
-    let places: Arc<[Place]> = nodes.iter().map(|node| node.place.clone()).collect();
     let mut random = StdRng::seed_from_u64(seed);
-    let clients = (0..CLIENTS).map(|id| Client::new(id, random.random(), places.clone()));
-    let clients = clients.collect();
-    let mut cluster = Cluster { etcd, nodes, random, clients };
-    let mut gaps = vec![Vec::new(); FAULTS.len()];
-    let mut acknowledged = 0;
+    let mut clients = Clients::of(&places, CLIENTS, &mut random);
+    let mut cluster = Cluster { etcd, nodes, links, random };
+    let mut seen = vec![Vec::new(); faults.len()];
     for round in 0..rounds {
-        let kind = round % FAULTS.len();
-        let (gap, acks) = cluster.round(FAULTS[kind]).await;
-        gaps[kind].push(gap);
-        acknowledged += acks;
-        cluster.check(round, FAULTS[kind]);
+        let kind = round % faults.len();
+        let load = clients.start(matches!(faults[kind], Fault::Duplicates));
+        let saw = cluster.round(faults[kind], &load).await;
+        clients = load.stop();
+        seen[kind].push(saw);
+        clients.check(&cluster.nodes, &format!("round {round}, {:?}", faults[kind]));
     }
-    println!("{acknowledged} acknowledged in all, and nothing lost; all nodes are the same");
-    for (fault, mut gaps) in FAULTS.iter().zip(gaps).filter(|(_, gaps)| !gaps.is_empty()) {
+    let all = seen.iter().flatten().map(|seen| seen.acknowledged).sum::<u64>();
+    println!("{all} acknowledged in all, and nothing lost; all nodes are the same");
+    for (fault, seen) in faults.iter().zip(seen).filter(|(_, seen)| !seen.is_empty()) {
+        let mut gaps: Vec<_> = seen.iter().map(|seen| seen.gap).collect();
         gaps.sort_unstable();
         let (median, most) = (gaps[gaps.len() / 2], gaps[gaps.len() - 1]);
+        let sum = |count: fn(&Seen) -> u64| seen.iter().map(count).sum::<u64>();
         println!(
-            "{fault:?}: {} rounds, nobody acknowledged for {:.2} s (median), {:.2} s (most)",
+            "{fault:?}: {} rounds, nobody acknowledged for {:.2} s (median), {:.2} s (most); {} \
+             requests were refused, {} sent and not answered ({} of them taken), {} not sent; {} messages failed at all nodes in turn",
             gaps.len(),
             median.as_secs_f64(),
-            most.as_secs_f64()
+            most.as_secs_f64(),
+            sum(|seen| seen.refused),
+            sum(|seen| seen.unanswered),
+            sum(|seen| seen.untold),
+            sum(|seen| seen.unsent),
+            sum(|seen| seen.failed),
         );
     }
 }
@@ -114,42 +143,32 @@ async fn nothing_acknowledged_is_missing_on_any_node() {
 struct Cluster {
     etcd: Etcd,
     nodes: Vec<Node>,
+    /// Of each node to the members.
+    links: Vec<Links>,
     random: StdRng,
-    clients: Vec<Client>,
 }
 
 impl Cluster {
-    /// Has something happen under load, and heals it; returns the longest time in which
-    /// nobody was acknowledged, and how often anybody was.
-    async fn round(&mut self, fault: Fault) -> (Duration, u64) {
-        let shared = Arc::new(Shared {
-            stop: AtomicBool::new(false),
-            twice: matches!(fault, Fault::Duplicates),
-            acks: AtomicU64::new(0),
-            gap: Mutex::new((Instant::now(), Duration::ZERO)),
-        });
-        let clients = std::mem::take(&mut self.clients).into_iter().map(|mut client| {
-            let shared = shared.clone();
-            std::thread::spawn(move || {
-                client.run(&shared);
-                client
-            })
-        });
-        let clients: Vec<_> = clients.collect();
-        self.more(&shared, 300);
-        *shared.gap.lock().unwrap() = (Instant::now(), Duration::ZERO);
+    /// Has something happen under load, and heals it; returns what clients saw of it.
+    async fn round(&mut self, fault: Fault, load: &Load) -> Seen {
+        self.more(load);
+        load.counts();
         let leader = self.etcd.leader().await;
-        self.happens(fault, leader).await;
+        self.happens(fault, leader, load).await;
+        let planned = load.seen();
         // What went on before may be answered only now.
-        self.more(&shared, 300);
-        let (last, longest) = *shared.gap.lock().unwrap();
-        let gap = longest.max(last.elapsed());
-        shared.stop.store(true, Ordering::Relaxed);
-        self.clients = clients.into_iter().map(|client| client.join().unwrap()).collect();
-        (gap, shared.acks.load(Ordering::Relaxed))
+        self.more(load);
+        if matches!(fault, Fault::RollingRestart) {
+            assert_eq!((planned.failed, planned.untold), (0, 0), "{planned:?}");
+        }
+        load.seen()
     }
 
-    async fn happens(&mut self, fault: Fault, leader: usize) {
+    fn more(&self, load: &Load) {
+        load.more(300, &|| self.nodes.iter().map(Node::told).collect());
+    }
+
+    async fn happens(&mut self, fault: Fault, leader: usize, load: &Load) {
         let lasts = Duration::from_millis(self.random.random_range(200..2500));
         let node = self.random.random_range(0..NODES);
         let follower = (leader + self.random.random_range(1..MEMBERS)) % MEMBERS;
@@ -202,237 +221,64 @@ impl Cluster {
                 for node in &mut self.nodes {
                     let status = node.stop();
                     assert!(status.success(), "{status}\n{}", node.told());
-                    node.run(&[format!("--workers={}", self.random.random_range(1..=4))]);
+                    let workers = WORKERS[self.random.random_range(0..WORKERS.len())];
+                    node.run(&[format!("--workers={workers}")]);
                     node.is_ready();
                 }
             }
             Fault::Duplicates => sleep(lasts),
+            Fault::LinkReset => self.cut(node, Way::Reset, lasts),
+            Fault::LinkSilent => self.cut(node, Way::Silent, lasts),
+            Fault::LinkWithoutAnswers => self.cut(node, Way::NoAnswers, lasts),
+            Fault::DiskFull => self.has_no_room((leader + node) % MEMBERS, lasts).await,
+            Fault::NodeAway => self.is_away(node, load).await,
         }
         self.etcd.is_healthy().await;
         self.nodes.iter_mut().for_each(Node::is_ready);
     }
 
-    /// Waits until so many more were acknowledged.
-    fn more(&self, shared: &Shared, acks: u64) {
-        let goal = shared.acks.load(Ordering::Relaxed) + acks;
-        let begun = Instant::now();
-        while shared.acks.load(Ordering::Relaxed) < goal {
-            let told = || self.nodes.iter().map(Node::told).collect::<String>();
-            assert!(begun.elapsed() < PATIENCE, "nobody is acknowledged\n{}", told());
-            sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// That every node has whatever was acknowledged, and shows the same.
-    fn check(&self, round: usize, fault: Fault) {
-        let listed: Vec<_> = self.nodes.iter().map(|node| node.json("/rockets")).collect();
-        // Of what was never answered, something may be appended only now.
-        let listed = if listed.windows(2).all(|two| two[0] == two[1]) {
-            listed
+    /// Cuts a node off, for a while or until it says so.
+    fn cut(&mut self, node: usize, way: Way, lasts: Duration) {
+        self.links[node].set(way);
+        if self.random.random_bool(0.5) {
+            self.nodes[node].is_unready("the log of the cluster");
         } else {
-            self.nodes.iter().map(|node| node.json("/rockets")).collect()
-        };
-        for (node, rockets) in self.nodes.iter().zip(&listed) {
-            let told = || format!("round {round}, {fault:?}, {}", node.told());
-            assert_eq!(rockets, &listed[0], "{}", told());
-            for rocket in self.clients.iter().flat_map(|client| &client.rockets) {
-                let all = rockets.as_array().unwrap();
-                let found = all.iter().find(|it| it["id"] == *rocket.channel);
-                rocket.check(found, &told);
-            }
+            sleep(lasts);
         }
-    }
-}
-
-/// What the clients of a round share.
-struct Shared {
-    stop: AtomicBool,
-    /// Whether each message goes to two nodes at once.
-    twice: bool,
-    acks: AtomicU64,
-    /// When anybody was acknowledged last, and the longest time without.
-    gap: Mutex<(Instant, Duration)>,
-}
-
-impl Shared {
-    fn acknowledged(&self) {
-        self.acks.fetch_add(1, Ordering::Relaxed);
-        let mut gap = self.gap.lock().unwrap();
-        let now = Instant::now();
-        *gap = (now, gap.1.max(now.duration_since(gap.0)));
-    }
-}
-
-/// One that sends one message after the other, each until it is acknowledged.
-struct Client {
-    random: StdRng,
-    places: Arc<[Place]>,
-    /// Who is asked.
-    node: usize,
-    connections: [Option<Connection>; NODES],
-    rockets: Vec<Rocket>,
-    /// What is not acknowledged yet: of which rocket, and whether it was ever sent.
-    current: Option<(usize, u64, bool)>,
-}
-
-impl Client {
-    fn new(id: usize, seed: u64, places: Arc<[Place]>) -> Self {
-        let rocket = |index| Rocket::new(format!("rocket-{id}-{index}"));
-        Self {
-            random: StdRng::seed_from_u64(seed),
-            places,
-            node: id % NODES,
-            connections: Default::default(),
-            rockets: (0..ROCKETS_EACH).map(rocket).collect(),
-            current: None,
-        }
+        self.links[node].set(Way::Clear);
     }
 
-    fn run(&mut self, shared: &Shared) {
-        while !shared.stop.load(Ordering::Relaxed) {
-            let (index, number, was_sent) = self.current.unwrap_or_else(|| {
-                let index = self.random.random_range(0..self.rockets.len());
-                (index, self.rockets[index].next(&mut self.random), false)
-            });
-            self.rockets[index].uncertain = Some(number);
-            self.current = Some((index, number, true));
-            let message = message(&self.rockets[index].channel, number);
-            let other = (self.node + 1) % NODES;
-            let at: &[usize] = if shared.twice { &[self.node, other] } else { &[self.node] };
-            let answers = self.post(at, &message);
-            let outcomes: Vec<_> = answers.iter().flatten().filter_map(outcome).collect();
-            if let ([one, two], false) = (&outcomes[..], was_sent) {
-                let repeated = [one, two].into_iter().filter(|it| *it == "duplicate").count();
-                assert_eq!(repeated, 1, "{outcomes:?}");
-            }
-            if outcomes.is_empty() {
-                // The next one may know better; all of them may not, for a moment.
-                self.node = other;
-                sleep(Duration::from_millis(10));
-                continue;
-            }
-            self.rockets[index].acknowledge(number);
-            self.current = None;
-            shared.acknowledged();
-        }
+    /// A member that cannot write any more ends by itself.
+    async fn has_no_room(&mut self, member: usize, lasts: Duration) {
+        self.etcd.fill(member, self.etcd.written(member));
+        let mut said = None;
+        eventually("a member without room ends", || {
+            said = said.take().or_else(|| self.etcd.ended(member));
+            std::future::ready(said.is_some())
+        })
+        .await;
+        let said = said.unwrap();
+        assert!(said.contains("file too large"), "{said}");
+        sleep(lasts);
+        self.etcd.run(member);
     }
 
-    /// Sends to all of these nodes before any answer is read.
-    fn post(&mut self, at: &[usize], message: &Value) -> Vec<Option<Answer>> {
-        let send = |node: &usize| {
-            let mut connection = match self.connections[*node].take() {
-                Some(connection) => connection,
-                None => Connection::open(&self.places[*node]).ok()?,
-            };
-            connection.post(message).ok()?;
-            Some((*node, connection))
-        };
-        let sent: Vec<_> = at.iter().map(send).collect();
-        let receive = |sent: Option<(usize, Connection)>| {
-            let (node, mut connection) = sent?;
-            let answer = connection.receive().ok()?;
-            self.connections[node] = Some(connection);
-            Some(answer)
-        };
-        sent.into_iter().map(receive).collect()
+    /// The log is trimmed past a node that is away.
+    async fn is_away(&mut self, node: usize, load: &Load) {
+        const TOOK_OVER: &str = "took over what another node has stored";
+        let times = |node: &Node| node.told().matches(TOOK_OVER).count();
+        let before = times(&self.nodes[node]);
+        self.nodes[node].kill();
+        let log = self.etcd.log("rounds");
+        // All that it can have read.
+        let read = log.head().await.unwrap();
+        eventually("the log is trimmed past a node that is away", || async {
+            log.trimmed().await.is_ok_and(|trimmed| trimmed > read)
+        })
+        .await;
+        self.more(load);
+        self.nodes[node].run(&[]);
+        self.nodes[node].is_ready();
+        assert_eq!(times(&self.nodes[node]), before + 1, "{}", self.nodes[node].told());
     }
-}
-
-/// What an answer says became of a message; none if it was not taken now.
-fn outcome(answer: &Answer) -> Option<String> {
-    match answer.status {
-        200..300 => {
-            let said: Value = serde_json::from_str(&answer.body).unwrap();
-            Some(said["outcome"].as_str().unwrap().to_owned())
-        }
-        503 => None,
-        _ => panic!("{answer:?}"),
-    }
-}
-
-/// A rocket of one client, and what of it was acknowledged.
-struct Rocket {
-    channel: String,
-    /// All up to this number.
-    prefix: u64,
-    /// And these behind it.
-    beyond: BTreeSet<u64>,
-    /// To be sent next, the last first.
-    queue: Vec<u64>,
-    /// Sent, and not acknowledged.
-    uncertain: Option<u64>,
-}
-
-impl Rocket {
-    fn new(channel: String) -> Self {
-        let (beyond, queue) = Default::default();
-        Self { channel, prefix: 0, beyond, queue, uncertain: None }
-    }
-
-    fn next(&mut self, random: &mut StdRng) -> u64 {
-        if self.queue.is_empty() {
-            self.queue = (self.prefix + 1..=self.prefix + WINDOW).collect();
-            self.queue.shuffle(random);
-        }
-        self.queue.pop().unwrap()
-    }
-
-    fn acknowledge(&mut self, number: u64) {
-        self.uncertain = None;
-        self.beyond.insert(number);
-        while self.beyond.remove(&(self.prefix + 1)) {
-            self.prefix += 1;
-        }
-    }
-
-    /// The last number, and how many wait behind it, with what is uncertain or without.
-    fn expected(&self, with: Option<u64>) -> (u64, u64) {
-        let mut all = self.beyond.clone();
-        all.extend(with);
-        let mut prefix = self.prefix;
-        while all.remove(&(prefix + 1)) {
-            prefix += 1;
-        }
-        (prefix, all.len() as u64)
-    }
-
-    fn check(&self, found: Option<&Value>, told: &dyn Fn() -> String) {
-        let channel = &self.channel;
-        let expected = [self.expected(None), self.expected(self.uncertain)];
-        let Some(found) = found else {
-            assert!(
-                expected.iter().any(|(last, _)| *last == 0),
-                "{channel} is not listed\n{}",
-                told()
-            );
-            return;
-        };
-        let number = |field: &str| found[field].as_u64().unwrap();
-        let last = number("last_message_number");
-        let state = (last, number("buffered_messages"));
-        assert!(expected.contains(&state), "{channel}: {expected:?}, found {state:?}\n{}", told());
-        let speed = (2..=last).filter(|it| it % 7 != 0).map(|it| it % 5).sum::<u64>() + 500;
-        let mission = format!("M{}", last - last % 7);
-        assert_eq!((number("speed"), &found["mission"]), (speed, &json!(mission)), "{channel}");
-    }
-}
-
-/// A rocket's message of this number: what it says follows from that.
-fn message(channel: &str, number: u64) -> Value {
-    let (kind, body) = match number {
-        1 => ("RocketLaunched", json!({ "type": "T", "launchSpeed": 500, "mission": "M0" })),
-        _ if number.is_multiple_of(7) => {
-            ("RocketMissionChanged", json!({ "newMission": format!("M{number}") }))
-        }
-        _ => ("RocketSpeedIncreased", json!({ "by": number % 5 })),
-    };
-    json!({
-        "metadata": {
-            "channel": channel,
-            "messageNumber": number,
-            "messageTime": "2026-01-01T00:00:00Z",
-            "messageType": kind,
-        },
-        "message": body,
-    })
 }

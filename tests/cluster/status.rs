@@ -1,4 +1,4 @@
-//! `downlink cluster status`, as an operator has it.
+//! `downlink cluster status` and `remove`, as an operator has them.
 
 use std::process::{Command, Output};
 
@@ -8,9 +8,13 @@ use super::contract::told;
 use super::members::Etcd;
 use super::nodes::Node;
 
-fn status(arguments: &[&str]) -> Output {
+fn cluster(words: &[&str], arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_downlink"));
-    command.args(["cluster", "status"]).args(arguments).output().unwrap()
+    command.arg("cluster").args(words).args(arguments).output().unwrap()
+}
+
+fn status(arguments: &[&str]) -> Output {
+    cluster(&["status"], arguments)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,6 +62,38 @@ async fn nodes_are_shown_that_live_and_that_do_not() {
     assert_eq!((fields[2], fields[5] == "0"), ("no", false), "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_gone_is_removed_and_one_that_lives_is_not() {
+    let etcd = Etcd::start(1).await;
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("etcd://{}/removed", etcd.endpoint(0));
+    let start = |name: &str| Node::start(name, &directory.path().join(name), &url, &[]);
+    let mut nodes = [start("one"), start("two")];
+    nodes.iter_mut().for_each(Node::is_ready);
+    let remove = |name: &str| cluster(&["remove", name], &["--cluster", &url]);
+    let names = || async {
+        let said = etcd.log("removed").announced().await.unwrap();
+        said.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    super::contract::eventually("both said something", || async { names().await.len() == 2 }).await;
+    for (name, why) in [
+        ("two", "the node two lives: stop it first"),
+        ("three", "expected a node of the cluster, which are one, two; found three"),
+    ] {
+        let refused = remove(name);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!((refused.status.code(), said), (Some(1), format!("error: {why}\n")));
+    }
+    nodes[1].kill();
+    let removed = remove("two");
+    assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    assert_eq!(names().await, ["one"]);
+    // It joins again with what it has.
+    nodes[1].run(&[]);
+    nodes[1].is_ready();
+    super::contract::eventually("it counts again", || async { names().await.len() == 2 }).await;
+}
+
 #[test]
 fn what_is_wrong_is_told() {
     for (arguments, code, text) in [
@@ -72,6 +108,15 @@ fn what_is_wrong_is_told() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(text) && said.lines().count() == 1, "{arguments:?}: {said}");
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_downlink")).args(["cluster"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    for (words, text) in [
+        (&["remove"][..], "NODE"),
+        (&["remove", "a/b"], "letters"),
+        (&["remove", "a"], "--cluster is missing"),
+        (&[], "remove"),
+    ] {
+        let output = cluster(words, &[]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(said.contains(text), "{words:?}: {said}");
+    }
 }

@@ -250,6 +250,70 @@ fn a_node_that_is_cut_off_says_so_and_heals() {
     eventually("it is taken", || node.send(&Request::message(&speed_up("r", 2, 1))).status == 200);
 }
 
+/// A node that lives finds its place in the log again, however far the others are.
+#[test]
+fn a_node_that_is_cut_off_for_a_while_reads_on() {
+    let log = MemoryLog::new();
+    let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let (nodes, faults): (Vec<_>, Vec<_>) = (directories.iter().zip(["a", "b", "c"]))
+        .map(|(directory, name)| {
+            let (handle, faults) = log.handle(1);
+            let node = start(directory.path(), 2, true, cluster(handle, name, false));
+            node.wait_until_ready();
+            (node, faults)
+        })
+        .unzip();
+    let messages = flights(3, 20);
+    let (before, after) = messages.split_at(20);
+    nodes[2].post(before);
+    let said = |name: &str| log.announced(name).unwrap_or_default();
+    eventually("they know each other", || ["a", "b", "c"].iter().all(|it| said(it).applied > 0));
+    faults[2].cut_off.store(true, Ordering::Relaxed);
+    nodes[2].get("/rockets");
+    nodes[0].post(after);
+    let head = || said("a").applied.max(said("b").applied);
+    let stored = || said("a").stored.min(said("b").stored);
+    eventually("both have stored it", || {
+        nodes[0].read("/rockets").is_array() && stored() == head()
+    });
+    let beats = ["a", "b"].map(|name| said(name).beat);
+    eventually("both have looked what may be trimmed", || {
+        ["a", "b"].iter().zip(beats).all(|(name, beat)| said(name).beat > beat + 1)
+    });
+    faults[2].cut_off.store(false, Ordering::Relaxed);
+    nodes[2].wait_until_ready();
+    assert_eq!(shown(&nodes[2]), expected(&messages));
+    eventually("all of it is trimmed", || log.entries().is_empty());
+}
+
+/// A sender whose message is on its way when the log cannot be read on is told so, and
+/// the stop waits for nobody: not even for the hour that either may take.
+#[test]
+fn who_waits_for_a_log_that_ends_is_told() {
+    let log = MemoryLog::new();
+    let directory = tempfile::tempdir().unwrap();
+    let (handle, faults) = log.handle(1);
+    let hour = Duration::from_hours(1);
+    let change = |config: &mut Config| {
+        config.data_dir = directory.path().to_owned();
+        config.http.request_timeout = hour;
+        config.shutdown_timeout = hour;
+    };
+    let source = Box::new(SqliteJournal::fsync(directory.path(), Duration::ZERO));
+    let node = Service::member(change, source, cluster(handle, "a", false));
+    node.wait_until_ready();
+    faults.slowness.store(3_600_000_000, Ordering::Relaxed);
+    let mut sender = node.connect();
+    sender.send(&Request::message(&launch_as("r", "A", 500, "M")).to_bytes());
+    let in_flight = || Scrape::of(&node).get("downlink_cluster_entries_in_flight", &[]);
+    eventually("it is on its way", || in_flight() >= 1.0);
+    let id = EntryId { node: "b".into(), incarnation: 1, number: 1 };
+    log.put(Entry { id, bytes: vec![9, 0, 0, 0, 0].into() });
+    let detail = problem(&sender.receive(), 503);
+    assert!(detail.contains("version 9"), "{detail}");
+    assert!(node.stop_when_ended().unwrap_err().contains("version 9"));
+}
+
 #[test]
 fn a_full_log_refuses_and_takes_what_is_sent_again() {
     let log = MemoryLog::new();

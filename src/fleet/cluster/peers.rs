@@ -48,7 +48,8 @@ pub struct Announcement {
     /// Where other nodes reach it.
     #[serde(default)]
     pub url: Option<String>,
-    /// While it catches up: it needs what comes behind this.
+    /// While it catches up: it needs what comes behind this. Else what it has not
+    /// applied.
     #[serde(default)]
     pub needs: Option<u64>,
 }
@@ -192,7 +193,7 @@ impl Peers {
         let log_bytes = self.log.size().await?;
         let mut enough = stored_by(&peers, self.policy.copies);
         let needed = lives.needed(&peers, beat);
-        // Who is slow must not have the others refuse messages.
+        // Who is slow, or cut off, must not have the others refuse messages.
         if log_bytes <= self.policy.log_limit / 2 {
             enough = enough.min(needed.unwrap_or(enough));
         }
@@ -211,7 +212,9 @@ impl Peers {
 struct Lives(HashMap<String, (u64, u64)>);
 
 impl Lives {
-    /// The least that a node which lives needs the log behind, if one does.
+    /// The least that a node which lives needs the log behind, if one does: what it has
+    /// not applied, and while it starts what it says. Else who is cut off for a moment
+    /// would find its place in the log gone.
     fn needed(&mut self, peers: &[Peer], round: u64) -> Option<u64> {
         self.0.retain(|node, _| peers.iter().any(|(name, _)| name == node));
         let mut needed = None;
@@ -220,7 +223,8 @@ impl Lives {
             if *beat != peer.beat {
                 (*beat, *heard) = (peer.beat, round);
             }
-            if let Some(needs) = peer.needs.filter(|_| round - *heard < SILENCE) {
+            if round - *heard < SILENCE {
+                let needs = peer.needs.unwrap_or(peer.applied);
                 needed = Some(needed.map_or(needs, |needed: u64| needed.min(needs)));
             }
         }
@@ -281,11 +285,12 @@ mod tests {
     #[test]
     fn what_a_node_needs_is_kept_while_it_lives() {
         let peer = |beat, needs| {
-            let announcement = Announcement { beat, needs, ..Announcement::default() };
-            vec![("x".to_owned(), announcement), ("y".to_owned(), Announcement::default())]
+            let announcement = Announcement { beat, needs, applied: 9, ..Announcement::default() };
+            vec![("x".to_owned(), announcement)]
         };
         let mut lives = Lives::default();
-        assert_eq!(lives.needed(&peer(7, None), 1), None);
+        assert_eq!(lives.needed(&[], 1), None);
+        assert_eq!(lives.needed(&peer(7, None), 1), Some(9), "what it has not applied");
         assert_eq!(lives.needed(&peer(8, Some(5)), 2), Some(5));
         assert_eq!(lives.needed(&peer(8, Some(5)), 1 + SILENCE), Some(5));
         assert_eq!(lives.needed(&peer(8, Some(5)), 2 + SILENCE), None);

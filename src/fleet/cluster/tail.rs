@@ -52,6 +52,21 @@ impl Tail {
     /// Says what cannot be mended by trying again. The partitions are as they were at
     /// the last entry that was whole.
     pub async fn run(mut self) -> Result<Infallible, String> {
+        let Err(reason) = self.read().await;
+        // Whoever waits for what would come is told, rather than wait until he gives up;
+        // and so does the stop, which waits for them.
+        let pieces = self.publisher.end(&reason);
+        let mut left = vec![Refusal { pieces, reason: reason.clone() }];
+        left.extend(std::iter::from_fn(|| self.refusals.try_recv().ok()));
+        for refusal in left {
+            if self.refuse(refusal).await.is_err() {
+                break;
+            }
+        }
+        Err(reason)
+    }
+
+    async fn read(&mut self) -> Result<Infallible, String> {
         let mut told = false;
         loop {
             let Err(error) = self.follow().await;

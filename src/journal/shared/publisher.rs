@@ -33,7 +33,7 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The wait before an append is made again; twice as long after every further failure,
 /// up to the last.
-const RETRY: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+const RETRY: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
 /// Most refusals that wait to be told.
 const MOST_REFUSALS: usize = 64;
@@ -105,6 +105,8 @@ struct State {
     failing_since: Option<Instant>,
     /// Why nothing may be appended, beside that.
     full: Option<String>,
+    /// Nobody reads the log any more.
+    ended: bool,
 }
 
 impl Publisher {
@@ -184,6 +186,19 @@ impl Publisher {
         pieces
     }
 
+    /// Nobody reads the log any more: refuses everything from now on, and returns what
+    /// waits or is on its way, whose fate will not be known.
+    #[must_use]
+    pub fn end(&self, reason: &str) -> Vec<Piece> {
+        let mut state = self.0.lock();
+        state.ended = true;
+        let refused = AppendError::Refused(reason.to_owned());
+        let _ = self.0.standing.send_replace(Err(refused));
+        let waiting = std::mem::take(&mut state.waiting).into_iter().map(|(_, piece)| piece);
+        let on_their_way = std::mem::take(&mut state.in_flight).into_values().flatten();
+        on_their_way.chain(waiting).collect()
+    }
+
     /// Refuses everything for a reason of its own, until it is told `None`.
     pub fn refuse(&self, reason: Option<String>) {
         self.0.lock().full = reason;
@@ -221,12 +236,17 @@ impl Shared {
     }
 
     fn succeeded(&self) {
-        self.lock().failing_since = None;
+        let mut state = self.lock();
+        if state.ended {
+            return;
+        }
+        state.failing_since = None;
         self.standing.send_if_modified(|standing| {
             let news = standing.is_err();
             *standing = Ok(());
             news
         });
+        drop(state);
     }
 
     /// An append failed for now. Whether that has gone on for so long that others are

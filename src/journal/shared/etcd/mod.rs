@@ -28,6 +28,7 @@ mod trim;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
@@ -112,7 +113,7 @@ impl EtcdLog {
         }
         let members = Members::new(&options.endpoints, &connect);
         let keys = Keys::new(&options.prefix);
-        Ok(Self { shared: Arc::new(Shared { members, keys }) })
+        Ok(Self { shared: Arc::new(Shared { members, keys, is_in_doubt: AtomicBool::new(false) }) })
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use etcd_client::{Compare, CompareOp, GetOptions, SortOrder, SortTarget, Txn, TxnOp};
@@ -11,11 +13,18 @@ use super::super::{Entry, LogError, LogName, LogResult, MAX_ENTRY, Offset};
 use super::keys::{self, Keys};
 use super::members::{Members, REQUEST};
 
+/// How long an append has after one of which nothing was heard: with a leader goes
+/// whatever its followers had sent it, and whatever they send until they miss it. So
+/// who waits for long finds the next one late.
+const APPEND_AGAIN: Duration = Duration::from_millis(500);
+
 /// What all that reads and writes the log shares.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub members: Members,
     pub keys: Keys,
+    /// Whether the last append that ended had not been answered.
+    pub is_in_doubt: AtomicBool,
 }
 
 impl Shared {
@@ -54,13 +63,18 @@ impl Shared {
         }
         let (key, head) = (self.keys.entry(&entry.id)?, self.keys.head(&entry.id.node)?);
         let id = keys::shown(&entry.id)?;
-        let asked = self.members.ask(REQUEST, |mut client| {
+        let is_in_doubt = self.is_in_doubt.load(Ordering::Relaxed);
+        let within = if is_in_doubt { APPEND_AGAIN } else { REQUEST };
+        let asked = self.members.ask(within, |mut client| {
             let create = Txn::new()
                 .when([Compare::create_revision(&*key, CompareOp::Equal, 0)])
                 .and_then([TxnOp::put(&*key, &*entry.bytes, None), TxnOp::put(&*head, &*id, None)]);
             async move { client.txn(create).await }
         });
-        asked.await.map(drop)
+        let appended = asked.await.map(drop);
+        let is_in_doubt = matches!(appended, Err(LogError::Unreachable(_)));
+        self.is_in_doubt.store(is_in_doubt, Ordering::Relaxed);
+        appended
     }
 
     pub async fn head(&self) -> LogResult<Offset> {
