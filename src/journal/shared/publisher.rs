@@ -27,6 +27,11 @@ use crate::telemetry::tally::{Count, nanos};
 /// Most entries on their way at once.
 const MOST_IN_FLIGHT: usize = 8;
 
+/// From how many bytes on an entry follows another that is on its way; a shorter one
+/// waits for that and gathers more: what an entry costs the engine hardly depends on
+/// its length.
+const LONG: usize = 64 * 1024;
+
 /// How long appends may go on failing before new records are refused at once: an
 /// engine that elects a leader anew is not away.
 pub const PATIENCE: Duration = Duration::from_secs(3);
@@ -344,7 +349,7 @@ impl Running {
             length += bytes.len();
             count += 1;
         }
-        if count == 0 {
+        if count == 0 || length < LONG && !state.in_flight.is_empty() {
             return None;
         }
         let (parts, pieces): (Vec<_>, Vec<_>) = state.waiting.drain(..count).unzip();
