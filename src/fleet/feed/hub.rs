@@ -282,10 +282,11 @@ impl Feed {
     }
 
     /// Forgets what nobody has wanted for long enough, and closes lanes likewise.
-    pub(super) fn close_what_is_idle(&self) {
+    pub(super) fn close_what_is_idle(&self, now: Instant) {
         let mut seats = self.seats();
-        let is_over =
-            |since: &mut Option<Instant>| since.is_some_and(|since| since.elapsed() >= LINGER);
+        let is_over = |since: &mut Option<Instant>| {
+            since.is_some_and(|since| now.saturating_duration_since(since) >= LINGER)
+        };
         let over = |wish: &mut Wish| is_over(&mut wish.idle_since);
         let over: Vec<_> = seats.wishes.extract_if(.., over).collect();
         self.forget(&mut seats, &over);
@@ -369,5 +370,38 @@ pub(super) struct Sitting {
 impl Drop for Sitting {
     fn drop(&mut self) {
         self.feed.leave(self.lane, &self.wanted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_closes_a_while_after_its_last_subscriber_and_begins_anew() {
+        let feed = Feed::new(1);
+        let limits = FeedLimits { subscribers: 9, rate: 9 };
+        let wanted = Wanted { ids: vec![Channel::from_uuid([7; 16])], ..Wanted::default() };
+        let open = feed.open();
+        let later = |lane: Lane| feed.log(0, lane).end();
+        for wanted in [Wanted::default(), wanted] {
+            let lane = wanted.lane();
+            let sit_down = || feed.sit_down(wanted.clone(), limits).unwrap();
+            let end = later(lane);
+            drop(sit_down());
+            feed.close_what_is_idle(Instant::now() + LINGER / 2);
+            assert_eq!(feed.listening().lanes(), lane.bit(), "who comes back reads on");
+            let (sitting, was_wanted) = sit_down();
+            assert!(was_wanted && *open.borrow());
+            // As long as somebody is there it stays open.
+            feed.close_what_is_idle(Instant::now() + 2 * LINGER);
+            assert_eq!(feed.listening().lanes(), lane.bit());
+            assert_eq!(later(lane).count(), end.count());
+            drop(sitting);
+            feed.close_what_is_idle(Instant::now() + LINGER);
+            assert_eq!(feed.listening().lanes(), 0, "nobody came back");
+            assert!(!*open.borrow() && feed.seats().wishes.is_empty());
+            assert_eq!(later(lane).count(), end.count() + 1, "what was there is forgotten");
+        }
     }
 }

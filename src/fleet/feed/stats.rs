@@ -76,7 +76,7 @@ impl Stats {
             seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while *open.borrow() {
                 seconds.tick().await;
-                feed.close_what_is_idle();
+                feed.close_what_is_idle(Instant::now());
                 if feed.subscribers() > 0 {
                     let shown = self.look(&mut before, feed, mailboxes).await;
                     let json = serde_json::to_string(&shown);

@@ -214,7 +214,8 @@ fn most_at_once(rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::feed::changed::{Changed, Lane};
+    use crate::fleet::feed::changed::{Changed, Lane, Turned};
+    use crate::fleet::feed::event::{Name, rocket};
 
     fn limits(rate: usize) -> FeedLimits {
         FeedLimits { subscribers: 9, rate }
@@ -242,6 +243,25 @@ mod tests {
         let (_again, reads_on) =
             Subscription::open(&feed, named("b"), Some(&[0]), limits(9)).unwrap();
         assert!(reads_on);
+    }
+
+    #[test]
+    fn of_all_partitions_explosions_come_first() {
+        let feed = Feed::new(2);
+        let wanted = Wanted::default();
+        let lane = wanted.lane();
+        let (mut subscription, _) = Subscription::open(&feed, wanted, None, limits(99)).unwrap();
+        let changed = |id, exploded| Changed::Rocket {
+            rocket: rocket(id, 1),
+            exploded,
+            turned: Turned::default(),
+        };
+        for at in 0..2 {
+            feed.log(at, lane).add(Event::of(changed("a", false)));
+            feed.log(at, lane).add(Event::of(changed("b", true)));
+        }
+        let names: Vec<_> = subscription.read().unwrap().iter().map(|it| it.name).collect();
+        assert_eq!(names, [Name::Explosion, Name::Explosion, Name::Rocket, Name::Rocket]);
     }
 
     #[test]
