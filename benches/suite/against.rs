@@ -44,10 +44,20 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "post")]
     client: Client,
 
-    /// Send 10,000 messages a request by 4 clients, plain and compressed, a million in
-    /// each round
+    /// Send 10,000 messages a request by 4 clients, a million in each round
     #[arg(long, conflicts_with_all = ["connections", "client", "seconds"])]
     bulk: bool,
+
+    /// How bodies of `--bulk` are coded; older services take none
+    #[arg(
+        long,
+        requires = "bulk",
+        value_parser = bulk::CODINGS,
+        value_delimiter = ',',
+        value_name = "NAME,…",
+        default_value = "identity,gzip"
+    )]
+    coding: Vec<String>,
 
     /// The ratio from which on throughput counts as kept
     #[arg(long, value_name = "RATIO", default_value_t = 0.97)]
@@ -55,7 +65,7 @@ pub struct Arguments {
 }
 
 pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
-    let Arguments { other, directory, durability, connections, pace, client, bulk, least } =
+    let Arguments { other, directory, durability, connections, pace, client, bulk, coding, least } =
         arguments;
     let this = programs.service()?;
     let (other, named) = find(&other)?;
@@ -65,7 +75,8 @@ pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
     };
     if bulk {
         let services = [(this, "this tree".to_owned()), (other, named)];
-        let figures = bulk::against(&services, &directory, &durability, pace.rounds, least)?;
+        let figures =
+            bulk::against(&services, &directory, (&durability, &coding), pace.rounds, least)?;
         return keep(&directory, &figures);
     }
     // Each beside its other: what is compared runs one right after the other.

@@ -14,14 +14,15 @@ use crate::rounds::median;
 use crate::servers::{Durability, Server};
 use crate::table::{Figure, Wanted};
 
-const CODINGS: [&str; 2] = ["identity", "gzip"];
+/// How bodies may be coded.
+pub const CODINGS: [&str; 2] = ["identity", "gzip"];
 
 /// What the first service takes against the second, each a binary and what to call it.
 /// All rounds are kept in the directory.
 pub fn against(
     services: &[(PathBuf, String); 2],
     directory: &Path,
-    durability: &[Durability],
+    (durability, codings): (&[Durability], &[String]),
     rounds: u32,
     least: f64,
 ) -> Result<Vec<Figure>> {
@@ -39,7 +40,7 @@ pub fn against(
     let mut kept = "durability\tcoding\tround\tthis\tother\n".to_owned();
     let mut figures = Vec::new();
     for &durability in durability {
-        for coding in CODINGS {
+        for coding in codings {
             let bodies = if coding == "gzip" { &compressed } else { &plain };
             let mut ratios = Vec::new();
             for round in 1..=rounds {
