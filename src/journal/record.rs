@@ -162,6 +162,7 @@ pub fn read_records(
 mod tests {
     use super::forms::{EventV1, ReportV1};
     use super::*;
+    use crate::telemetry::message::MAX_TEXT_BYTES;
     use crate::telemetry::{Channel, Event, Report, Timestamp};
 
     fn message(channel: &str, number: u64, event: Event) -> Message {
@@ -238,6 +239,32 @@ mod tests {
             let written = std::panic::catch_unwind(|| written(7, &[message]));
             assert!(written.is_err(), "{number}");
         }
+    }
+
+    #[test]
+    fn what_no_message_says_is_not_read() {
+        let long = "x".repeat(MAX_TEXT_BYTES + 1);
+        let launched =
+            |rocket_type, speed, mission| EventV1::Launched { rocket_type, speed, mission };
+        let odd = [
+            launched("", 1, "M"),
+            launched("T", -1, "M"),
+            launched("T", 1, &long),
+            EventV1::SpeedIncreased { by: -1 },
+            EventV1::SpeedDecreased { by: i64::MIN },
+            EventV1::MissionChanged { mission: "" },
+            EventV1::Exploded { reason: &long },
+        ];
+        let read = |event| {
+            let report = ReportV1 { number: 1, seconds: 0, nanoseconds: 0, event };
+            let entry = Entry::Message(MessageV1 { channel: ChannelV1::Text("a"), report });
+            read(7, &block(7, &[&push(&entry, Vec::new())]))
+        };
+        for event in odd {
+            let refused = read(event).unwrap_err().to_string();
+            assert!(refused.contains("than any") || refused.contains("out of range"), "{refused}");
+        }
+        read(launched("T", 0, &long[1..])).unwrap();
     }
 
     #[test]

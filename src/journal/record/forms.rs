@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::error::BlockError;
+use crate::telemetry::message::MAX_TEXT_BYTES;
 use crate::telemetry::{Channel, Event, Report, Timestamp};
 
 /// Of messages. The HTTP contract has the same, and SQLite can hold no more.
@@ -86,18 +87,36 @@ impl ReportV1<'_> {
         let time = Timestamp::from_unix(self.seconds, self.nanoseconds)
             .ok_or_else(|| BlockError::Content("a time is out of range".to_owned()))?;
         let event = match self.event {
-            EventV1::Launched { rocket_type, speed, mission } => {
-                Event::Launched { rocket_type: rocket_type.into(), speed, mission: mission.into() }
-            }
-            EventV1::SpeedIncreased { by } => Event::SpeedIncreased { by },
-            EventV1::SpeedDecreased { by } => Event::SpeedDecreased { by },
+            EventV1::Launched { rocket_type, speed, mission } => Event::Launched {
+                rocket_type: text(rocket_type)?,
+                speed: amount(speed)?,
+                mission: text(mission)?,
+            },
+            EventV1::SpeedIncreased { by } => Event::SpeedIncreased { by: amount(by)? },
+            EventV1::SpeedDecreased { by } => Event::SpeedDecreased { by: amount(by)? },
             EventV1::MissionChanged { mission } => {
-                Event::MissionChanged { mission: mission.into() }
+                Event::MissionChanged { mission: text(mission)? }
             }
-            EventV1::Exploded { reason } => Event::Exploded { reason: reason.into() },
+            EventV1::Exploded { reason } => Event::Exploded { reason: text(reason)? },
         };
         Ok(Report { number: self.number, time, event })
     }
+}
+
+/// A text that a message may have.
+fn text(text: &str) -> Result<Box<str>, BlockError> {
+    if (1..=MAX_TEXT_BYTES).contains(&text.len()) {
+        return Ok(text.into());
+    }
+    Err(BlockError::Content("a text is longer or shorter than any".to_owned()))
+}
+
+/// A speed, or a change of it, that a message may have.
+fn amount(number: i64) -> Result<i64, BlockError> {
+    if number >= 0 {
+        return Ok(number);
+    }
+    Err(BlockError::Content("a speed is out of range".to_owned()))
 }
 
 impl ChannelV1<'_> {

@@ -372,6 +372,10 @@ mod tests {
         let lost_last = RocketSnapshot { last_message_number: 11, ..exploded() };
         let not_missing = RocketSnapshot { last_message_number: 1, ..silent() };
         let not_missing = RocketSnapshot { last_update_time: Some(time()), ..not_missing };
+        let with_text = |mission: String| {
+            let flight = FlightSnapshot { mission: mission.into(), ..exploded().flight.unwrap() };
+            RocketSnapshot { flight: Some(flight), ..exploded() }
+        };
         let without_id = RocketSnapshot { row_id: 0, ..silent() };
         let beyond = RocketSnapshot { row_id: MAX_ROW_ID + 1, ..silent() };
         for (rocket, problem) in [
@@ -381,6 +385,8 @@ mod tests {
             (without_waiting, "none waits for that"),
             (at_once, "with its first message"),
             (lost_last, "none after it has counted"),
+            (with_text(String::new()), "longer or shorter than any"),
+            (with_text("x".repeat(257)), "longer or shorter than any"),
             (without_id, "its id is 0"),
             (beyond, "its id is out of range"),
         ] {

@@ -4,7 +4,9 @@
 
 use crate::journal::{MAX_ROW_ID, RocketSnapshot};
 use crate::telemetry::Report;
+use crate::telemetry::message::MAX_TEXT_BYTES;
 use crate::telemetry::past::{self, FlightState, State};
+use crate::telemetry::rocket::FlightSnapshot;
 
 /// What holds of every rocket that is stored, whoever made it.
 pub(super) fn check_all(rocket: &RocketSnapshot) -> Result<(), String> {
@@ -54,6 +56,8 @@ pub(super) fn check(rocket: &RocketSnapshot) -> Result<(), String> {
         "it has a last message without its time, or the reverse"
     } else if flight.is_some() && *last_message_number == 0 {
         "it is launched without a message"
+    } else if flight.as_ref().is_some_and(|flight| !has_possible_texts(flight)) {
+        "a text of it is longer or shorter than any"
     } else if *last_message_number == 1
         && flight.as_ref().is_some_and(|flight| flight.explosion_reason.is_some())
     {
@@ -74,4 +78,11 @@ pub(super) fn check(rocket: &RocketSnapshot) -> Result<(), String> {
         return Ok(());
     };
     Err(problem.to_owned())
+}
+
+/// Whether a message may have had each of them.
+fn has_possible_texts(flight: &FlightSnapshot) -> bool {
+    let FlightSnapshot { rocket_type, mission, explosion_reason, .. } = flight;
+    let texts = [Some(rocket_type), Some(mission), explosion_reason.as_ref()];
+    texts.iter().flatten().all(|text| (1..=MAX_TEXT_BYTES).contains(&text.len()))
 }
