@@ -28,10 +28,11 @@ export function begin() {
 
   const chart = new LineChart("traffic-chart", { names: rates.OUTCOMES, hasArea: true, onPoint: tell });
   let drawn = 0;
-  view(["stats", "window", "explosions", "tick"], (topics) => {
-    // Without a word from the service time goes on, once a second.
+  view(["stats", "window", "tick"], (topics) => {
+    // Once a second, with the figures; without a word from the service time goes on. All
+    // of it is drawn anew, and explosions may come with every paint.
     const isSilent = fleet.state !== "live" && Date.now() - drawn >= 1000;
-    if (topics.size === 1 && topics.has("tick") && !isSilent) return;
+    if (!topics.has("stats") && !topics.has("window") && !isSilent) return;
     drawn = Date.now();
     const { start: earliest, end } = bounds();
     // Before the page was opened there is nothing to see.
