@@ -297,7 +297,7 @@ fn who_waits_for_a_log_that_ends_is_told() {
     let log = MemoryLog::new();
     let directory = tempfile::tempdir().unwrap();
     let (handle, faults) = log.handle(1);
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3600);
     let change = |config: &mut Config| {
         config.data_dir = directory.path().to_owned();
         config.http.request_timeout = hour;
