@@ -266,6 +266,22 @@ fn a_flipped_byte_of_the_log_is_found_out_unless_it_may_be_a_torn_write() {
     assert!(refused > 100, "only {refused} of 200 flips were found");
 }
 
+/// What a frame says of all before it is read for the next one, too.
+#[test]
+fn a_flipped_checksum_of_the_log_is_found_out() {
+    let (directory, ends) = killed(5);
+    let log = directory.path().join(LOG);
+    let original = fs::read(&log).unwrap();
+    // The last transaction but two.
+    for at in ends[1] + 16..ends[1] + 24 {
+        let mut broken = original.clone();
+        broken[at] ^= 1;
+        fs::write(&log, broken).unwrap();
+        let error = read(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(LOG) && error.contains("frame"), "byte {at}: {error}");
+    }
+}
+
 #[test]
 fn a_damaged_log_that_was_not_synced_is_only_told() {
     let (directory, ends) = killed(10);

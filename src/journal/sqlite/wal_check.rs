@@ -96,13 +96,21 @@ fn find(mut wal: impl Read) -> io::Result<Option<Damage>> {
     let mut number = 0;
     // The first frame that is broken, and whether a transaction ended after it.
     let (mut broken, mut ended) = (None, false);
+    // What the broken frame should say, for the one after it.
+    let mut right = None;
     while fill(&mut wal, &mut frame)? {
         number += 1;
-        let whole = header.is_whole(&frame, sum);
-        // A whole frame behind a broken one goes on from what that one says.
+        let before = sum;
+        // A whole frame behind a broken one goes on from what that one says or, where
+        // that is what is broken, from what it should say.
+        let whole = header.is_whole(&frame, before)
+            || right.take().is_some_and(|right| header.is_whole(&frame, right));
         sum = Sum::stored(&frame[16..]);
         match broken {
-            None if !whole => broken = Some(number),
+            None if !whole => {
+                broken = Some(number);
+                right = Some(header.sum_of(&frame, before));
+            }
             Some(broken) if whole && ended => return Ok(Some(Damage::Frame(broken))),
             Some(_) if whole => ended = word(&frame[4..]) != 0,
             // Where a shorter transaction was written over one that was given up,
@@ -139,11 +147,17 @@ impl Header {
         (known && whole && page_size.is_power_of_two()).then_some(header)
     }
 
-    /// Whether a frame is of this WAL and as it was written, after a frame that
-    /// `sum` ended.
-    fn is_whole(&self, frame: &[u8], sum: Sum) -> bool {
-        let sum = sum.of(&frame[..8], self.big_endian).of(&frame[FRAME_HEADER..], self.big_endian);
-        word(frame) != 0 && frame[8..16] == self.salt && Sum::stored(&frame[16..]) == sum
+    /// Whether a frame is of this WAL and as it was written, after one that ends with
+    /// `before`.
+    fn is_whole(&self, frame: &[u8], before: Sum) -> bool {
+        word(frame) != 0
+            && frame[8..16] == self.salt
+            && Sum::stored(&frame[16..]) == self.sum_of(frame, before)
+    }
+
+    /// The checksum of a frame after one that ends with `before`.
+    fn sum_of(&self, frame: &[u8], before: Sum) -> Sum {
+        before.of(&frame[..8], self.big_endian).of(&frame[FRAME_HEADER..], self.big_endian)
     }
 }
 
