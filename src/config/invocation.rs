@@ -280,7 +280,8 @@ impl Invocation {
         };
         line.remove(0);
         line[0] = program;
-        let command = command.clone().bin_name(format!("downlink cluster {}", command.get_name()));
+        let name = format!("downlink cluster {}", command.get_name());
+        let command = command.bin_name(name);
         let engine =
             |arguments: EngineArguments| arguments.validate()?.ok_or_else(cluster::no_cluster);
         Ok(Self::Tool(if command.get_name() == "remove" {

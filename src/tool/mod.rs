@@ -45,9 +45,9 @@ pub fn run(tool: Tool) -> ExitCode {
         Tool::Export { from, output } => export::run(&from, output.as_deref()),
         Tool::Import { input, to } => import::run(input, &to),
         Tool::ClusterStatus { engine, json } => cluster_status::run(&engine, json),
-        Tool::ClusterRemove { engine, node } => {
-            status::remove(&engine, &node).map_err(ToolError::Cluster)
-        }
+        Tool::ClusterRemove { engine, node } => status::remove(&engine, &node)
+            .map_err(ToolError::Cluster)
+            .and_then(|()| print(&format!("{node} counts no more\n"))),
         Tool::Backup { from, to } => backup::run(from, &to),
     };
     match done {

@@ -87,6 +87,7 @@ async fn a_node_that_is_gone_is_removed_and_one_that_lives_is_not() {
     nodes[1].kill();
     let removed = remove("two");
     assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    assert_eq!(removed.stdout, b"two counts no more\n");
     assert_eq!(names().await, ["one"]);
     // It joins again with what it has.
     nodes[1].run(&[]);

@@ -1,8 +1,9 @@
 //! Repeats whose content is not that of the message which they repeat.
 //!
 //! Of the messages taken in last a table knows what they said: an entry of 64 bits,
-//! half of it from which message it was, half from its content without the time. It
-//! is found by the message, and one takes the place of another. So a conflict is told
+//! half of it from its content without the time, half from which message it was, as
+//! far as its place does not tell. The place is found by the message, and one takes
+//! that of another. So a conflict is told
 //! in error once in 2^32 repeats at most, and is not told where the entry was
 //! overwritten, or if the message came in an earlier run. What still waits is
 //! compared itself. The hashes are seeded anew in each run: nobody can choose
@@ -22,7 +23,7 @@ const ENTRIES: usize = 1 << 16;
 /// others count in the sum alone.
 pub const MOST_ROCKETS: usize = 1 << 14;
 
-/// The half of an entry that tells the message.
+/// The half of an entry that tells the message, together with its place.
 const MESSAGE: u64 = 0xffff_ffff_0000_0000;
 
 /// See the module.

@@ -61,7 +61,8 @@ pub struct Piece {
     pub records: Range<usize>,
 }
 
-/// Records that are certain not to be in the log.
+/// Records that are certain not to be in the log or, once it cannot be read on, whose
+/// fate will not be known.
 #[derive(Debug)]
 pub struct Refusal {
     /// Which.
