@@ -81,12 +81,17 @@ compare-cluster directory="target/compare-cluster" *arguments:
     cargo build --release --features etcd --bins --example post
     cargo run --quiet --example suite -- cluster {{quote(directory)}} {{arguments}}
 
+# Measure durable beside Redis, NATS JetStream and PostgreSQL, by how many senders, and what a message costs (needs redis-server, postgresql and python3-venv)
+compare-peers directory="target/compare-peers" *arguments:
+    cargo build --release --bins --examples
+    cargo run --quiet --release --example suite -- peers {{quote(directory)}} {{arguments}}
+
 # Measure the service with TLS against the same without, in alternating rounds
 compare-tls directory="target/compare-tls" *arguments:
     cargo build --release --bin downlink --example post
     cargo run --quiet --example suite -- tls {{quote(directory)}} {{arguments}}
 
-# Measure everything side by side, into docs/bench/DATE or `directory` (some 30 minutes; installs wrk and redis-server)
+# Measure everything side by side, into docs/bench/DATE or `directory` (some 45 minutes; installs wrk, redis-server and postgresql)
 bench-all *arguments:
     cargo build --release --bins --examples
     cargo bench --bench hot_path --no-run

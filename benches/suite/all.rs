@@ -14,7 +14,7 @@ use super::contender::{Contender, Name};
 use super::programs::{self, Programs};
 use super::rounds::Rounds;
 use super::table::{self, Figure, Wanted};
-use super::{environment, plot, scale, tls};
+use super::{environment, peers, plot, scale, tls};
 
 /// With wrk as well, since others know it.
 const WRK_CONNECTIONS: [usize; 3] = [3, 64, 256];
@@ -44,6 +44,8 @@ enum Part {
     ConnectionsWrk,
     /// The service with TLS and without, at 64 connections
     Tls,
+    /// The durable service beside Redis, NATS JetStream and PostgreSQL
+    Peers,
     /// Bulk, a million rockets, idle connections, checkpoints, restarts
     Scale,
     /// Criterion's figures for one message
@@ -81,6 +83,12 @@ pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
         let rounds = side_by_side(&tls::SERVERS, Client::Post, vec![64], "tls")?;
         by_client.push((Client::Post, rounds));
     }
+    let beside = if wants(Part::Peers) {
+        let table = peers::measure(programs, &directory.join("peers"), pace)?;
+        format!("{PEERS}{table}\n")
+    } else {
+        String::new()
+    };
     let mut figures = ratios(&by_client);
     if wants(Part::Scale) {
         figures.extend(scale::measure(programs, &directory.join("scale"), &[])?);
@@ -93,7 +101,7 @@ pub fn run(programs: &Programs, arguments: Arguments) -> Result<()> {
         figures.extend(one_message(&programs::target()?.join("criterion"))?);
     }
     let table = table::wanted(&figures);
-    std::fs::write(directory.join("README.md"), format!("{INTRODUCTION}{table}"))?;
+    std::fs::write(directory.join("README.md"), format!("{INTRODUCTION}{beside}{table}"))?;
     println!("\n{table}");
     Ok(())
 }
@@ -104,6 +112,11 @@ const INTRODUCTION: &str = "\
 Made by `just bench-all`; hardware and command lines are in [connections/environment.txt](connections/environment.txt). Client and server share the machine. Rates are medians and ratios medians of the ratios of single rounds, from [connections/rounds.csv](connections/rounds.csv) and [connections-wrk/rounds.csv](connections-wrk/rounds.csv), one message a request: with the client of this repository, `post` (benches/post.rs), and with wrk, which takes more of the machine from the servers.
 
 ![throughput and p99 against the number of connections](connections.svg)
+
+";
+
+const PEERS: &str = "\
+Messages a second that survive a power cut, by the number of senders; medians of [rounds](peers/rounds.tsv), [on this machine](peers/environment.txt). What a message costs is with 64 senders: processor time of all processes of the server, and bytes written to the device. Downlink keeps rockets and not messages; the others keep all that was sent.
 
 ";
 

@@ -4,6 +4,7 @@
 //!   on [`servers`] and [`redis`]; kept as [`rounds`], shown as [`table`] and [`plot`]
 //! * `against`: the same for this tree's service and that of another commit
 //! * `cluster`: a node of a cluster and the same program alone
+//! * `peers`: beside Redis, NATS JetStream and PostgreSQL, at the same promise
 //! * `tls`: the service with TLS and without
 //! * `load`: a verified run of the launcher
 //! * `scale`: bulk requests, a million rockets, checkpoints, restarts
@@ -26,6 +27,7 @@ mod http;
 mod load;
 #[path = "../message.rs"]
 mod message;
+mod peers;
 mod plot;
 mod programs;
 mod redis;
@@ -82,6 +84,11 @@ enum Measure {
     ///
     /// Needs etcd, and a release build with `--features etcd`.
     Cluster(cluster::Arguments),
+    /// Measure the durable service in turns with Redis, NATS JetStream and PostgreSQL
+    ///
+    /// Messages a second that survive a power cut, by how many senders, and what one of
+    /// them costs. Needs redis-server, postgresql and python3-venv.
+    Peers(peers::Arguments),
     /// Measure the service with TLS in turns with the same without
     Tls(tls::Arguments),
     /// Send a verified run of the launcher to the service, with a report
@@ -98,8 +105,8 @@ enum Measure {
     Soak(soak::Arguments),
     /// Measure everything, into one table of what was wanted and what was measured
     ///
-    /// Takes some 30 minutes; the machine should have nothing else to do. Installs
-    /// wrk and redis-server from Debian's packages where they are missing.
+    /// Takes some 45 minutes; the machine should have nothing else to do. Installs
+    /// wrk, redis-server and postgresql from Debian's packages where they are missing.
     All(all::Arguments),
     /// Draw a rounds.csv that was kept
     Plot {
@@ -117,6 +124,7 @@ fn run(Arguments { binaries, measure }: Arguments) -> Result<()> {
         Measure::CompareDurable(arguments) => compare::run(&programs, arguments, &compare::DURABLE),
         Measure::Against(arguments) => against::run(&programs, arguments),
         Measure::Cluster(arguments) => cluster::run(&programs, arguments),
+        Measure::Peers(arguments) => peers::run(&programs, arguments),
         Measure::Tls(arguments) => tls::run(&programs, arguments),
         Measure::Load(arguments) => load::run(&programs, &arguments),
         Measure::Scale(arguments) => scale::run(&programs, arguments),

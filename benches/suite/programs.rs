@@ -10,6 +10,9 @@ pub const WRK: (&str, &str) = ("wrk", "wrk");
 pub const REDIS: [(&str, &str); 2] =
     [("redis-server", "redis-server"), ("redis-benchmark", "redis-server")];
 
+/// Where Debian keeps the programs of each version.
+pub const POSTGRESQL: &str = "/usr/lib/postgresql";
+
 pub struct Programs {
     binaries: PathBuf,
 }
@@ -74,15 +77,17 @@ pub fn need(programs: &[(&str, &str)]) -> Result<()> {
     }
 }
 
-/// Installs what is missing of wrk and Redis.
+/// Installs what is missing of wrk, Redis and PostgreSQL.
 pub fn install() -> Result<()> {
-    if need(&[WRK]).is_ok() && need(&REDIS).is_ok() {
+    if need(&[WRK]).is_ok() && need(&REDIS).is_ok() && Path::new(POSTGRESQL).is_dir() {
         return Ok(());
     }
-    // Redis' package starts one, which would take part in everything.
+    // The packages start one each, which would take part in everything.
     let script = "as_root() { if [ \"$(id -u)\" = 0 ]; then \"$@\"; else sudo \"$@\"; fi; }
-        as_root apt-get update && as_root apt-get install -y wrk redis-server || exit
-        as_root service redis-server stop || true";
+        as_root apt-get update || exit
+        as_root apt-get install -y wrk redis-server postgresql python3-venv || exit
+        as_root service redis-server stop || true
+        as_root service postgresql stop || true";
     succeed(Command::new("sh").args(["-c", script]))
 }
 

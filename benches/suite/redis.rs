@@ -11,7 +11,7 @@ use super::programs;
 use super::servers::Server;
 
 /// About as long as what a message says.
-const DATA: &str = "012345678901234567890123456789012345678901234567";
+pub const DATA: &str = "012345678901234567890123456789012345678901234567";
 
 /// For environment.txt.
 pub fn line() -> Result<String> {
@@ -58,6 +58,15 @@ pub fn round(address: SocketAddr, connections: usize, seconds: f64) -> Result<(S
     let output = programs::output(&mut command)?;
     let tally = tally(&output, requests)?;
     Ok((output, tally))
+}
+
+/// Runs redis-benchmark once with so many messages at a time by each of `senders`.
+pub fn batches(address: SocketAddr, senders: usize, batch: usize, messages: u64) -> Result<Tally> {
+    let mut command = Command::new("redis-benchmark");
+    command.args(["-p", &address.port().to_string(), "-c", &senders.to_string()]);
+    command.args(["-P", &batch.to_string(), "-n", &messages.to_string()]);
+    command.args(["--csv", "XADD", "stream", "*", "data", DATA]);
+    tally(&programs::output(&mut command)?, messages)
 }
 
 /// Out of the last line: the rate, and percentiles in milliseconds.

@@ -138,11 +138,25 @@ impl Server {
 
     /// What it has taken of processors since its start, in milliseconds.
     pub fn processor(&self) -> Result<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind its name, which may have blanks: user and system time, in hundredths.
-        let ticks = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
-        let ticks = ticks.and_then(|it| it.map(|it| it.parse::<u64>().ok()).sum::<Option<u64>>());
-        ticks.map(|it| it * 10).ok_or_else(|| Error::other("no times"))
+        times(self.child.id(), 2)
+    }
+
+    /// The same of it and of all processes that it started, also those that have ended.
+    pub fn processor_of_all(&self) -> Result<u64> {
+        let own = self.child.id();
+        let mut all = times(own, 4)?;
+        for entry in std::fs::read_dir("/proc")? {
+            let Some(process) = entry?.file_name().to_str().and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            // Gone by now, perhaps, and then among the times of who started it.
+            let Ok(stat) = stat(process) else { continue };
+            if stat.split_whitespace().nth(1) == Some(&own.to_string()) {
+                all += times(process, 4).unwrap_or(0);
+            }
+        }
+        Ok(all)
     }
 
     /// Files and sockets that it has open.
@@ -175,6 +189,22 @@ impl Server {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
+}
+
+/// What the system says of a process, behind its name, which may have blanks.
+fn stat(process: u32) -> Result<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let rest = stat.rsplit_once(')').map(|(_, rest)| rest.to_owned());
+    rest.ok_or_else(|| Error::other("no name"))
+}
+
+/// So many of the times of a process, in milliseconds: user and system, and then those
+/// of the processes that it started and that have ended.
+fn times(process: u32, so_many: usize) -> Result<u64> {
+    let stat = stat(process)?;
+    let hundredths = stat.split_whitespace().skip(11).take(so_many);
+    let sum = hundredths.map(|it| it.parse::<u64>().ok()).sum::<Option<u64>>();
+    sum.map(|it| it * 10).ok_or_else(|| Error::other("no times"))
 }
 
 impl Drop for Server {
