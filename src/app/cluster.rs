@@ -243,6 +243,7 @@ impl Joined {
             refusals,
             mailboxes: workers.mailboxes().clone(),
             router: workers.router().clone(),
+            applied: applied.clone(),
             after,
             marking,
             state,
@@ -328,7 +329,11 @@ impl CatchUp {
         tokio::pin!(reached);
         loop {
             tokio::select! {
-                () = &mut reached => break,
+                reached = &mut reached => match reached {
+                    Ok(()) => break,
+                    // The service ends.
+                    Err(_) => std::future::pending().await,
+                },
                 () = sleep(Duration::from_secs(1)) => tell(),
             }
         }

@@ -1,8 +1,8 @@
 //! How far the log is applied, partition by partition, for who waits for it. Each
 //! partition's worker writes its own; owns nothing else.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
@@ -18,6 +18,8 @@ struct Shared {
     /// Records of all partitions, since the start.
     records: AtomicU64,
     changed: Notify,
+    /// Why nothing more will be applied.
+    ended: OnceLock<String>,
 }
 
 impl Applied {
@@ -25,12 +27,13 @@ impl Applied {
     #[must_use]
     pub fn new(partitions: usize, offset: Offset) -> Self {
         let partitions = (0..partitions).map(|_| AtomicU64::new(offset.0)).collect();
-        Self(Arc::new(Shared { partitions, records: AtomicU64::new(0), changed: Notify::new() }))
+        let (records, changed) = (AtomicU64::new(0), Notify::new());
+        Self(Arc::new(Shared { partitions, records, changed, ended: OnceLock::new() }))
     }
 
     /// A partition's worker has applied everything up to `offset`, so many records more.
     pub fn advance(&self, partition: usize, offset: Offset, records: usize) {
-        let Shared { partitions, records: all, changed } = &*self.0;
+        let Shared { partitions, records: all, changed, .. } = &*self.0;
         all.fetch_add(records as u64, Ordering::Relaxed);
         partitions[partition].store(offset.0, Ordering::Release);
         changed.notify_waiters();
@@ -54,12 +57,25 @@ impl Applied {
         self.0.records.load(Ordering::Relaxed)
     }
 
+    /// Nothing more will be applied, for this reason.
+    pub fn end(&self, reason: &str) {
+        // The first one counts.
+        let _ = self.0.ended.set(reason.to_owned());
+        self.0.changed.notify_waiters();
+    }
+
     /// Waits until every partition has applied the log up to `offset`.
-    pub async fn reached(&self, offset: Offset) {
+    ///
+    /// # Errors
+    /// Says why that will not be.
+    pub async fn reached(&self, offset: Offset) -> Result<(), String> {
         loop {
             let changed = self.0.changed.notified();
             if self.by_all() >= offset {
-                return;
+                return Ok(());
+            }
+            if let Some(reason) = self.0.ended.get() {
+                return Err(reason.clone());
             }
             changed.await;
         }
@@ -90,7 +106,17 @@ mod tests {
         assert_eq!((&mut reached).now_or_never(), None);
         assert_eq!((applied.by_all(), applied.by_any()), (Offset(5), Offset(9)));
         applied.advance(1, Offset(7), 1);
-        assert_eq!((&mut reached).now_or_never(), Some(()));
+        assert_eq!((&mut reached).now_or_never(), Some(Ok(())));
         assert_eq!(applied.records(), 4);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_what_will_not_come_is_told() {
+        let applied = Applied::new(1, Offset(5));
+        let mut reached = Box::pin(applied.reached(Offset(7)));
+        assert_eq!((&mut reached).now_or_never(), None);
+        applied.end("it is over");
+        assert_eq!((&mut reached).now_or_never(), Some(Err("it is over".to_owned())));
+        assert_eq!(applied.reached(Offset(5)).now_or_never(), Some(Ok(())));
     }
 }

@@ -68,10 +68,9 @@ async fn run(
                         }
                     };
                     tokio::select! {
-                        () = applied.reached(head) => {}
+                        reached = applied.reached(head) => reached,
                         () = gone => return,
                     }
-                    Ok(())
                 }
                 Err(error) => Err(format!("the log of the cluster: {error}")),
             };

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::applied::Applied;
 use super::delivery::{Delivery, OfIt};
 use super::digests::Marking;
 use crate::fleet::mailbox::{Mailbox, Undelivered};
@@ -37,6 +38,8 @@ pub struct Tail {
     pub mailboxes: Arc<[Mailbox]>,
     /// Which partition is a rocket's.
     pub router: Router,
+    /// Told when nothing more comes.
+    pub applied: Applied,
     /// Up to where it was read.
     pub after: Offset,
     /// At which entries digests are noted.
@@ -55,6 +58,7 @@ impl Tail {
         let Err(reason) = self.read().await;
         // Whoever waits for what would come is told, rather than wait until he gives up;
         // and so does the stop, which waits for them.
+        self.applied.end(&reason);
         let pieces = self.publisher.end(&reason);
         let mut left = vec![Refusal { pieces, reason: reason.clone() }];
         left.extend(std::iter::from_fn(|| self.refusals.try_recv().ok()));
