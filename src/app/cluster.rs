@@ -48,6 +48,7 @@ use crate::fleet::supervisor::Supervisor;
 use crate::fleet::vitals::Vital;
 use crate::fleet::worker::Member;
 use crate::fleet::workers::IdleWorkers;
+use crate::journal::shared::gathering::{GATHERING, Gathering};
 use crate::journal::shared::publisher::Publisher;
 use crate::journal::shared::{LogName, Offset};
 use crate::journal::sqlite::DataDirectory;
@@ -224,8 +225,9 @@ impl Joined {
         drop(hold);
         let Cluster { log, node, advertise, policy, .. } = cluster;
         let incarnation = std::hash::RandomState::new().build_hasher().finish();
+        let gathering = Gathering::up_to(GATHERING);
         let (publisher, publishes, refusals) =
-            Publisher::new(log.clone(), node.clone(), incarnation);
+            Publisher::new(log.clone(), node.clone(), incarnation, gathering);
         let (state, read) = watch::channel(Ok(()));
         health.watch(Arc::new(Following(read)));
         health.watch(Arc::new(digests.clone()));

@@ -146,6 +146,8 @@ mod refusals_pass;
 mod repeats_that_differ;
 /// Each request is logged for those who ask for it, and for nobody else.
 mod requests_are_logged;
+/// What becomes one entry of the shared log, and what it waits for.
+mod short_entries_gather;
 /// The stop finishes what is in flight, in order and in time, and says how it ended.
 mod shutdown;
 /// Large answers that are not read hold little, and a steady reader gets all of its.

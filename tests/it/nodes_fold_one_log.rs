@@ -1,7 +1,6 @@
 //! Several nodes on one log: any node accepts, all nodes end with the fold of what was
 //! accepted, and a read on any of them sees what any of them acknowledged before.
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,11 +10,8 @@ use downlink::app::cluster::Cluster;
 use downlink::config::{Config, Durability};
 use downlink::fleet::checkpoint::Interval;
 use downlink::fleet::cluster::peers::Policy;
-use downlink::journal::Record;
-use downlink::journal::shared::publisher::Publisher;
 use downlink::journal::shared::{Entry, EntryId, SharedLog};
 use downlink::journal::sqlite::SqliteJournal;
-use downlink::telemetry::wire;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -316,34 +312,6 @@ fn who_waits_for_a_log_that_ends_is_told() {
     let detail = problem(&sender.receive(), 503);
     assert!(detail.contains("version 9"), "{detail}");
     assert!(node.stop_when_ended().unwrap_err().contains("version 9"));
-}
-
-/// A short entry waits for the one that is on its way, and gathers what comes meanwhile; a
-/// long one does not wait, and no more than eight are on their way.
-#[tokio::test]
-async fn short_entries_wait_for_the_one_before_and_long_ones_do_not() {
-    let (handle, faults) = MemoryLog::new().handle(1);
-    faults.slowness.store(3_600_000_000, Ordering::Relaxed);
-    let (publisher, running, _refusals) = Publisher::new(handle, "a".into(), 1);
-    let running = tokio::spawn(running);
-    let launch =
-        |at: u32| wire::parse(launch_as(&at.to_string(), "A", 500, "M").to_string().as_bytes());
-    let in_flight = async |messages: Range<u32>| {
-        let messages: Vec<_> = messages.map(|at| launch(at).unwrap()).collect();
-        publisher.hand_over(0, &mut messages.iter().map(Record::Message)).unwrap();
-        for _ in 0..64 {
-            tokio::task::yield_now().await;
-        }
-        publisher.in_flight()
-    };
-    for at in 0..8 {
-        assert_eq!(in_flight(at..at + 1).await, 1);
-    }
-    for expected in 2..=8 {
-        assert_eq!(in_flight(0..5000).await, expected);
-    }
-    assert_eq!(in_flight(0..5000).await, 8);
-    running.abort();
 }
 
 #[test]

@@ -12,12 +12,14 @@
 //! stand there once more, so that who reads must bear with an entry that was read before.
 //!
 //! * [`entry`]: records as the bytes of an entry.
+//! * [`gathering`]: how long a short one waits for more.
 //! * [`publisher`]: what partitions hand over, on its way to the log.
 //! * `etcd`: a log on etcd, with the feature of that name.
 
 pub mod entry;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+pub mod gathering;
 pub mod publisher;
 
 use std::fmt;

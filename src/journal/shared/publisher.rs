@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::entry::{self, HEADER, OLDEST};
+use super::gathering::{Gathering, over};
 use super::{Entry, EntryId, LogError, MAX_ENTRY, SharedLog};
 use crate::journal::{AppendError, CommitResult, Record, Standing};
 use crate::telemetry::tally::{Count, nanos};
@@ -107,6 +108,7 @@ struct State {
     entries: u64,
     /// By their numbers.
     in_flight: BTreeMap<u64, Vec<Piece>>,
+    gathering: Gathering,
     /// Since when appends fail, if they do.
     failing_since: Option<Instant>,
     /// Why nothing may be appended, beside that.
@@ -115,20 +117,35 @@ struct State {
     ended: bool,
 }
 
+impl Piece {
+    fn len(&self) -> usize {
+        self.records.len()
+    }
+}
+
+impl State {
+    /// How many records wait.
+    fn records(&self) -> usize {
+        self.waiting.iter().map(|(_, piece)| piece.len()).sum()
+    }
+}
+
 impl Publisher {
     /// A publisher of `node` in this run, which is known by `incarnation`, and what runs
-    /// for it: that tells what was refused, to `refused`.
+    /// for it: that tells what was refused, to `refused`. `gathering` says how
+    /// long a short entry waits.
     pub fn new(
         log: Arc<dyn SharedLog>,
         node: Arc<str>,
         incarnation: u64,
+        gathering: Gathering,
     ) -> (Self, impl Future<Output = Infallible> + Send, mpsc::Receiver<Refusal>) {
         let shared = Arc::new(Shared {
             log,
             node,
             incarnation,
             format: AtomicU32::new(OLDEST),
-            state: Mutex::default(),
+            state: Mutex::new(State { gathering, ..State::default() }),
             wake: Notify::new(),
             standing: watch::channel(Ok(())).0,
             figures: Figures::default(),
@@ -186,7 +203,14 @@ impl Publisher {
         if id.incarnation != self.0.incarnation || id.node != self.0.node {
             return None;
         }
-        let pieces = self.0.lock().in_flight.remove(&id.number);
+        let pieces = {
+            let mut state = self.0.lock();
+            let pieces = state.in_flight.remove(&id.number);
+            let answered: usize = pieces.iter().flatten().map(Piece::len).sum();
+            let waiting = state.records();
+            state.gathering.answered(answered, waiting);
+            pieces
+        };
         self.0.succeeded();
         self.0.wake.notify_one();
         pieces
@@ -294,6 +318,7 @@ impl Running {
             while let Some(entry) = self.next_entry() {
                 appends.push(self.append(entry));
             }
+            let gathers_until = self.shared.lock().gathering.until();
             tokio::select! {
                 Some(ended) = appends.next(), if !appends.is_empty() => {
                     if let Ended::Refused(number, reason) = ended {
@@ -302,6 +327,7 @@ impl Running {
                     }
                 }
                 () = self.shared.wake.notified() => {}
+                () = over(gathers_until) => {}
                 () = sleep(PROBE), if self.is_cut_off() => self.probe(appends.is_empty()).await,
             }
         }
@@ -335,8 +361,8 @@ impl Running {
         }
     }
 
-    /// What waits, as far as it fits into one entry; `None` if nothing waits, or too
-    /// many are on their way.
+    /// What waits, as far as it fits into one entry; `None` if nothing waits, if it
+    /// gathers more, or if too many are on their way.
     fn next_entry(&self) -> Option<Entry> {
         let mut state = self.shared.lock();
         if state.in_flight.len() >= MOST_IN_FLIGHT {
@@ -350,7 +376,14 @@ impl Running {
             length += bytes.len();
             count += 1;
         }
-        if count == 0 || length < LONG && !state.in_flight.is_empty() {
+        let waiting = state.records();
+        if length < LONG
+            && (!state.in_flight.is_empty() || state.gathering.goes_on(waiting, Instant::now()))
+        {
+            return None;
+        }
+        state.gathering.end();
+        if count == 0 {
             return None;
         }
         let (parts, pieces): (Vec<_>, Vec<_>) = state.waiting.drain(..count).unzip();
