@@ -13,7 +13,9 @@ mod postgres;
 
 use std::fmt::Write as _;
 use std::io::{Error, Result};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use self::cost::Cost;
@@ -38,8 +40,13 @@ pub struct Arguments {
     /// Gets environment.txt, rounds.tsv and table.md
     directory: PathBuf,
 
+    /// Where the original Flask service is, to be measured with the others: started with
+    /// `python3 server.py`, on port 8088. Nothing that it acknowledges is kept
+    #[arg(long, value_name = "DIRECTORY")]
+    flask: Option<PathBuf>,
+
     #[command(flatten)]
-    pub pace: Pace,
+    pace: Pace,
 }
 
 /// What is sent in a round.
@@ -78,9 +85,8 @@ enum Peer {
     Redis,
     JetStream,
     Postgres,
+    Flask,
 }
-
-const PEERS: [Peer; 4] = [Peer::Downlink, Peer::Redis, Peer::JetStream, Peer::Postgres];
 
 impl Peer {
     const fn name(self) -> &'static str {
@@ -89,6 +95,7 @@ impl Peer {
             Self::Redis => "Redis Streams",
             Self::JetStream => "NATS JetStream",
             Self::Postgres => "PostgreSQL",
+            Self::Flask => "the original Flask service",
         }
     }
 
@@ -105,6 +112,7 @@ impl Peer {
                 "put in order by number, fold; it would refuse repeats with a unique index, and \
                  answer queries with a schema and indexes, none of which is there"
             }
+            Self::Flask => "**survive anything**: it keeps all in memory; take many at once",
         }
     }
 
@@ -114,29 +122,42 @@ impl Peer {
             Self::Redis => redis::line()?,
             Self::JetStream => jetstream::line()?,
             Self::Postgres => postgres::line()?,
+            Self::Flask => "python3 server.py, with wrk as the client".into(),
         })
     }
 
-    fn start(self, programs: &Programs, data: &Path) -> Result<Server> {
+    fn start(self, bench: &Bench, data: &Path) -> Result<Server> {
         match self {
             Self::Downlink => {
-                Server::service(&programs.service()?, data, &["--durability", "fsync"])
+                Server::service(&bench.programs.service()?, data, &["--durability", "fsync"])
             }
             Self::Redis => redis::start(data),
             Self::JetStream => jetstream::start(data),
             Self::Postgres => postgres::start(data),
+            Self::Flask => {
+                std::fs::create_dir_all(data)?;
+                let mut command = Command::new("python3");
+                command.arg("server.py").current_dir(bench.flask.unwrap_or(data));
+                let server = Server::start(command, SocketAddr::from(([127, 0, 0, 1], 8088)))?;
+                server.wait_for("Running on")?;
+                Ok(server)
+            }
         }
+    }
+
+    fn takes(self, load: Load) -> bool {
+        (self, load) != (Self::Flask, Load::Batches)
     }
 
     /// Messages that were acknowledged, and in which time.
     fn send(
         self,
-        programs: &Programs,
+        bench: &Bench,
         scratch: &Path,
         server: &Server,
         load: Load,
-        seconds: f64,
     ) -> Result<(u64, Duration)> {
+        let Bench { programs, pace: Pace { seconds, .. }, .. } = *bench;
         let of_tally = |tally: Tally| (tally.requests, Duration::from_micros(tally.micros));
         let address = server.address;
         match (self, load) {
@@ -165,6 +186,12 @@ impl Peer {
             }
             (Self::JetStream, Load::Batches) => jetstream::batches(address, BATCHERS, seconds),
             (Self::Postgres, load) => postgres::send(scratch, address, load, seconds),
+            (Self::Flask, Load::Single(senders)) => {
+                let output =
+                    Client::Wrk.send(programs, scratch, (address, None), senders, seconds)?;
+                Tally::parse(&output).map(of_tally)
+            }
+            (Self::Flask, Load::Batches) => Err(Error::other("it takes no batches")),
         }
     }
 }
@@ -184,72 +211,96 @@ struct Reading {
     cost: Cost,
 }
 
-pub fn run(programs: &Programs, Arguments { directory, pace }: Arguments) -> Result<()> {
-    let table = measure(programs, &directory, pace)?;
-    println!("\n{table}");
+/// How and where they are measured.
+struct Bench<'a> {
+    programs: &'a Programs,
+    directory: &'a Path,
+    pace: Pace,
+    flask: Option<&'a Path>,
+}
+
+pub fn run(programs: &Programs, Arguments { directory, flask, pace }: Arguments) -> Result<()> {
+    let bench = Bench { programs, directory: &directory, pace, flask: flask.as_deref() };
+    println!("\n{}", bench.measure()?);
     Ok(())
 }
 
 /// Measures all of them in turns, and returns the table.
 pub fn measure(programs: &Programs, directory: &Path, pace: Pace) -> Result<String> {
-    programs::need(&programs::REDIS)?;
-    std::fs::create_dir_all(directory)?;
-    let mut environment = environment::describe()?;
-    for peer in PEERS {
-        writeln!(environment, "{}: {}", peer.name(), peer.line()?).expect("memory takes it");
-    }
-    std::fs::write(directory.join("environment.txt"), environment)?;
-    let mut kept = format!("server\tsenders\tround\tmessages/s\t{}\n", Cost::HEADINGS);
-    let mut readings = Vec::new();
-    for load in LOADS {
-        for round in 1..=pace.rounds {
-            for peer in PEERS {
-                let reading = afresh(programs, directory, peer, load, pace.seconds)
-                    .map_err(|error| Error::other(format!("{}: {error}", peer.name())))?;
-                let Reading { per_second, cost } = &reading;
-                eprintln!("{}, {} senders: {per_second:.0}/s", peer.name(), load.name());
-                let (name, senders) = (peer.name(), load.name());
-                writeln!(kept, "{name}\t{senders}\t{round}\t{per_second:.0}\t{cost}")
-                    .expect("memory takes it");
-                readings.push((peer, load, reading));
+    Bench { programs, directory, pace, flask: None }.measure()
+}
+
+impl Bench<'_> {
+    fn measure(&self) -> Result<String> {
+        programs::need(&programs::REDIS)?;
+        let mut peers = vec![Peer::Downlink, Peer::Redis, Peer::JetStream, Peer::Postgres];
+        if self.flask.is_some() {
+            programs::need(&[programs::WRK])?;
+            peers.push(Peer::Flask);
+        }
+        std::fs::create_dir_all(self.directory)?;
+        let mut environment = environment::describe()?;
+        for peer in &peers {
+            writeln!(environment, "{}: {}", peer.name(), peer.line()?).expect("memory takes it");
+        }
+        std::fs::write(self.directory.join("environment.txt"), environment)?;
+        let mut kept = format!("server\tsenders\tround\tmessages/s\t{}\n", Cost::HEADINGS);
+        let mut readings = Vec::new();
+        for load in LOADS {
+            for round in 1..=self.pace.rounds {
+                for &peer in peers.iter().filter(|peer| peer.takes(load)) {
+                    let name = peer.name();
+                    let reading = self
+                        .round(peer, load)
+                        .map_err(|error| Error::other(format!("{name}: {error}")))?;
+                    let Reading { per_second, cost } = &reading;
+                    let senders = load.name();
+                    eprintln!("{name}, {senders} senders: {per_second:.0}/s");
+                    writeln!(kept, "{name}\t{senders}\t{round}\t{per_second:.0}\t{cost}")
+                        .expect("memory takes it");
+                    readings.push((peer, load, reading));
+                }
             }
         }
+        std::fs::write(self.directory.join("rounds.tsv"), kept)?;
+        let table = table(&peers, &readings);
+        std::fs::write(self.directory.join("table.md"), &table)?;
+        Ok(table)
     }
-    std::fs::write(directory.join("rounds.tsv"), kept)?;
-    let table = table(&readings);
-    std::fs::write(directory.join("table.md"), &table)?;
-    Ok(table)
+
+    /// One round, with a server that has nothing yet.
+    fn round(&self, peer: Peer, load: Load) -> Result<Reading> {
+        // Beside the results, so that all have the disk that they say.
+        let scratch = tempfile::Builder::new().prefix("data.").tempdir_in(self.directory)?;
+        let scratch = scratch.path();
+        let data = scratch.join("data");
+        let server = peer.start(self, &data)?;
+        let empty = cost::kept_in(&data)?;
+        let before = cost::Meter::read(&server, self.directory)?;
+        let (messages, took) = peer
+            .send(self, scratch, &server, load)
+            .map_err(|error| server.error(&error.to_string()))?;
+        let after = cost::Meter::read(&server, self.directory)?;
+        if peer == Peer::Flask {
+            // It knows no other end.
+            server.kill()?;
+        } else {
+            server.stop()?;
+        }
+        let kept = cost::kept_in(&data)?.saturating_sub(empty);
+        let cost = Cost::of(before, after, kept, messages);
+        Ok(Reading { per_second: per_second(messages, took), cost })
+    }
 }
 
-/// One round, with a server that has nothing yet.
-fn afresh(
-    programs: &Programs,
-    directory: &Path,
-    peer: Peer,
-    load: Load,
-    seconds: f64,
-) -> Result<Reading> {
-    // Beside the results, so that all have the disk that they say.
-    let scratch = tempfile::Builder::new().prefix("data.").tempdir_in(directory)?;
-    let scratch = scratch.path();
-    let data = scratch.join("data");
-    let server = peer.start(programs, &data)?;
-    let empty = cost::kept_in(&data)?;
-    let before = cost::Meter::read(&server, directory)?;
-    let (messages, took) = peer
-        .send(programs, scratch, &server, load, seconds)
-        .map_err(|error| server.error(&error.to_string()))?;
-    let after = cost::Meter::read(&server, directory)?;
-    server.stop()?;
-    let kept = cost::kept_in(&data)?.saturating_sub(empty);
-    let cost = Cost::of(before, after, kept, messages);
-    Ok(Reading { per_second: per_second(messages, took), cost })
-}
-
-fn table(readings: &[(Peer, Load, Reading)]) -> String {
+fn table(peers: &[Peer], readings: &[(Peer, Load, Reading)]) -> String {
     let of = |peer, load, figure: &dyn Fn(&Reading) -> f64| {
         let its = readings.iter().filter(|(p, l, _)| (*p, *l) == (peer, load));
-        median(its.map(|(_, _, reading)| figure(reading)).collect()).unwrap_or(f64::NAN)
+        median(its.map(|(_, _, reading)| figure(reading)).collect())
+    };
+    let shown = |value: Option<f64>, digits| match value {
+        Some(value) if !value.is_nan() => format!("{value:.digits$}"),
+        _ => "–".to_owned(),
     };
     let senders: Vec<_> = LOADS.iter().map(|load| load.name()).collect();
     let mut table = format!(
@@ -258,16 +309,16 @@ fn table(readings: &[(Peer, Load, Reading)]) -> String {
         senders.join(" | "),
         "---|".repeat(LOADS.len()),
     );
-    for peer in PEERS {
-        let rates = LOADS.map(|load| format!("{:.0}", of(peer, load, &|it| it.per_second)));
+    for &peer in peers {
+        let rates = LOADS.map(|load| shown(of(peer, load, &|it| it.per_second), 0));
         writeln!(
             table,
-            "| {} | {} | {:.1} | {:.0} | {:.0} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             peer.name(),
             rates.join(" | "),
-            of(peer, SHOWN, &|it| it.cost.processor_us),
-            of(peer, SHOWN, &|it| it.cost.written),
-            of(peer, SHOWN, &|it| it.cost.kept),
+            shown(of(peer, SHOWN, &|it| it.cost.processor_us), 1),
+            shown(of(peer, SHOWN, &|it| it.cost.written), 0),
+            shown(of(peer, SHOWN, &|it| it.cost.kept), 0),
             peer.lacks(),
         )
         .expect("memory takes it");
