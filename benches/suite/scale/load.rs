@@ -10,7 +10,7 @@ use crate::http::Connection;
 use crate::message::{self, Frame};
 
 /// Appends one message: the launch if it is the first, or else a change of speed.
-fn message(rocket: u64, number: u64, out: &mut Vec<u8>) {
+pub fn message(rocket: u64, number: u64, out: &mut Vec<u8>) {
     let spread = rocket.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let channel = format!("{:08x}-{:04x}-4000-8000-{rocket:012x}", spread >> 32, spread & 0xffff);
     let event = if number == 1 { message::LAUNCHED } else { message::FASTER };
@@ -91,29 +91,19 @@ pub fn while_sending<T: Send>(
     first: u64,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<(T, Vec<Sample>)> {
-    while_sending_over(16, address, rate, first, work)
-}
-
-/// The same over so many connections.
-pub fn while_sending_over<T: Send>(
-    connections: u32,
-    address: SocketAddr,
-    rate: f64,
-    first: u64,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<(T, Vec<Sample>)> {
+    const CONNECTIONS: u32 = 16;
     let over = AtomicBool::new(false);
     let start = Instant::now();
-    let interval = Duration::from_secs_f64(f64::from(connections) / rate);
+    let interval = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate);
     thread::scope(|scope| {
-        let sending: Vec<_> = (0..connections)
+        let sending: Vec<_> = (0..CONNECTIONS)
             .map(|client| {
                 let over = &over;
                 scope.spawn(move || -> Result<Vec<Sample>> {
                     let mut connection = Connection::open(address)?;
                     let mut samples = Vec::new();
                     let mut body = Vec::new();
-                    let mut due = start + interval * client / connections;
+                    let mut due = start + interval * client / CONNECTIONS;
                     for number in 1.. {
                         if over.load(Ordering::Relaxed) {
                             break;

@@ -9,6 +9,7 @@ mod crowd;
 mod gaps;
 mod listings;
 pub mod load;
+mod on_schedule;
 pub mod parts;
 mod subscribers;
 mod tails;

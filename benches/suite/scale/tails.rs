@@ -5,7 +5,8 @@ use std::io::Result;
 use std::thread;
 use std::time::Duration;
 
-use super::load::{FULL_SPEED, Sample, post_bulk, quantile, while_sending_over};
+use super::load::{Sample, post_bulk, quantile};
+use super::on_schedule::while_sending;
 use super::parts::{Bench, LATENCY_TIME, MILLION, OTHERS, clients};
 use crate::http::Connection;
 use crate::table::{Figure, Wanted};
@@ -26,11 +27,11 @@ pub fn tails(bench: &Bench) -> Result<Vec<Figure>> {
         }
     };
     let top_time = Duration::from_secs(4);
-    let ((), top) = while_sending_over(CONNECTIONS, address, FULL_SPEED, OTHERS, pause(top_time))?;
+    let ((), top) = while_sending(CONNECTIONS, address, None, OTHERS, pause(top_time))?;
     let rate = top.len() as f64 / top_time.as_secs_f64() / 2.0;
     let ((), quiet) =
-        while_sending_over(CONNECTIONS, address, rate, OTHERS + 100, pause(2 * LATENCY_TIME))?;
-    let (listings, beside) = while_sending_over(CONNECTIONS, address, rate, OTHERS + 200, || {
+        while_sending(CONNECTIONS, address, Some(rate), OTHERS + 100, pause(2 * LATENCY_TIME))?;
+    let (listings, beside) = while_sending(CONNECTIONS, address, Some(rate), OTHERS + 200, || {
         let mut connection = Connection::open(address)?;
         let begun = std::time::Instant::now();
         let mut listings = 0;
@@ -40,10 +41,11 @@ pub fn tails(bench: &Bench) -> Result<Vec<Figure>> {
         }
         Ok(listings)
     })?;
-    let ((begin, end), all) = while_sending_over(CONNECTIONS, address, rate, OTHERS + 300, || {
-        let begin = service.wait_for("a checkpoint begins")?.0;
-        Ok((begin, service.wait_for("the checkpoint is complete")?.0))
-    })?;
+    let ((begin, end), all) =
+        while_sending(CONNECTIONS, address, Some(rate), OTHERS + 300, || {
+            let begin = service.wait_for("a checkpoint begins")?.0;
+            Ok((begin, service.wait_for("the checkpoint is complete")?.0))
+        })?;
     let during: Vec<Sample> =
         all.into_iter().filter(|&(due, latency)| due <= end && due + latency >= begin).collect();
     let at = |samples: &[Sample], share| quantile(samples.iter().map(|&(_, it)| it), share);
