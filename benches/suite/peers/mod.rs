@@ -80,22 +80,23 @@ impl Load {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Peer {
+enum Peer<'a> {
     Downlink,
     Redis,
     JetStream,
     Postgres,
-    Flask,
+    /// Of this directory.
+    Flask(&'a Path),
 }
 
-impl Peer {
+impl Peer<'_> {
     const fn name(self) -> &'static str {
         match self {
             Self::Downlink => "Downlink",
             Self::Redis => "Redis Streams",
             Self::JetStream => "NATS JetStream",
             Self::Postgres => "PostgreSQL",
-            Self::Flask => "the original Flask service",
+            Self::Flask(_) => "the original Flask service",
         }
     }
 
@@ -112,7 +113,7 @@ impl Peer {
                 "put in order by number, fold; it would refuse repeats with a unique index, and \
                  answer queries with a schema and indexes, none of which is there"
             }
-            Self::Flask => "**survive anything**: it keeps all in memory; take many at once",
+            Self::Flask(_) => "**survive anything**: it keeps all in memory; take many at once",
         }
     }
 
@@ -122,7 +123,7 @@ impl Peer {
             Self::Redis => redis::line()?,
             Self::JetStream => jetstream::line()?,
             Self::Postgres => postgres::line()?,
-            Self::Flask => "python3 server.py, with wrk as the client".into(),
+            Self::Flask(_) => "python3 server.py, with wrk as the client".into(),
         })
     }
 
@@ -134,10 +135,10 @@ impl Peer {
             Self::Redis => redis::start(data),
             Self::JetStream => jetstream::start(data),
             Self::Postgres => postgres::start(data),
-            Self::Flask => {
+            Self::Flask(directory) => {
                 std::fs::create_dir_all(data)?;
                 let mut command = Command::new("python3");
-                command.arg("server.py").current_dir(bench.flask.unwrap_or(data));
+                command.arg("server.py").current_dir(directory);
                 let server = Server::start(command, SocketAddr::from(([127, 0, 0, 1], 8088)))?;
                 server.wait_for("Running on")?;
                 Ok(server)
@@ -146,7 +147,7 @@ impl Peer {
     }
 
     fn takes(self, load: Load) -> bool {
-        (self, load) != (Self::Flask, Load::Batches)
+        !matches!((self, load), (Self::Flask(_), Load::Batches))
     }
 
     /// Messages that were acknowledged, and in which time.
@@ -186,12 +187,12 @@ impl Peer {
             }
             (Self::JetStream, Load::Batches) => jetstream::batches(address, BATCHERS, seconds),
             (Self::Postgres, load) => postgres::send(scratch, address, load, seconds),
-            (Self::Flask, Load::Single(senders)) => {
+            (Self::Flask(_), Load::Single(senders)) => {
                 let output =
                     Client::Wrk.send(programs, scratch, (address, None), senders, seconds)?;
                 Tally::parse(&output).map(of_tally)
             }
-            (Self::Flask, Load::Batches) => Err(Error::other("it takes no batches")),
+            (Self::Flask(_), Load::Batches) => Err(Error::other("it takes no batches")),
         }
     }
 }
@@ -234,9 +235,9 @@ impl Bench<'_> {
     fn measure(&self) -> Result<String> {
         programs::need(&programs::REDIS)?;
         let mut peers = vec![Peer::Downlink, Peer::Redis, Peer::JetStream, Peer::Postgres];
-        if self.flask.is_some() {
+        if let Some(directory) = self.flask {
             programs::need(&[programs::WRK])?;
-            peers.push(Peer::Flask);
+            peers.push(Peer::Flask(directory));
         }
         std::fs::create_dir_all(self.directory)?;
         let mut environment = environment::describe()?;
@@ -281,7 +282,7 @@ impl Bench<'_> {
             .send(self, scratch, &server, load)
             .map_err(|error| server.error(&error.to_string()))?;
         let after = cost::Meter::read(&server, self.directory)?;
-        if peer == Peer::Flask {
+        if matches!(peer, Peer::Flask(_)) {
             // It knows no other end.
             server.kill()?;
         } else {

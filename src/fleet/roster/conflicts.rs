@@ -3,11 +3,10 @@
 //! Of the messages taken in last a table knows what they said: an entry of 64 bits,
 //! half of it from its content without the time, half from which message it was, as
 //! far as its place does not tell. The place is found by the message, and one takes
-//! that of another. So a conflict is told
-//! in error once in 2^32 repeats at most, and is not told where the entry was
-//! overwritten, or if the message came in an earlier run. What still waits is
-//! compared itself. The hashes are seeded anew in each run: nobody can choose
-//! messages that hide each other.
+//! that of another. So a conflict is told in error once in 2^32 repeats at most, and is
+//! not told where the entry was overwritten, or if the message came in an earlier run.
+//! What still waits is compared itself. The hashes are seeded anew in each run: nobody
+//! can choose messages that hide each other.
 //!
 //! Owns the count of each rocket's conflicts too, since the start, of so many rockets.
 
