@@ -43,6 +43,11 @@ export function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== shown) node.setAttribute(name, shown);
 }
 
+/** Also the same value would have the styles looked at again. */
+export function setHidden(node, isHidden) {
+  if (node.hidden !== isHidden) node.hidden = isHidden;
+}
+
 /**
  * Has `parent` show one element for each item, in their order. Elements stay those
  * of their key, so the focus and what is selected stay too.

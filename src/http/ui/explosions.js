@@ -4,11 +4,11 @@
 import { announce } from "./announce.js";
 import { query, readPage } from "./api.js";
 import { now } from "./clock.js";
-import { byId, el, keyed, setAttribute, setText } from "./dom.js";
+import { byId, el, keyed, setAttribute, setHidden, setText } from "./dom.js";
 import { ago, moment, near, number, visible } from "./format.js";
 import { listen } from "./fleet.js";
 import { icon } from "./icons.js";
-import { paint, touch, view } from "./paint.js";
+import { touch, view } from "./paint.js";
 import * as route from "./route.js";
 import { bounds } from "./timewindow.js";
 
@@ -39,7 +39,7 @@ async function load({ isAnother = false } = {}) {
   try {
     const { rows } = await readPage(`rockets${query(listed)}`, { maxAge: 2 });
     for (const rocket of rows) add(rocket, Math.min(Date.parse(rocket.last_update_time), now()));
-    paint("explosions");
+    touch("explosions");
   } catch {
     // The subscription says what is wrong, and asks again when it is there.
   }
@@ -67,7 +67,7 @@ function draw() {
     setAttribute(node.link, "href", route.href({ rocket: node.link.rocketId }));
   });
   setText(byId("explosions-count"), inside === 0 ? "none in window" : `${number(inside)}${inside < KEPT ? "" : " or more"} in window`);
-  byId("explosions-none").hidden = all.length > 0;
+  setHidden(byId("explosions-none"), all.length > 0);
 }
 
 function make({ id, reason, mission, time }) {

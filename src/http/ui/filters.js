@@ -1,7 +1,7 @@
 // The conditions of the listing, as controls: they show what the address says, and
 // change it.
 
-import { byId, el, keyed, setAttribute } from "./dom.js";
+import { byId, el, keyed, setAttribute, setHidden } from "./dom.js";
 import { paint } from "./paint.js";
 import * as route from "./route.js";
 
@@ -68,7 +68,7 @@ function show(its) {
     // Who types knows better than the address.
     else if ((name !== "id_prefix" || timer === null) && control.value !== its[name]) control.value = its[name];
   }
-  byId("clear").hidden = !route.hasConditions(its);
+  setHidden(byId("clear"), !route.hasConditions(its));
   setAttribute(byId("filters"), "data-active", route.hasConditions(its));
 }
 

@@ -2,10 +2,10 @@
 // is a link to its rockets in the table.
 
 import { read } from "./api.js";
-import { byId, el, keyed, setAttribute, setText, svg } from "./dom.js";
+import { byId, el, keyed, setAttribute, setHidden, setText, svg } from "./dom.js";
 import { number, plural, visible } from "./format.js";
 import { offerMissions } from "./filters.js";
-import { paint, view } from "./paint.js";
+import { paint, touch, view } from "./paint.js";
 import { whenChanged } from "./periodic.js";
 import * as route from "./route.js";
 
@@ -16,7 +16,7 @@ export function begin() {
   whenChanged(2000, async () => {
     ({ missions, rest } = await read("missions?detail=true"));
     offerMissions(missions.map(({ mission }) => mission));
-    paint("missions");
+    touch("missions");
   });
   view(["missions", "route"], draw);
 }
@@ -37,9 +37,9 @@ function draw() {
   });
   const summary = rest === null ? "" : `and ${plural(rest.missions, "more mission")} with ${plural(rest.rockets, "rocket")}`;
   setText(byId("missions-rest"), summary);
-  byId("missions-rest").hidden = rest === null;
+  setHidden(byId("missions-rest"), rest === null);
   setText(byId("missions-count"), missions.length === 0 ? "" : plural(missions.length + (rest?.missions ?? 0), "mission"));
-  byId("missions-none").hidden = missions.length > 0;
+  setHidden(byId("missions-none"), missions.length > 0);
 }
 
 /** Something is seen of what is not nothing. */

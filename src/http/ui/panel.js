@@ -5,7 +5,7 @@
 import { now } from "./clock.js";
 import { LineChart, legend, startOf } from "./chart.js";
 import { copyButton } from "./copy.js";
-import { byId, el, setAttribute, setText } from "./dom.js";
+import { byId, el, setAttribute, setHidden, setText } from "./dom.js";
 import { ago, duration, moment, near, NOTHING, number, plural, visible } from "./format.js";
 import { icon } from "./icons.js";
 import { pretty } from "./json.js";
@@ -69,7 +69,7 @@ function updated(it, row) {
 
 function draw() {
   const { open } = rocket;
-  byId("panel").hidden = open === null;
+  setHidden(byId("panel"), open === null);
   setAttribute(document.documentElement, "data-panel", open !== null);
   const isAnother = drawn !== (open?.id ?? null);
   drawn = open?.id ?? null;
@@ -81,8 +81,8 @@ function draw() {
   setText(byId("panel-id"), visible(open.id));
   const row = rocket.judged();
   setText(byId("panel-note"), note(open));
-  byId("panel-note").hidden = note(open) === "";
-  byId("panel-body").hidden = row === null;
+  setHidden(byId("panel-note"), note(open) === "");
+  setHidden(byId("panel-body"), row === null);
   drawWait(open.gap);
   if (row === null) return;
   drawState(row);
@@ -110,7 +110,7 @@ function drawState(row) {
 }
 
 function drawWait(gap) {
-  byId("panel-wait").hidden = gap === null;
+  setHidden(byId("panel-wait"), gap === null);
   if (gap === null) return;
   const waited = now() - Date.parse(gap.waiting_since);
   const isOverdue = waited > waitLimit();
@@ -144,13 +144,13 @@ function drawPast({ history, hasHistory }, row) {
   // Nor was there a rocket before its launch.
   chart.draw({ start: startOf(start, end, points[0]?.time ?? null), end, lines: [stepped], marks });
   const isSilent = line.length === 0 && inside === 0;
-  byId("past-none").hidden = !isSilent;
+  setHidden(byId("past-none"), !isSilent);
   const last = points.at(-1);
   setText(
     byId("past-note"),
     !hasHistory ? "This service keeps no past of rockets." : last ? `Nothing in this window; its last message is of ${near(last.time, now())}.` : "",
   );
-  byId("show-past").hidden = !last || !hasHistory;
+  setHidden(byId("show-past"), !last || !hasHistory);
 }
 
 function tell(time) {

@@ -1,7 +1,7 @@
 // How it stands with the service, in words: there, starting, stopping, gone; since
 // when, and when it is tried again.
 
-import { byId, setAttribute, setText } from "./dom.js";
+import { byId, setAttribute, setHidden, setText } from "./dom.js";
 import { duration } from "./format.js";
 import { fleet, retry } from "./fleet.js";
 import { view } from "./paint.js";
@@ -42,7 +42,7 @@ function draw() {
   setAttribute(document.documentElement, "data-connection", state);
   setText(byId("connection"), WORDS[state]);
   const sentence = SENTENCES[state] ?? "";
-  byId("banner").hidden = sentence === "";
+  setHidden(byId("banner"), sentence === "");
   // Only what changes seldom is in the part that is read aloud.
   setText(byId("banner-what"), [sentence, fleet.detail].filter(Boolean).join(" "));
   const figures = fleet.stats && fleet.since !== null ? `Figures are from ${duration(Date.now() - fleet.since)} ago. ` : "";
@@ -50,5 +50,5 @@ function draw() {
   setText(byId("banner-when"), figures + (left > 0 ? `Next try in ${duration(left + 999)}.` : ""));
   setText(byId("retry"), state === "token" ? "Enter a token" : "Try now");
   firstBuild ??= fleet.build;
-  byId("outdated").hidden = fleet.build === firstBuild;
+  setHidden(byId("outdated"), fleet.build === firstBuild);
 }

@@ -8,6 +8,8 @@ import { EventParser } from "./sse.js";
 
 /** `stats` comes once a second; without it for so long the server is gone. */
 const SILENCE = 5_000;
+/** Between two looks at what has come: the page is painted four times a second. */
+const REST = 200;
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 10_000;
 
@@ -95,7 +97,8 @@ export class Stream {
     let silence = setTimeout(() => abort.abort(), SILENCE);
     try {
       const answer = await ask(this.#path, { accept: "text/event-stream", signal: abort.signal });
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      const reader = answer.body.getReader();
+      const decoder = new TextDecoder();
       const parser = new EventParser();
       let bye = null;
       for (;;) {
@@ -103,7 +106,7 @@ export class Stream {
         if (done) return bye ?? { state: "lost", atLeast: parser.retry ?? 0 };
         clearTimeout(silence);
         silence = setTimeout(() => abort.abort(), SILENCE);
-        for (const event of parser.push(value)) {
+        for (const event of parser.push(decoder.decode(value, { stream: true }))) {
           if (this.#abort !== abort) return {};
           const data = parse(event.data || "{}");
           if (event.name === "bye") {
@@ -117,6 +120,7 @@ export class Stream {
             this.#listen(event.name, data);
           }
         }
+        await new Promise((rested) => setTimeout(rested, REST));
       }
     } finally {
       clearTimeout(silence);

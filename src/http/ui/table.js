@@ -2,8 +2,8 @@
 // pages. Does not own the rows (`rows`) nor what cells say (`columns`).
 
 import { now } from "./clock.js";
-import { COLUMNS } from "./columns.js";
-import { byId, el, keyed, setAttribute, setText } from "./dom.js";
+import { COLUMNS, isLong } from "./columns.js";
+import { byId, el, keyed, setAttribute, setHidden, setText } from "./dom.js";
 import { number, visible } from "./format.js";
 import { paint, view } from "./paint.js";
 import * as route from "./route.js";
@@ -15,15 +15,16 @@ const STANDS_OUT = 600;
 const cells = new WeakMap();
 let standing = [];
 let second = 0;
+let unseen = 0;
 
-/** Tells which rows are in sight; the others are written once a second. */
-const sight = new IntersectionObserver(
-  (entries) => {
-    for (const { target, isIntersecting } of entries) target.isInSight = isIntersecting;
-    paint("sight");
-  },
-  { rootMargin: "100px" },
-);
+/** How often rows out of sight are written. */
+const UNSEEN = 5000;
+
+/** Tells which rows are in sight. */
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) target.isInSight = isIntersecting;
+  paint("sight");
+});
 
 export function begin() {
   byId("columns").append(...COLUMNS.map(heading));
@@ -41,7 +42,7 @@ export function begin() {
 function heading(column) {
   const button = el("button", { type: "button", title: column.title ?? null, onclick: () => sortBy(column) });
   button.append(column.label, el("span", { class: "direction", "aria-hidden": "true" }));
-  return el("th", { scope: "col", class: classOf(column), "data-sort": column.sort }, button);
+  return el("th", { role: "columnheader", scope: "col", class: classOf(column), "data-sort": column.sort }, button);
 }
 
 const classOf = (column) => `col-${column.sort}${column.isNumeric ? " numeric" : ""}`;
@@ -61,9 +62,11 @@ function draw(topics) {
   settle();
   if (isNew || isNextSecond) {
     second = Math.floor(time / 1000);
+    const isAll = Math.abs(time - unseen) >= UNSEEN;
+    if (isAll) unseen = time;
     for (const row of shown.rows) judge(row);
     keyed(byId("rows"), shown.rows, (row) => row.rocket.id, make, (node, row, index) => {
-      if (isNextSecond || node.isInSight !== false) fill(node, row, index, time);
+      if (isAll || node.isInSight !== false) fill(node, row, index, time);
     });
   }
   if (isNew || topics.has("stats") || topics.has("connection")) frame();
@@ -79,34 +82,50 @@ function make(row) {
   });
   const parts = COLUMNS.map((column, index) =>
     index === 0
-      ? el("th", { scope: "row", class: classOf(column) }, link)
-      : el("td", { class: classOf(column) }, el("div", { class: "cell" })),
+      ? el("th", { role: "rowheader", scope: "row", class: classOf(column) }, link)
+      : el("td", { role: "cell", class: classOf(column), onpointerenter: (event) => explain(event.target, column) }),
   );
-  const node = el("tr", {}, ...parts);
+  const node = el("tr", { role: "row" }, ...parts);
   node.rocketId = id;
   cells.set(node, { parts, link, said: [] });
   sight.observe(node);
   return node;
 }
 
+function explain(cell, column) {
+  if (column.explain) setAttribute(cell, "title", column.explain(cells.get(cell.parentNode).row));
+}
+
 function fill(node, row, index, time) {
-  const { parts, link, said } = cells.get(node);
-  const isOpen = route.current().rocket === row.rocket.id;
-  setAttribute(node, "aria-rowindex", (Number(route.current().page) - 1) * PAGE + index + 2);
-  setAttribute(node, "class", [row.isStale && "stale", isOpen && "open"].filter(Boolean).join(" ") || null);
-  setAttribute(link, "aria-current", isOpen ? "true" : null);
-  setAttribute(link, "href", route.href({ rocket: row.rocket.id }));
+  const its = cells.get(node);
+  its.row = row;
+  place(node, its, index);
+  const { parts, said } = its;
   COLUMNS.forEach((column, at) => {
     if (at === 0) return;
     const value = column.tell(row, time);
     if (value === said[at]) return;
     const isFirst = said[at] === undefined;
     said[at] = value;
-    const inner = parts[at].firstElementChild;
-    if (column.show) column.show(inner, value, row);
-    else setText(inner, value);
-    if (!isFirst && !column.isClock) standOut(parts[at]);
+    const cell = parts[at];
+    if (column.show) column.show(cell, value, row);
+    else setText(cell, value);
+    cell.classList.toggle("long", isLong(value, column));
+    if (!isFirst && !column.isClock && node.isInSight !== false) standOut(cell);
   });
+}
+
+/** What a row says of its place, and where it leads, which seldom changes. */
+function place(node, its, index) {
+  const { isStale, rocket } = its.row;
+  const shown = route.current();
+  if (its.route === shown && its.index === index && its.isStale === isStale) return;
+  Object.assign(its, { route: shown, index, isStale });
+  const isOpen = shown.rocket === rocket.id;
+  setAttribute(node, "aria-rowindex", (Number(shown.page) - 1) * PAGE + index + 2);
+  setAttribute(node, "class", [isStale && "stale", isOpen && "open"].filter(Boolean).join(" ") || null);
+  setAttribute(its.link, "aria-current", isOpen ? "true" : null);
+  setAttribute(its.link, "href", route.href({ rocket: rocket.id }));
 }
 
 function standOut(cell) {
@@ -136,15 +155,15 @@ function frame() {
   const isEmpty = total === 0 && !route.hasConditions() && !shown.isLoading;
   setAttribute(byId("table"), "aria-rowcount", total === null ? -1 : total + 1);
   setAttribute(byId("table"), "aria-busy", shown.isLoading ? "true" : "false");
-  byId("listing").hidden = isEmpty;
-  byId("filters").hidden = isEmpty;
-  byId("pager").hidden = isEmpty;
-  byId("empty").hidden = !isEmpty;
+  setHidden(byId("listing"), isEmpty);
+  setHidden(byId("filters"), isEmpty);
+  setHidden(byId("pager"), isEmpty);
+  setHidden(byId("empty"), !isEmpty);
   setText(byId("range"), range(first, last, total));
   able(byId("next"), shown.next !== null, byId("previous"), Number(page) > 1);
   const note = noteOf();
   setText(byId("listing-note"), note);
-  byId("listing-note").hidden = note === "";
+  setHidden(byId("listing-note"), note === "");
 }
 
 /** A button that cannot be pressed any longer leaves the focus to the other one. */

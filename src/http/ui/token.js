@@ -2,7 +2,7 @@
 // goes out in a header; never in an address.
 
 import { hasToken, onTokenNeeded, useToken } from "./api.js";
-import { byId, setText } from "./dom.js";
+import { byId, setHidden, setText } from "./dom.js";
 
 /** What may stand in a header and in a file of tokens. */
 const TOKEN = /^[\w\-.~+/]+=*$/;
@@ -11,7 +11,7 @@ export function begin(onToken) {
   const dialog = byId("token");
   const field = byId("token-value");
   const show = () => {
-    byId("forget-token").hidden = !hasToken();
+    setHidden(byId("forget-token"), !hasToken());
     if (!dialog.open) dialog.showModal();
   };
   onTokenNeeded((refusal) => {

@@ -2,10 +2,10 @@
 
 import { query, readPage } from "./api.js";
 import { now } from "./clock.js";
-import { byId, el, keyed, setAttribute, setText } from "./dom.js";
+import { byId, el, keyed, setAttribute, setHidden, setText } from "./dom.js";
 import { duration, number, plural, visible } from "./format.js";
 import { icon } from "./icons.js";
-import { paint, view } from "./paint.js";
+import { touch, view } from "./paint.js";
 import { whenChanged } from "./periodic.js";
 import * as route from "./route.js";
 import { waitLimit } from "./settings.js";
@@ -20,7 +20,7 @@ export function begin() {
     const page = await readPage(`gaps${query({ limit: SHOWN })}`);
     waits = page.rows;
     total = page.total;
-    paint("waits");
+    touch("waits");
   });
   view(["waits", "stats", "settings"], draw);
 }
@@ -39,7 +39,7 @@ function draw() {
   });
   const rest = total - waits.length;
   setText(byId("waits-count"), rest > 0 ? `the ${waits.length} longest of ${number(total)}` : total ? plural(total, "rocket") : "");
-  byId("waits-none").hidden = total !== 0;
+  setHidden(byId("waits-none"), total !== 0);
 }
 
 function make({ id }) {
