@@ -77,7 +77,7 @@ macro_rules! file {
 
 static PAGE: File = file!("index.html", HTML);
 
-static FILES: [File; 43] = [
+static FILES: [File; 44] = [
     file!("announce.js", SCRIPT),
     file!("api.js", SCRIPT),
     file!("base.css", CSS),
@@ -107,6 +107,7 @@ static FILES: [File; 43] = [
     file!("periodic.js", SCRIPT),
     file!("rates.js", SCRIPT),
     file!("rocket.js", SCRIPT),
+    file!("room.js", SCRIPT),
     file!("route.js", SCRIPT),
     file!("rows.js", SCRIPT),
     file!("settings.js", SCRIPT),

@@ -15,6 +15,7 @@ mod cut_links;
 mod faults;
 mod links;
 mod members;
+mod namespaces;
 mod nodes;
 mod operators;
 mod rounds;

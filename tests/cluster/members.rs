@@ -67,6 +67,9 @@ impl Etcd {
                 format!("--initial-advertise-peer-urls={}", peer(index)),
                 format!("--initial-cluster={all}"),
                 "--logger=zap".to_owned(),
+                // As docs/OPERATIONS.md has them for members that are near each other.
+                "--heartbeat-interval=50".to_owned(),
+                "--election-timeout=500".to_owned(),
             ];
             arguments.extend(flags.iter().map(|flag| flag.replace("DIR", &root)));
             let log = directory.path().join(format!("m{index}.log"));

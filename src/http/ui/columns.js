@@ -8,51 +8,42 @@ import { icon } from "./icons.js";
 /**
  * `show` writes a cell whose value has changed; `tell` says what is in it, by which a
  * change is seen; `explain` says more to who points at it. A numeric column is set to
- * the right. `fits` is how many plain characters are sure to fit, 7 where it is not said.
+ * the right, and one that `hasIcon` has less room for its text.
  */
 export const COLUMNS = [
   { sort: "id", label: "Rocket", tell: (row) => row.rocket.id },
-  { sort: "status", label: "Status", fits: 8, tell: (row) => row.rocket.status, show: showStatus },
+  { sort: "status", label: "Status", hasIcon: true, tell: (row) => row.rocket.status, show: showStatus },
   { sort: "mission", label: "Mission", tell: (row) => row.rocket.mission, show: showText },
-  { sort: "speed", label: "Speed", isNumeric: true, fits: 9, tell: (row) => number(row.rocket.speed) },
+  { sort: "speed", label: "Speed", isNumeric: true, tell: (row) => number(row.rocket.speed) },
   {
     sort: "last_message_number",
     label: "Message",
     title: "Every message up to this number has been applied",
     isNumeric: true,
-    fits: 9,
     tell: (row) => number(row.rocket.last_message_number),
   },
   {
     sort: "buffered_messages",
     label: "Waiting",
+    hasIcon: true,
     title: "Messages that wait for an earlier one",
     isNumeric: true,
-    fits: 4,
     tell: (row) => row.rocket.buffered_messages,
     show: showWaiting,
   },
   {
     sort: "last_update_time",
     label: "Updated",
+    hasIcon: true,
     isClock: true,
-    fits: 14,
     tell: tellUpdated,
     show: showUpdated,
     explain: (row) => moment(Date.parse(row.rocket.last_update_time)),
   },
   { sort: "rocket_type", label: "Type", tell: (row) => row.rocket.rocket_type, show: showText },
-  { sort: "launch_time", label: "Launch time", tell: tellLaunched, fits: 8, isClock: true },
+  { sort: "launch_time", label: "Launch time", tell: tellLaunched, isClock: true },
   { sort: "explosion_reason", label: "Reason", tell: (row) => row.rocket.explosion_reason ?? NOTHING, show: showText },
 ];
-
-const PLAIN = /^[ -~]*$/;
-
-/** Whether it may be too long for its column. */
-export function isLong(value, { fits = 7 }) {
-  const text = String(value);
-  return text.length > fits || !PLAIN.test(text);
-}
 
 function showText(cell, text) {
   const inner = cell.firstElementChild ?? cell.appendChild(el("bdi"));

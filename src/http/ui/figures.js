@@ -12,7 +12,11 @@ import { waitLimit } from "./settings.js";
 export function begin() {
   for (const name of ["launched", "exploded"]) byId(`icon-${name}`).append(icon(name));
   byId("icon-waiting").append(icon("waiting"), icon("overdue"));
-  view(["stats", "connection", "settings", "tick"], draw);
+  view(["stats", "connection", "settings", "tick"], (topics) => {
+    // A live service says once a second what there is; without a word time goes on.
+    const isNews = ["stats", "connection", "settings"].some((topic) => topics.has(topic));
+    if (isNews || fleet.state !== "live") draw();
+  });
 }
 
 function draw() {

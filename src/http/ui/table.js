@@ -2,10 +2,11 @@
 // pages. Does not own the rows (`rows`) nor what cells say (`columns`).
 
 import { now } from "./clock.js";
-import { COLUMNS, isLong } from "./columns.js";
+import { COLUMNS } from "./columns.js";
 import { byId, el, keyed, setAttribute, setHidden, setText } from "./dom.js";
 import { number, visible } from "./format.js";
 import { paint, view } from "./paint.js";
+import { fits, measure } from "./room.js";
 import * as route from "./route.js";
 import { count, judge, PAGE, shown } from "./rows.js";
 
@@ -28,6 +29,11 @@ const sight = new IntersectionObserver((entries) => {
 
 export function begin() {
   byId("columns").append(...COLUMNS.map(heading));
+  measure(COLUMNS, byId("columns").children);
+  window.addEventListener("resize", () => {
+    measure(COLUMNS, byId("columns").children);
+    for (const node of byId("rows").children) cut(cells.get(node));
+  });
   byId("previous").addEventListener("click", route.previousPage);
   byId("next").addEventListener("click", () => shown.next && route.nextPage(shown.next));
   byId("rows").addEventListener("click", (event) => {
@@ -110,9 +116,13 @@ function fill(node, row, index, time) {
     const cell = parts[at];
     if (column.show) column.show(cell, value, row);
     else setText(cell, value);
-    cell.classList.toggle("long", isLong(value, column));
+    cell.classList.toggle("long", !fits(column, value));
     if (!isFirst && !column.isClock && node.isInSight !== false) standOut(cell);
   });
+}
+
+function cut({ parts, said }) {
+  COLUMNS.forEach((column, at) => at > 0 && parts[at].classList.toggle("long", !fits(column, said[at])));
 }
 
 /** What a row says of its place, and where it leads, which seldom changes. */
