@@ -18,6 +18,9 @@ use super::contract::PATIENCE;
 use super::nodes::{Answer, Connection, Node, get};
 
 const MACHINES: usize = 3;
+/// Passes on no packet, for none is as small.
+const NOTHING: &str = "root tbf rate 8bit burst 1b limit 1b";
+
 const LOG: &str = "the log of the cluster";
 
 struct Machines {
@@ -42,8 +45,8 @@ fn run(command: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn tell(command: &str) {
-    assert!(run(command), "{command}");
+fn does(command: &str) -> Option<()> {
+    run(command).then_some(())
 }
 
 /// The device at one machine that leads to another.
@@ -66,34 +69,26 @@ fn on<T: Send>(machine: usize, work: impl FnOnce() -> T + Send) -> T {
 impl Machines {
     /// Nothing where they cannot be had.
     fn start() -> Option<Self> {
-        if !run(&format!("ip netns add {}", name(0))) {
-            return None;
-        }
         let directory = tempfile::tempdir().unwrap();
         let mut machines = Self { members: Vec::new(), directory };
-        (1..MACHINES).for_each(|machine| tell(&format!("ip netns add {}", name(machine))));
         for machine in 0..MACHINES {
             let space = name(machine);
-            tell(&format!("ip -n {space} link set lo up"));
-            tell(&format!("ip -n {space} addr add {}/32 dev lo", address(machine)));
+            does(&format!("ip netns add {space}"))?;
+            does(&format!("ip -n {space} link set lo up"))?;
+            does(&format!("ip -n {space} addr add {}/32 dev lo", address(machine)))?;
         }
         for (one, other) in [(0, 1), (0, 2), (1, 2)] {
             let (of_one, of_other) = (device(other), device(one));
             let ends = format!("netns {} type veth peer name {of_other}", name(one));
-            tell(&format!("ip link add {of_one} {ends} netns {}", name(other)));
+            does(&format!("ip link add {of_one} {ends} netns {}", name(other)))?;
             for (near, far) in [(one, other), (other, one)] {
-                let (space, device) = (name(near), device(far));
-                tell(&format!("ip -n {space} link set {device} up"));
-                let source = address(near);
-                tell(&format!(
-                    "ip -n {space} route add {} dev {device} src {source}",
-                    address(far)
-                ));
+                let (space, device, source) = (name(near), device(far), address(near));
+                does(&format!("ip -n {space} link set {device} up"))?;
+                let to = address(far);
+                does(&format!("ip -n {space} route add {to} dev {device} src {source}"))?;
             }
         }
-        if !run(&format!("{} root tbf rate 8bit burst 1b limit 1b", Self::queue("add", 0, 1))) {
-            return None;
-        }
+        does(&format!("{} {NOTHING}", Self::queue("add", 0, 1)))?;
         machines.link(0, 1, true);
         (0..MACHINES).for_each(|machine| machines.start_member(machine));
         Some(machines)
@@ -110,9 +105,7 @@ impl Machines {
             if passes {
                 run(&format!("{} root", Self::queue("del", near, far)));
             } else {
-                // No packet is as small as it lets through.
-                let nothing = "root tbf rate 8bit burst 1b limit 1b";
-                tell(&format!("{} {nothing}", Self::queue("replace", near, far)));
+                assert!(run(&format!("{} {NOTHING}", Self::queue("replace", near, far))));
             }
         }
     }
@@ -235,7 +228,9 @@ fn machines_that_are_cut_off_from_each_other_lose_nothing() {
             sends(machine, &nodes[machine], &message, 200);
             acknowledged[machine] += 1;
         }
-        cut.iter().for_each(|&(one, other)| machines.link(one, other, false));
+        for &(one, other) in &cut {
+            machines.link(one, other, false);
+        }
         let alone = (cut.len() == 2).then(|| cut[0].0);
         if let Some(alone) = alone {
             let message = next(alone, acknowledged[alone]);
@@ -255,7 +250,9 @@ fn machines_that_are_cut_off_from_each_other_lose_nothing() {
                 acknowledged[machine] += 1;
             }
         }
-        cut.iter().for_each(|&(one, other)| machines.link(one, other, true));
+        for &(one, other) in &cut {
+            machines.link(one, other, true);
+        }
         for (machine, node) in nodes.iter_mut().enumerate() {
             on(machine, || node.is_ready());
         }
