@@ -66,6 +66,39 @@ fn on<T: Send>(machine: usize, work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+fn queue(what: &str, near: usize, far: usize) -> String {
+    format!("ip netns exec {} tc qdisc {what} dev {}", name(near), device(far))
+}
+
+/// Has a link lose every packet, or pass on all again.
+fn lose(one: usize, other: usize) {
+    for (near, far) in [(one, other), (other, one)] {
+        assert!(run(&format!("{} {NOTHING}", queue("add", near, far))));
+    }
+}
+
+fn mend(one: usize, other: usize) {
+    for (near, far) in [(one, other), (other, one)] {
+        assert!(run(&format!("{} root", queue("del", near, far))));
+    }
+}
+
+/// The machine whose member leads, by what its own says.
+fn leader() -> usize {
+    let leads = |machine: &usize| {
+        on(*machine, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let place = format!("{}:2379", address(*machine));
+                let status = Client::connect([place], None).await.unwrap().status().await;
+                let status = status.unwrap();
+                status.header().unwrap().member_id() == status.leader()
+            })
+        })
+    };
+    (0..MACHINES).find(leads).expect("somebody leads")
+}
+
 impl Machines {
     /// Nothing where they cannot be had.
     fn start() -> Option<Self> {
@@ -88,26 +121,10 @@ impl Machines {
                 does(&format!("ip -n {space} route add {to} dev {device} src {source}"))?;
             }
         }
-        does(&format!("{} {NOTHING}", Self::queue("add", 0, 1)))?;
-        machines.link(0, 1, true);
+        does(&format!("{} {NOTHING}", queue("add", 0, 1)))?;
+        does(&format!("{} root", queue("del", 0, 1)))?;
         (0..MACHINES).for_each(|machine| machines.start_member(machine));
         Some(machines)
-    }
-
-    fn queue(what: &str, near: usize, far: usize) -> String {
-        format!("ip netns exec {} tc qdisc {what} dev {}", name(near), device(far))
-    }
-
-    /// Has a link pass on everything, or lose it.
-    #[expect(clippy::unused_self, reason = "there are none without it")]
-    fn link(&self, one: usize, other: usize, passes: bool) {
-        for (near, far) in [(one, other), (other, one)] {
-            if passes {
-                run(&format!("{} root", Self::queue("del", near, far)));
-            } else {
-                assert!(run(&format!("{} {NOTHING}", Self::queue("replace", near, far))));
-            }
-        }
     }
 
     fn start_member(&mut self, machine: usize) {
@@ -141,23 +158,6 @@ impl Machines {
             node.is_ready();
             node
         })
-    }
-
-    /// The machine whose member leads, by what its own says.
-    #[expect(clippy::unused_self, reason = "there are none without it")]
-    fn leader(&self) -> usize {
-        let leads = |machine: &usize| {
-            on(*machine, || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.unwrap().block_on(async {
-                    let place = format!("{}:2379", address(*machine));
-                    let status = Client::connect([place], None).await.unwrap().status().await;
-                    let status = status.unwrap();
-                    status.header().unwrap().member_id() == status.leader()
-                })
-            })
-        };
-        (0..MACHINES).find(leads).expect("somebody leads")
     }
 }
 
@@ -216,7 +216,7 @@ fn machines_that_are_cut_off_from_each_other_lose_nothing() {
         |machine: usize, acknowledged: u64| message(&format!("rocket-{machine}"), acknowledged + 1);
     for cut in ["the leader from both", "the leader from one", "a follower from both"] {
         println!("{cut}");
-        let leader = machines.leader();
+        let leader = leader();
         let others: Vec<_> = (0..MACHINES).filter(|&machine| machine != leader).collect();
         let cut = match cut {
             "the leader from both" => vec![(leader, others[0]), (leader, others[1])],
@@ -229,7 +229,7 @@ fn machines_that_are_cut_off_from_each_other_lose_nothing() {
             acknowledged[machine] += 1;
         }
         for &(one, other) in &cut {
-            machines.link(one, other, false);
+            lose(one, other);
         }
         let alone = (cut.len() == 2).then(|| cut[0].0);
         if let Some(alone) = alone {
@@ -251,7 +251,7 @@ fn machines_that_are_cut_off_from_each_other_lose_nothing() {
             }
         }
         for &(one, other) in &cut {
-            machines.link(one, other, true);
+            mend(one, other);
         }
         for (machine, node) in nodes.iter_mut().enumerate() {
             on(machine, || node.is_ready());

@@ -33,7 +33,7 @@ export function measure(columns, headings) {
 
 export const fits = (column, value) => widthOf(visible(value)) <= rooms.get(column);
 
-/** Numbers are always new, and are taken for as wide as if all of them was digits. */
+/** Numbers are always new, and are taken for as wide as if all in them were digits. */
 function widthOf(text) {
   if (NUMBER.test(text)) return text.length * digit;
   let width = known.get(text);

@@ -32,7 +32,10 @@ export function begin() {
   measure(COLUMNS, byId("columns").children);
   window.addEventListener("resize", () => {
     measure(COLUMNS, byId("columns").children);
-    for (const node of byId("rows").children) cut(cells.get(node));
+    for (const node of byId("rows").children) {
+      const { parts, said } = cells.get(node);
+      COLUMNS.forEach((column, at) => at > 0 && cut(parts[at], column, said[at]));
+    }
   });
   byId("previous").addEventListener("click", route.previousPage);
   byId("next").addEventListener("click", () => shown.next && route.nextPage(shown.next));
@@ -72,7 +75,8 @@ function draw(topics) {
     if (isAll) unseen = time;
     for (const row of shown.rows) judge(row);
     keyed(byId("rows"), shown.rows, (row) => row.rocket.id, make, (node, row, index) => {
-      if (isAll || node.isInSight !== false) fill(node, row, index, time);
+      place(node, row, index);
+      if (isAll || node.isInSight !== false) fill(node, row, time);
     });
   }
   if (isNew || topics.has("stats") || topics.has("connection")) frame();
@@ -102,11 +106,8 @@ function explain(cell, column) {
   if (column.explain) setAttribute(cell, "title", column.explain(cells.get(cell.parentNode).row));
 }
 
-function fill(node, row, index, time) {
-  const its = cells.get(node);
-  its.row = row;
-  place(node, its, index);
-  const { parts, said } = its;
+function fill(node, row, time) {
+  const { parts, said } = cells.get(node);
   COLUMNS.forEach((column, at) => {
     if (at === 0) return;
     const value = column.tell(row, time);
@@ -116,18 +117,18 @@ function fill(node, row, index, time) {
     const cell = parts[at];
     if (column.show) column.show(cell, value, row);
     else setText(cell, value);
-    cell.classList.toggle("long", !fits(column, value));
+    cut(cell, column, value);
     if (!isFirst && !column.isClock && node.isInSight !== false) standOut(cell);
   });
 }
 
-function cut({ parts, said }) {
-  COLUMNS.forEach((column, at) => at > 0 && parts[at].classList.toggle("long", !fits(column, said[at])));
-}
+const cut = (cell, column, value) => cell.classList.toggle("long", !fits(column, value));
 
 /** What a row says of its place, and where it leads, which seldom changes. */
-function place(node, its, index) {
-  const { isStale, rocket } = its.row;
+function place(node, row, index) {
+  const its = cells.get(node);
+  its.row = row;
+  const { isStale, rocket } = row;
   const shown = route.current();
   if (its.route === shown && its.index === index && its.isStale === isStale) return;
   Object.assign(its, { route: shown, index, isStale });
