@@ -221,6 +221,10 @@ impl Links {
         Self(places.into_iter().map(Link::to).collect())
     }
 
+    pub fn each(&self) -> &[Link] {
+        &self.0
+    }
+
     pub fn set(&self, way: Way) {
         self.0.iter().for_each(|link| link.set(way));
     }

@@ -13,6 +13,7 @@ mod clients;
 mod contract;
 mod cut_links;
 mod faults;
+mod leader;
 mod links;
 mod members;
 mod namespaces;

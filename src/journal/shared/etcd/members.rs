@@ -3,7 +3,8 @@
 //! Owns the connections, the deadline of each request, and the move to the next member
 //! when one fails. etcd's client can balance over several members itself, but goes on
 //! sending to one that takes connections and says nothing, as one that is frozen does;
-//! so there is a client for each member, and one is asked until it fails.
+//! so there is a client for each member, and one is asked until it fails, or another one
+//! leads: whatever is asked of a follower goes to the leader, and comes back later.
 
 use std::fmt;
 use std::future::Future;
@@ -115,8 +116,8 @@ impl Members {
         Err(failed)
     }
 
-    /// Asks all members, and returns what those say that answer.
-    pub async fn ask_all<T, R, F>(&self, within: Duration, request: R) -> LogResult<Vec<T>>
+    /// Asks all members, and returns what those say that answer, and which they are.
+    pub async fn ask_all<T, R, F>(&self, within: Duration, request: R) -> LogResult<Vec<(usize, T)>>
     where
         R: Fn(Client) -> F,
         F: Future<Output = Result<T, Error>>,
@@ -132,9 +133,9 @@ impl Members {
         }))
         .await;
         let (mut good, mut failed) = (Vec::new(), None);
-        for answer in answers {
+        for (at, answer) in answers.into_iter().enumerate() {
             match answer {
-                Ok(answer) => good.push(answer),
+                Ok(answer) => good.push((at, answer)),
                 Err(error) => failed = Some(error),
             }
         }
@@ -156,6 +157,20 @@ impl Members {
         {
             *connected = Connected { client: None, before: connected.before + 1 };
         }
+    }
+
+    /// Turns to this one of [`ask_all`](Self::ask_all)'s, unless it is its turn.
+    pub fn turn_to(&self, at: usize) {
+        let (move_, all) = (self.current.load(Ordering::Relaxed), self.all.len());
+        let moves = (all + at - move_ % all) % all;
+        let relaxed = Ordering::Relaxed;
+        let next = move_.wrapping_add(moves);
+        let _moved = self.current.compare_exchange(move_, next, relaxed, relaxed);
+    }
+
+    /// Whether this one would be asked now.
+    pub fn is_asked(&self, asked: &Asked) -> bool {
+        self.current.load(Ordering::Relaxed) == asked.move_
     }
 
     fn member(&self, move_: usize) -> &Member {

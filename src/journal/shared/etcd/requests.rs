@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_client::{Compare, CompareOp, GetOptions, SortOrder, SortTarget, Txn, TxnOp};
+use etcd_client::{
+    Compare, CompareOp, GetOptions, SortOrder, SortTarget, StatusResponse, Txn, TxnOp,
+};
 
 use super::super::{Entry, LogError, LogName, LogResult, MAX_ENTRY, Offset};
 use super::keys::{self, Keys};
@@ -95,10 +97,16 @@ impl Shared {
 
     /// What is in use of the database's file, of which etcd's quota bounds the whole: it
     /// grows only when nothing in it is free, and shrinks when it is defragmented.
+    ///
+    /// Members say in the same breath who leads, and the leader is asked from then on.
     pub async fn size(&self) -> LogResult<u64> {
         let members = &self.members;
         let asked = members.ask_all(REQUEST, |mut client| async move { client.status().await });
-        let sizes = asked.await?.into_iter().map(|status| status.raft_used_db_size());
+        let said = asked.await?;
+        if let Some(at) = leader(&said) {
+            members.turn_to(at);
+        }
+        let sizes = said.iter().map(|(_, status)| status.raft_used_db_size());
         Ok(u64::try_from(sizes.max().unwrap_or_default()).unwrap_or_default())
     }
 
@@ -131,6 +139,16 @@ impl Shared {
         });
         asked.await.map(drop)
     }
+}
+
+/// Who of these leads, and says so itself. One that was cut off may think so for a while,
+/// in an earlier term.
+fn leader(said: &[(usize, StatusResponse)]) -> Option<usize> {
+    let leads = |status: &StatusResponse| {
+        status.header().is_some_and(|it| it.member_id() == status.leader())
+    };
+    let leaders = said.iter().filter(|(_, status)| leads(status));
+    leaders.max_by_key(|(_, status)| status.raft_term()).map(|(at, _)| *at)
 }
 
 /// The key of a prefix that was written last.

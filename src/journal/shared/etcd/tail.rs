@@ -101,9 +101,17 @@ impl Tail {
                     }
                 }
                 Reads::Watch { asked, watch } => {
-                    let probes = if self.after < self.head { PROBES_OF_HISTORY } else { PROBES };
-                    let response = match message(watch, &asked.endpoint, probes).await {
-                        Ok(response) => response,
+                    let is_history = self.after < self.head;
+                    let probes = if is_history { PROBES_OF_HISTORY } else { PROBES };
+                    let members = &self.shared.members;
+                    // History is not asked for twice.
+                    let is_left = || !is_history && !members.is_asked(asked);
+                    let response = match message(watch, &asked.endpoint, probes, is_left).await {
+                        Ok(Some(response)) => response,
+                        Ok(None) => {
+                            self.reads = Reads::Nothing;
+                            continue;
+                        }
                         Err(error) => {
                             self.shared.members.leave(asked);
                             return Err(error);
@@ -181,12 +189,20 @@ impl Tail {
     }
 }
 
-/// What a watch says next. Only time in which somebody waits for it counts: a reader that
-/// takes its time finds what was sent meanwhile.
-async fn message(watch: &mut WatchStream, endpoint: &str, probes: u32) -> LogResult<WatchResponse> {
+/// What a watch says next, unless its member `is_left`. Only time in which somebody waits
+/// for it counts: a reader that takes its time finds what was sent meanwhile.
+async fn message(
+    watch: &mut WatchStream,
+    endpoint: &str,
+    probes: u32,
+    is_left: impl Fn() -> bool,
+) -> LogResult<Option<WatchResponse>> {
     for _ in 0..=probes {
+        if is_left() {
+            return Ok(None);
+        }
         match timeout(PROBE, watch.message()).await {
-            Ok(Ok(Some(response))) => return Ok(response),
+            Ok(Ok(Some(response))) => return Ok(Some(response)),
             Ok(Ok(None)) => {
                 let text = format!("etcd at {endpoint}: ended the watch");
                 return Err(LogError::Unreachable(text));
