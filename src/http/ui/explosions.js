@@ -16,7 +16,12 @@ import { bounds } from "./timewindow.js";
 const KEPT = 500;
 const SHOWN = 50;
 
+/** How often the feed is written while one comes after the other. */
+const OFTEN = 1000;
+
 let known = new Map();
+let drawn = 0;
+let isDue = false;
 
 function add(rocket, time) {
   if (known.has(rocket.id)) return;
@@ -54,10 +59,16 @@ export function begin() {
     touch("explosions");
   });
   listen("start", load);
-  view(["explosions", "window", "stats"], draw);
+  view(["explosions", "window", "stats", "tick"], (topics) => {
+    isDue ||= topics.has("explosions");
+    const isAtOnce = topics.has("window") || topics.has("stats");
+    if (isAtOnce || (isDue && Date.now() - drawn >= OFTEN)) draw();
+  });
 }
 
 function draw() {
+  drawn = Date.now();
+  isDue = false;
   const { start, end } = bounds();
   const all = newest().filter(({ time }) => time <= end);
   const inside = all.filter(({ time }) => time >= start).length;
