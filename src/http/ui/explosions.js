@@ -16,11 +16,14 @@ import { bounds } from "./timewindow.js";
 const KEPT = 500;
 const SHOWN = 50;
 
-/** How often the feed is written while one comes after the other. */
-const OFTEN = 1000;
+/**
+ * An explosion so long after those that were written last is written at once. One that
+ * comes sooner waits for the next figures, with which all is written once a second.
+ */
+const APART = 1500;
 
 let known = new Map();
-let drawn = 0;
+let written = 0;
 let isDue = false;
 
 function add(rocket, time) {
@@ -62,12 +65,12 @@ export function begin() {
   view(["explosions", "window", "stats", "tick"], (topics) => {
     isDue ||= topics.has("explosions");
     const isAtOnce = topics.has("window") || topics.has("stats");
-    if (isAtOnce || (isDue && Date.now() - drawn >= OFTEN)) draw();
+    if (isAtOnce || (isDue && Date.now() - written >= APART)) draw();
   });
 }
 
 function draw() {
-  drawn = Date.now();
+  if (isDue) written = Date.now();
   isDue = false;
   const { start, end } = bounds();
   const all = newest().filter(({ time }) => time <= end);
