@@ -1,5 +1,6 @@
 //! What the parts of the service take of the memory, counted by an allocator of
-//! this binary's own. One test, since all threads share the count.
+//! this binary's own, and of the thread that asks alone: the test's harness takes
+//! memory beside it.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured")]
 
@@ -10,16 +11,15 @@ use downlink::fleet::roster::{Admission, Roster};
 use downlink::telemetry::message::MAX_TEXT_BYTES;
 use downlink::telemetry::reorder::Reorder;
 use downlink::telemetry::{Channel, Event, Message, Report, Timestamp, channel};
-use peak_alloc::PeakAlloc;
-
-#[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const MESSAGES: u64 = 10_000;
 const ROCKETS: u64 = 20_000;
 
-fn taken(before: usize) -> usize {
-    ALLOCATOR.current_usage().saturating_sub(before)
+/// What is made, and the bytes that it takes; fewer than none where it gives some back.
+fn taking<T>(make: impl FnOnce() -> T) -> (T, i64) {
+    let mut made = None;
+    let taken = allocation_counter::measure(|| made = Some(make()));
+    (made.expect("it was just made"), taken.bytes_current)
 }
 
 fn report(number: u64) -> Report {
@@ -34,31 +34,44 @@ fn largest(number: u64) -> Report {
 }
 
 /// Bytes of each of many early messages, which come in this order.
-fn each(numbers: impl Iterator<Item = u64>, report: fn(u64) -> Report) -> u64 {
-    let before = ALLOCATOR.current_usage();
+fn each(numbers: impl Iterator<Item = u64>, report: fn(u64) -> Report) -> i64 {
+    let (reorder, taken) = taking(|| early(numbers, report));
+    assert_eq!(reorder.buffered() as u64, MESSAGES);
+    taken / MESSAGES.cast_signed()
+}
+
+fn early(numbers: impl Iterator<Item = u64>, report: fn(u64) -> Report) -> Reorder {
     let mut reorder = Reorder::new();
     for number in numbers {
         reorder.offer(report(number), drop);
     }
-    assert_eq!(reorder.buffered() as u64, MESSAGES);
-    taken(before) as u64 / MESSAGES
+    reorder
 }
 
-/// Bytes of each of many launched rockets in a partition, and with the order of IDs.
-fn each_rocket(history: HistoryLimits, messages: impl Fn(u64) -> Vec<Message>) -> (u64, u64) {
-    let limits = Limits { buffered_per_rocket: 1, buffered: 1, rockets: usize::MAX, history };
-    let before = ALLOCATOR.current_usage();
-    let mut roster = Roster::new(Arc::new(Quotas::new(limits)));
-    for message in (0..ROCKETS).flat_map(messages) {
+/// With all the messages taken in.
+fn roster(quotas: Arc<Quotas>, messages: impl Iterator<Item = Message>) -> Roster {
+    let mut roster = Roster::new(quotas);
+    for message in messages {
         match roster.admit(&message) {
             Admission::Accepted(ticket) => drop(roster.apply(ticket, message.report, &mut ())),
             other => panic!("{other:?}"),
         }
     }
-    let without = taken(before) as u64 / ROCKETS;
+    roster
+}
+
+fn quotas(history: HistoryLimits) -> Arc<Quotas> {
+    let limits = Limits { buffered_per_rocket: 1, buffered: 1, rockets: usize::MAX, history };
+    Arc::new(Quotas::new(limits))
+}
+
+/// Bytes of each of many launched rockets in a partition, and with the order of IDs.
+fn each_rocket(history: HistoryLimits, messages: impl Fn(u64) -> Vec<Message>) -> (i64, i64) {
+    let messages = (0..ROCKETS).flat_map(messages);
+    let (mut roster, without) = taking(|| roster(quotas(history), messages));
     assert!(roster.wants_order_of_ids());
-    while roster.order_ids() {}
-    (without, taken(before) as u64 / ROCKETS)
+    let ((), more) = taking(|| while roster.order_ids() {});
+    (without / ROCKETS.cast_signed(), (without + more) / ROCKETS.cast_signed())
 }
 
 fn usual_rocket(n: u64) -> Vec<Message> {
@@ -73,33 +86,24 @@ fn usual_rocket(n: u64) -> Vec<Message> {
 
 /// Bytes of the recent past of each of many rockets with so many speed changes, a
 /// second apart: as they are counted, and as they are.
-fn each_past(changes: u64) -> (u64, u64) {
-    let roster = |per_rocket| {
-        let limits = Limits {
-            buffered_per_rocket: 1,
-            buffered: 1,
-            rockets: usize::MAX,
-            history: HistoryLimits { per_rocket, memory: 1 << 30 },
-        };
-        let before = ALLOCATOR.current_usage();
-        let quotas = Arc::new(Quotas::new(limits));
-        let mut roster = Roster::new(quotas.clone());
+fn each_past(changes: u64) -> (i64, i64) {
+    let with_history = |per_rocket| {
         let changes = (2..changes + 2).flat_map(|number| (0..ROCKETS).map(move |n| (n, number)));
         let changes = changes.map(|(n, number)| {
-            let time = Timestamp::from_unix(i64::try_from(number).unwrap(), 0).unwrap();
+            let time = Timestamp::from_unix(number.cast_signed(), 0).unwrap();
             let channel = usual_rocket(n).remove(0).channel;
             let event = Event::SpeedIncreased { by: 100 };
             Message { channel, report: Report { number, time, event } }
         });
-        for message in (0..ROCKETS).flat_map(usual_rocket).chain(changes) {
-            match roster.admit(&message) {
-                Admission::Accepted(ticket) => drop(roster.apply(ticket, message.report, &mut ())),
-                other => panic!("{other:?}"),
-            }
-        }
-        (quotas.history.bytes.taken() as u64 / ROCKETS, taken(before) as u64 / ROCKETS)
+        let messages = (0..ROCKETS).flat_map(usual_rocket).chain(changes);
+        let ((quotas, _roster), taken) = taking(|| {
+            let quotas = quotas(HistoryLimits { per_rocket, memory: 1 << 30 });
+            (quotas.clone(), roster(quotas, messages))
+        });
+        let counted = quotas.history.bytes.taken() / usize::try_from(ROCKETS).unwrap();
+        (counted.try_into().unwrap(), taken / ROCKETS.cast_signed())
     };
-    let ((counted, with), (none, without)) = (roster(64), roster(0));
+    let ((counted, with), (none, without)) = (with_history(64), with_history(0));
     assert_eq!(none, 0);
     (counted, with - without)
 }
@@ -120,19 +124,14 @@ fn largest_rocket(n: u64) -> Vec<Message> {
 
 #[test]
 fn a_rocket_takes_the_memory_of_what_waits_now() {
-    let before = ALLOCATOR.current_usage();
-    let mut reorder = Reorder::new();
-    for number in (2..=MESSAGES).chain([MESSAGES + 2]) {
-        reorder.offer(report(number), drop);
-    }
-    let most = taken(before);
+    let (mut reorder, most) = taking(|| early((2..=MESSAGES).chain([MESSAGES + 2]), report));
     // All but the last one go.
-    reorder.offer(report(1), drop);
+    let (_, freed) = taking(|| reorder.offer(report(1), drop));
     assert_eq!(reorder.buffered(), 1);
-    let rest = taken(before);
+    let rest = most + freed;
     assert!(most > 500_000 && rest < 1_000, "{most} bytes, and {rest} for one of them");
-    reorder.offer(report(MESSAGES + 1), drop);
-    assert_eq!((reorder.buffered(), taken(before)), (0, 0));
+    let (_, freed) = taking(|| reorder.offer(report(MESSAGES + 1), drop));
+    assert_eq!((reorder.buffered(), rest + freed), (0, 0));
 
     // The figures from which the bounds follow.
     let rising = each(2..MESSAGES + 2, report);
