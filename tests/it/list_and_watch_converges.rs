@@ -89,6 +89,9 @@ impl Shared {
                     "hello" if from.is_none() => self.list(),
                     "reset" => self.list(),
                     "rocket" | "explosion" => self.put(event.data),
+                    "forgotten" => {
+                        self.table.lock().unwrap().remove(event.data["id"].as_str().unwrap());
+                    }
                     _ => {}
                 }
             }
@@ -150,6 +153,8 @@ enum Step {
     /// Of which rocket, the how many-th next number, what.
     Post(usize, u64, u8),
     Skip(usize),
+    /// What comes of it then begins anew.
+    Forget(usize),
     /// Whose connection, and whether it reads on.
     Cut(usize, bool),
     /// Everybody has what there is.
@@ -160,6 +165,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (0..4usize, 0..3u64, 0..5u8).prop_map(|(rocket, ahead, what)| Step::Post(rocket, ahead, what)),
         1 => (0..4usize).prop_map(Step::Skip),
+        2 => (0..4usize).prop_map(Step::Forget),
         3 => (0..FILTERS.len(), any::<bool>()).prop_map(|(who, reads_on)| Step::Cut(who, reads_on)),
         1 => Just(Step::Converge),
     ]
@@ -206,6 +212,11 @@ proptest! {
                 Step::Skip(rocket) => {
                     let target = format!("/gaps/{}/skip", ["a", "b", "c", "d"][rocket]);
                     service.send(&Request::new("POST", &target));
+                }
+                Step::Forget(rocket) => {
+                    next[rocket] = 1;
+                    let target = format!("/rockets/{}", ["a", "b", "c", "d"][rocket]);
+                    service.send(&Request::new("DELETE", &target));
                 }
                 Step::Cut(who, reads_on) => watchers[who].cut(reads_on),
                 Step::Converge => converge(&service, &watchers),

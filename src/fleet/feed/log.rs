@@ -132,7 +132,8 @@ impl Log {
     }
 
     /// Reads on from `place` and moves it, for as long as `take` takes what it is
-    /// given.
+    /// given. The rest goes no further than what is urgent was read: what has come
+    /// since may be a rocket that is there again, and is told after its end.
     ///
     /// # Errors
     /// When what comes next is not there any more.
@@ -145,17 +146,17 @@ impl Log {
         if !self.has(*place) {
             return Err(Overrun);
         }
-        let (events, from) = match part {
-            Part::Urgent => (&self.urgent, &mut place.urgent),
-            Part::Rest => (&self.rest, &mut place.rest),
+        let (events, from, to) = match part {
+            Part::Urgent => (&self.urgent, &mut place.urgent, self.last),
+            Part::Rest => (&self.rest, &mut place.rest, place.urgent),
         };
-        for (count, event) in events.range(*from + 1..) {
+        for (count, event) in events.range(*from + 1..).take_while(|(count, _)| **count <= to) {
             if !take(event) {
                 return Ok(());
             }
             *from = *count;
         }
-        *from = self.last;
+        *from = to;
         Ok(())
     }
 }
@@ -217,6 +218,26 @@ mod tests {
         assert_eq!(read(&log, &mut place, 9).unwrap(), ["forgotten a"]);
         log.add(event("a", 1));
         assert_eq!(read(&log, &mut place, 9).unwrap(), ["rocket a"]);
+    }
+
+    #[test]
+    fn a_rocket_that_comes_again_between_two_reads_is_told_after_its_end() {
+        let mut log = Log::new(1 << 20);
+        let mut place = log.end();
+        let mut told = Vec::new();
+        let mut hear = |event: &Arc<Event>| {
+            told.push(event.name);
+            true
+        };
+        log.read(Part::Urgent, &mut place, &mut hear).unwrap();
+        log.add(Event::of(Changed::Forgotten(Channel::parse("a").unwrap())));
+        log.add(event("a", 1));
+        log.read(Part::Rest, &mut place, &mut hear).unwrap();
+        for part in [Part::Urgent, Part::Rest] {
+            log.read(part, &mut place, &mut hear).unwrap();
+        }
+        assert_eq!(told, [Name::Forgotten, Name::Rocket]);
+        assert_eq!(place, log.end());
     }
 
     #[test]

@@ -8,14 +8,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::bits::Bits;
 use super::changed::{Changed, Changes, Lane, Turned};
+use super::first::{First, Urgent};
 use super::listening::Listening;
 use crate::fleet::observer::{Folded, Observer};
 use crate::fleet::outcome::{Outcome, Skipped};
 use crate::fleet::query::Filter;
 use crate::fleet::roster::Roster;
 use crate::fleet::roster::slot::Slot;
-use crate::fleet::view::{RocketView, Status};
+use crate::fleet::view::RocketView;
 use crate::telemetry::Channel;
 use crate::telemetry::message::Kind;
 use crate::telemetry::rocket::Effect;
@@ -23,10 +25,6 @@ use crate::telemetry::rocket::Effect;
 /// Most rockets that are looked at before messages get their turn again: some
 /// 0.05 ms of work.
 pub const SLICE: usize = 256;
-
-/// Most explosions, and rockets that were forgotten, that wait to be told, for each
-/// lane; beyond it whoever listens has to list again.
-const MOST_URGENT: usize = 1 << 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -47,16 +45,7 @@ struct Marked {
     /// Slots in the order in which they were marked; those whose bit is gone do not
     /// count.
     queue: VecDeque<Slot>,
-    /// What goes first.
-    urgent: VecDeque<Urgent>,
-    /// More would have been urgent than there was room for.
-    overrun: bool,
-}
-
-#[derive(Debug)]
-enum Urgent {
-    Exploded(Slot),
-    Forgotten(Channel),
+    first: First,
 }
 
 /// What a message changed, as far as it makes a difference here.
@@ -122,21 +111,13 @@ impl Marks {
 impl Marked {
     fn mark(&mut self, slot: Slot, change: Change) {
         match change {
-            Change::Exploded => return self.put_first(Urgent::Exploded(slot)),
+            Change::Exploded => return self.first.exploded(slot),
             Change::Moved => drop(self.moved.set(slot)),
             Change::Waits => drop(self.waits.set(slot)),
             Change::Any => {}
         }
         if self.waiting.set(slot) {
             self.queue.push_back(slot);
-        }
-    }
-
-    fn put_first(&mut self, urgent: Urgent) {
-        if self.urgent.len() < MOST_URGENT {
-            self.urgent.push_back(urgent);
-        } else {
-            self.overrun = true;
         }
     }
 
@@ -153,18 +134,15 @@ impl Marked {
     ) -> Changes {
         let mut changed = Vec::new();
         while changed.len() < limit
-            && let Some(urgent) = self.urgent.pop_front()
+            && let Some(urgent) = self.first.pop()
         {
             match urgent {
                 Urgent::Forgotten(channel) => changed.push(Changed::Forgotten(channel)),
                 Urgent::Exploded(slot) => {
                     self.waiting.clear(slot);
                     let turned = self.unmark(slot);
-                    // It may be forgotten by now, and another in its place.
-                    changed.extend(roster.view(slot).map(|rocket| {
-                        let exploded = rocket.status == Status::Exploded;
-                        Changed::Rocket { rocket, exploded, turned }
-                    }));
+                    let exploded = |rocket| Changed::Rocket { rocket, exploded: true, turned };
+                    changed.extend(roster.view(slot).map(exploded));
                 }
             }
         }
@@ -183,38 +161,8 @@ impl Marked {
             let changed_so = |rocket| Changed::Rocket { rocket, exploded: false, turned };
             changed.extend(rocket.map(changed_so));
         }
-        let more = !(self.urgent.is_empty() && self.queue.is_empty());
-        Changes { changed, more, overrun: std::mem::take(&mut self.overrun) }
-    }
-}
-
-/// A bit for each slot.
-#[derive(Debug, Default)]
-struct Bits(Vec<u64>);
-
-impl Bits {
-    /// Whether it was not set.
-    fn set(&mut self, slot: Slot) -> bool {
-        let (word, bit) = Self::place(slot);
-        if word >= self.0.len() {
-            self.0.resize((word + 1).next_power_of_two(), 0);
-        }
-        let was_clear = self.0[word] & bit == 0;
-        self.0[word] |= bit;
-        was_clear
-    }
-
-    /// Whether it was set.
-    fn clear(&mut self, slot: Slot) -> bool {
-        let (word, bit) = Self::place(slot);
-        let Some(bits) = self.0.get_mut(word) else { return false };
-        let was_set = *bits & bit != 0;
-        *bits &= !bit;
-        was_set
-    }
-
-    fn place(slot: Slot) -> (usize, u64) {
-        (slot as usize / 64, 1 << (slot % 64))
+        let more = !(self.first.is_empty() && self.queue.is_empty());
+        Changes { changed, more, overrun: self.first.take_overrun() }
     }
 }
 
@@ -263,9 +211,8 @@ impl Observer for Marks {
             marked.waiting.clear(slot);
             marked.unmark(slot);
             let is_wanted = lane != Lane::Named || listening.may_be_named(channel);
-            if listening.has(lane) && is_wanted {
-                marked.put_first(Urgent::Forgotten(channel.clone()));
-            }
+            let told = (listening.has(lane) && is_wanted).then(|| channel.clone());
+            marked.first.forgotten(slot, told);
         }
     }
 }
@@ -273,8 +220,11 @@ impl Observer for Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::feed::first::MOST;
     use crate::fleet::limits::{HistoryLimits, Limits, Quotas};
+    use crate::fleet::outcome::Cause;
     use crate::fleet::roster::Admission;
+    use crate::fleet::view::Status;
     use crate::telemetry::wire;
 
     fn roster() -> Roster {
@@ -419,11 +369,26 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_after_one_that_exploded_is_told_after_its_end() {
+        let (mut roster, mut marks) = (roster(), marks(&[Lane::All]));
+        let channel = Channel::parse("a").unwrap();
+        for _ in 0..3 {
+            apply(&mut roster, &mut marks, "a", 1, LAUNCH);
+            apply(&mut roster, &mut marks, "a", 2, EXPLODE);
+            assert!(roster.forget(&channel, Cause::Deleted, &mut marks));
+        }
+        apply(&mut roster, &mut marks, "a", 1, LAUNCH);
+        assert_eq!(take(&mut marks, Lane::All, 9, &roster), "-a -a -a a");
+        apply(&mut roster, &mut marks, "a", 2, EXPLODE);
+        assert_eq!(take(&mut marks, Lane::All, 9, &roster), "!a");
+    }
+
+    #[test]
     fn too_much_that_is_urgent_is_said_to_be_lost() {
         let (mut roster, mut marks) = (roster(), marks(&[Lane::All]));
         apply(&mut roster, &mut marks, "a", 1, LAUNCH);
         let channel = Channel::parse("b").unwrap();
-        for _ in 0..MOST_URGENT {
+        for _ in 0..MOST {
             marks.forgotten(7, &channel);
         }
         assert!(!marks.take((Lane::All, 1), &[], &roster).overrun);

@@ -14,8 +14,10 @@
 //!
 //! Does not own the form of the answers (`http/events`).
 
+mod bits;
 pub mod changed;
 pub mod event;
+mod first;
 pub mod hub;
 pub mod listening;
 pub mod log;
