@@ -45,6 +45,18 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
+/// Its end, likewise.
+pub fn fit_end(text: &str, columns: usize) -> String {
+    let text = plain(text);
+    let cuts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let fits = |at: &usize| width(&text[*at..]) + usize::from(*at > 0) <= columns;
+    match cuts.into_iter().find(fits) {
+        Some(0) => text,
+        Some(at) => format!("…{}", &text[at..]),
+        None => String::new(),
+    }
+}
+
 /// In columns.
 pub fn width(text: &str) -> usize {
     Span::raw(text).width()
@@ -142,6 +154,9 @@ mod tests {
         assert_eq!(fit("火箭火箭", 6), "火箭…");
         assert_eq!(fit("ab", 1), "…");
         assert_eq!(fit("ab", 0), "");
+        let ends = ["abcdef", "abcdefg", "火箭火箭"].map(|text| fit_end(text, 6));
+        assert_eq!(ends, ["abcdef", "…cdefg", "…火箭"]);
+        assert_eq!([0, 1, 2].map(|columns| fit_end("ab", columns)), ["", "…", "ab"]);
     }
 
     #[test]

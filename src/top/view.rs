@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::fleet_table;
 use super::look::{Look, block, page_note};
 use super::model::{Feed, FilterKind, Gap, Mode, Model, Page, RATES, Rocket};
-use super::text::{ago, clock, count, fit, plain, rate, width};
+use super::text::{ago, clock, count, fit, fit_end, plain, rate, width};
 
 /// A rocket that has waited for so many seconds is marked, by colour and by sign.
 const LONG_WAIT: i64 = 60;
@@ -218,9 +218,11 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
                 FilterKind::Mission => ("mission", "the beginning of an ID"),
                 FilterKind::IdPrefix => ("ID begins with", "a mission"),
             };
+            // What is typed last stays in sight.
+            let room = usize::from(area.width).saturating_sub(width(name) + 3);
             Line::from(vec![
                 Span::styled(format!("{name}: "), Look::strong()),
-                Span::raw(plain(text)),
+                Span::raw(fit_end(text, room)),
                 Span::styled("▏", Look::strong()),
                 Span::styled(format!("  Enter, Esc; Tab: {other}"), look.faint()),
             ])
