@@ -24,6 +24,14 @@ async fn tab_to(page: &Page, selector: &str) {
     panic!("no key leads to {selector}");
 }
 
+/// Shift and Tab.
+fn back_tab(page: &Page) {
+    for kind in ["rawKeyDown", "keyUp"] {
+        let key = json!({"type": kind, "key": "Tab", "windowsVirtualKeyCode": 9, "modifiers": 8});
+        page.browser.devtools("Input.dispatchKeyEvent", key);
+    }
+}
+
 #[test]
 #[ignore = "needs Chromium: just test-browser"]
 fn the_keyboard_alone_does_all_of_it() {
@@ -39,6 +47,10 @@ fn the_keyboard_alone_does_all_of_it() {
         // A way past the header.
         page.press(TAB).await;
         assert_eq!(page.eval("document.activeElement.id").await, "skip");
+        page.press(ENTER).await;
+        page.until("it leads there", "document.activeElement.id === 'search'").await;
+        assert_eq!(page.eval("location.hash").await, "", "what is shown is the same");
+        page.eval("document.querySelector('#skip').focus()").await;
         // The time window and the settings.
         tab_to(&page, "#pause").await;
         page.press(ENTER).await;
@@ -102,8 +114,29 @@ fn the_keyboard_alone_does_all_of_it() {
         page.until("it is narrow", "innerWidth === 400").await;
         page.press(ENTER).await;
         page.until("the panel has the focus", "document.activeElement.id === 'close-panel'").await;
+        let behind = "[...document.querySelectorAll('a, button, input, select, [tabindex]')]
+            .filter((it) => !it.closest('[inert], [hidden], dialog, .panel'))
+            .map((it) => it.id)";
+        assert_eq!(page.eval(behind).await, json!([]), "what it covers is out of reach");
+        page.press("/").await;
+        page.until("the search is seen", "document.activeElement.id === 'search'").await;
+        tab_to(&page, "#rows tr:nth-child(5) a").await;
+        page.press(ENTER).await;
+        page.until("the panel has the focus", "document.activeElement.id === 'close-panel'").await;
         page.press(ENTER).await;
         page.until("it is closed", "document.querySelector('#panel').hidden").await;
+        // What has the focus is not under the bar, however high that is.
+        let is_under = "(() => {
+            const [bar, it] = [document.querySelector('header'), document.activeElement]
+                .map((it) => it.getBoundingClientRect());
+            return it.top < bar.bottom;
+        })()";
+        page.eval("window.scrollTo(0, document.body.scrollHeight)").await;
+        for _ in 0..20 {
+            back_tab(&page);
+            let shown = page.eval("document.activeElement.outerHTML.slice(0, 200)").await;
+            assert_eq!(page.eval(is_under).await, false, "{shown}");
+        }
         page.finish(Allowed::Nothing);
     });
 }

@@ -72,6 +72,45 @@ fn a_service_that_starts_is_said_to_and_then_there() {
 
 #[test]
 #[ignore = "needs Chromium: just test-browser"]
+fn without_a_place_to_listen_what_is_in_sight_is_asked_for() {
+    // Of the two that a page wants.
+    let service = Process::start(&["--max-subscribers", "1"]);
+    post(service.address, &[launch("a")]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.shows("#connection", "Without live updates").await;
+        page.says("#banner-what", "Too many others watch").await;
+        page.lists(&["a"]).await;
+        page.click("#rows th a").await;
+        page.says("#state", "500").await;
+        post(service.address, &[speed_up("a", 2, 1)]);
+        page.shows("#rows .col-speed", "501").await;
+        page.says("#state", "501").await;
+        page.finish(Allowed::FailedRequests);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn more_than_an_address_holds_is_asked_for() {
+    let service = Process::start(&[]);
+    let ids: Vec<_> = (10..60).map(|n| n.to_string().repeat(64)).collect();
+    post(service.address, &ids.iter().map(|id| launch(id)).collect::<Vec<_>>());
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        page.shows("#range", "1–50 of 50").await;
+        post(service.address, &ids.iter().map(|id| speed_up(id, 2, 1)).collect::<Vec<_>>());
+        let all = "[...document.querySelectorAll('#rows .col-last_message_number')]
+            .every((it) => it.textContent === '2' || it.parentNode.isInSight === false)";
+        page.until("all are as they are", all).await;
+        page.says("#rows tr:last-child .col-last_message_number", "2").await;
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
 fn it_asks_for_a_token_and_keeps_it_in_the_tab() {
     let files = tempfile::tempdir().unwrap();
     let tokens = files.path().join("read");

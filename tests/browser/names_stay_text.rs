@@ -54,6 +54,9 @@ fn whatever_is_sent_is_shown_as_it_is() {
             page.says("#state", &long).await;
             let raw = page.eval("document.querySelector('#raw').textContent").await;
             assert!(raw.as_str().unwrap().contains("9223372036854775807"), "{raw}");
+            // What is copied is JSON, and of this very name.
+            let raw: Value = serde_json::from_str(raw.as_str().unwrap()).unwrap();
+            assert_eq!(raw["id"], id);
         }
         // What is too long for its column is cut, and in no other's way.
         let long = "[...document.querySelectorAll('#rows :is(th, td)')]

@@ -27,16 +27,18 @@ fn numbers_times_and_events() {
             );
             assert_eq!(page.eval_async(&body).await, ticks, "{arguments}");
         }
-        // Whatever the bounds: the axis has them, and is neither empty nor full of lines.
+        // Whatever the bounds, and however close: the axis has them, and is neither empty
+        // nor full of lines.
         let odd = page.eval_async(
             "const { niceTicks, timeTicks } = await import('/ui/ticks.js');
              const odd = [];
              for (let n = 0; n < 20000; n += 1) {
                const scale = 10 ** (Math.random() * 36 - 12);
                const [one, other] = [(Math.random() - 0.5) * scale, (Math.random() - 0.5) * scale];
-               const [least, most] = [Math.min(one, other), Math.max(one, other)];
+               const close = one + Math.abs(one) * 2 ** -(20 + Math.random() * 33);
+               const [least, most] = n % 2 ? [Math.min(one, other), Math.max(one, other)] : [one, close];
                const ticks = niceTicks(least, most, 4);
-               const room = (most - least) * 1e-6;
+               const room = (most - least) * 1e-6 + Math.abs(most) * 2 ** -52;
                if (!(ticks[0] <= least + room && ticks.at(-1) >= most - room && ticks.length >= 2 && ticks.length <= 7))
                  odd.push([least, most, ticks]);
                const start = 1.6e12 + Math.random() * 1e11;
@@ -70,16 +72,18 @@ fn numbers_times_and_events() {
 
         let shown = page.eval_async(
             "const { parse, pretty } = await import('/ui/json.js');
-             const { visible, duration, rate } = await import('/ui/format.js');
+             const { visible, visibleJson, duration, rate } = await import('/ui/format.js');
              const exact = parse('{\"speed\": 9223372036854775807, \"text\": \"9223372036854775807\", \"x\": -1.5e3}');
-             return [pretty(exact), visible('a\\u202eb\\u0007\\u200bc \\u00e4'),
+             return [pretty(exact), visible('a\\u202eb\\u0007\\u200bc \\u{e0041}\\u00e4'),
+               visibleJson(pretty({ id: 'a\\u202e\\n\\u{e0041}' })),
                [0, 59_999, 60_000, 3_599_000, 3_660_000, 90_000_000, 1e9].map(duration), [0, 12.34, 1234.5, null].map(rate)];",
         );
         assert_eq!(
             shown.await,
             json!([
                 "{\n  \"speed\": 9223372036854775807,\n  \"text\": \"9223372036854775807\",\n  \"x\": -1500\n}",
-                "a\\u{202E}b\\u{0007}\\u{200B}c ä",
+                "a\\u{202E}b\\u{0007}\\u{200B}c \\u{E0041}ä",
+                "{\n  \"id\": \"a\\u202e\\n\\udb40\\udc41\"\n}",
                 ["0 s", "59 s", "1 min", "59 min", "1 h 1 min", "1 day", "11 days"],
                 ["0", "12.3", "1,235", "–"]
             ])

@@ -3,8 +3,8 @@ use std::net::SocketAddr;
 use crate::page::{Allowed, Page, post, visit};
 use crate::support::PATIENCE;
 use crate::support::events::Subscriber;
-use crate::support::http::{Connection, Request};
-use crate::support::messages::{change_mission, explode, launch, launch_as, speed_up};
+use crate::support::http::{Connection, Request, send};
+use crate::support::messages::{at, change_mission, explode, launch, launch_as, speed_up};
 use crate::support::process::Process;
 
 #[test]
@@ -86,6 +86,11 @@ fn it_sorts_filters_pages_and_goes_back() {
         page.says("#rows tr:first-child th", "rocket-050").await;
         page.click("#next").await;
         page.shows("#range", "101–120 of 120").await;
+        // A rocket from elsewhere on the page leaves the table where it is.
+        page.click("#explosions a").await;
+        page.until("it is open", "!document.querySelector('#panel').hidden").await;
+        page.shows("#range", "101–120 of 120").await;
+        page.click("#close-panel").await;
         page.until("this is the last", "document.querySelector('#next').disabled").await;
         assert_eq!(page.eval("document.querySelector('#rows tr').ariaRowIndex").await, "102");
         page.click("#previous").await;
@@ -159,6 +164,72 @@ fn it_sorts_filters_pages_and_goes_back() {
         page.click("#missions li:first-child a").await;
         page.shows("#range", "1–50 of 120").await;
         page.finish(Allowed::Nothing);
+    });
+}
+
+fn forget(service: &Process, id: &str) {
+    let answer = send(service.address, &Request::new("DELETE", &format!("/rockets/{id}")));
+    assert_eq!(answer.status, 204);
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn who_comes_and_goes_shows_on_a_full_page() {
+    let service = Process::start(&[]);
+    post(service.address, &fleet());
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.shows("#range", "1–50 of 120").await;
+        let of = |n: &str| at(launch(n), "2000-01-01T00:00:00Z");
+        post(service.address, &[of("before all others")]);
+        page.says("#rows tr:first-child th", "before all others").await;
+        page.click("th[data-sort=id] button").await;
+        page.says("#rows tr:first-child th", "before all others").await;
+        post(service.address, &[launch("a")]);
+        page.says("#rows tr:first-child th", "a").await;
+        page.shows("#range", "1–50 of 122").await;
+
+        // One that comes back is another one, whatever its first life had.
+        post(service.address, &[speed_up("a", 2, 1), explode("a", 3, "FIRST")]);
+        page.says("#explosions li:first-child", "FIRST").await;
+        page.shows("#rows tr:first-child .col-speed", "501").await;
+        page.click("#rows tr:first-child th a").await;
+        page.says("#state", "FIRST").await;
+        forget(&service, "a");
+        post(service.address, &[launch("a")]);
+        page.shows("#rows tr:first-child .col-speed", "500").await;
+        page.shows("#rows tr:first-child .col-status", "Launched").await;
+        page.until("here, too", "!document.querySelector('#state').textContent.includes('FIRST')")
+            .await;
+        page.says("#state", "Launched").await;
+        post(service.address, &[explode("a", 2, "SECOND")]);
+        page.says("#explosions li:first-child", "SECOND").await;
+        page.says("#explosions", "FIRST").await;
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn an_address_that_makes_no_sense_is_said_to() {
+    let service = Process::start(&[]);
+    post(service.address, &fleet());
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.shows("#range", "1–50 of 120").await;
+        for odd in ["abc", "0", "-1", "7"] {
+            page.eval(&format!("void (location.hash = '#/?page={odd}')")).await;
+            page.shows("#range", "1–50 of 120").await;
+            assert_eq!(page.eval("document.querySelector('#rows tr').ariaRowIndex").await, "2");
+        }
+        page.eval("void (location.hash = '#/?sort=bogus')").await;
+        page.says("#listing-note", "This listing cannot be shown: sort: expected one of").await;
+        page.lists(&[]).await;
+        let is_busy = page.eval("document.querySelector('#table').ariaBusy").await;
+        assert_eq!(is_busy, "false");
+        page.click("th[data-sort=speed] button").await;
+        page.says("#rows tr:first-child th", "rocket-119").await;
+        page.finish(Allowed::FailedRequests);
     });
 }
 

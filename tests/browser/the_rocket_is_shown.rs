@@ -2,7 +2,9 @@ use serde_json::{Value, json};
 
 use crate::page::{Allowed, Page, post, visit};
 use crate::support::http::{Request, send};
-use crate::support::messages::{at, change_mission, explode, launch, slow_down, speed_up};
+use crate::support::messages::{
+    at, change_mission, explode, launch, launch_as, slow_down, speed_up,
+};
 use crate::support::process::Process;
 
 /// The same message, now.
@@ -136,6 +138,31 @@ fn a_gap_shows_until_it_closes_and_its_limit_by_colour_and_shape() {
 
 #[test]
 #[ignore = "needs Chromium: just test-browser"]
+fn a_rocket_whose_clock_is_ahead_has_a_past_too() {
+    let service = Process::start(&[]);
+    let ahead = |message| at(message, "2999-01-01T00:00:00Z");
+    post(service.address, &[ahead(launch("a")), ahead(speed_up("a", 2, 1))]);
+    // Between these two there is hardly a number that the page can tell apart.
+    let fast = launch_as("fast", "Thor", 9_223_372_036_854_774_000, "APOLLO");
+    post(service.address, &[now(fast), now(speed_up("fast", 2, 1800))]);
+    visit(async {
+        let page = Page::open_at(&format!("http://{}", service.address), "/#/rockets/a", &[]).await;
+        page.says("#past-note", "Nothing in this window; its last message is of 1 Jan 2999").await;
+        page.click("#show-past").await;
+        page.until("it is there", "document.querySelectorAll('#timeline li').length === 2").await;
+        page.says("#window-end", "until 1 Jan 2999").await;
+        page.click("#pause").await;
+        page.shows("#window-end", "live").await;
+        page.eval("void (location.hash = '#/rockets/fast')").await;
+        page.says("#state", "9,223,372,036,854,775,800").await;
+        page.until("a line", "document.querySelector('#speed-chart .line').getAttribute('d')")
+            .await;
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
 fn time_can_be_paused_for_chart_timeline_and_feed() {
     let service = Process::start(&[]);
     post(service.address, &[now(launch("a")), now(launch("b"))]);
@@ -169,6 +196,27 @@ fn time_can_be_paused_for_chart_timeline_and_feed() {
         page.shows("#window-end", "live").await;
         page.until("both", "document.querySelectorAll('#timeline li').length === 2").await;
         page.says("#explosions li", "UNKNOWN").await;
+
+        // However much comes after it, what is in a window that stands still stays.
+        page.click("#pause").await;
+        page.shows("#explosions-count", "1 in window").await;
+        page.eval(
+            "void (window.heard = 0, new MutationObserver(() => {
+               window.heard += Number.parseInt(document.querySelector('#announcements').textContent);
+             }).observe(document.querySelector('#announcements'), { childList: true, characterData: true, subtree: true }))",
+        )
+        .await;
+        let many: Vec<_> = (0..600).map(|n| format!("rocket-{n}")).collect();
+        let launches = many.iter().map(|id| now(launch(id)));
+        let messages: Vec<_> =
+            launches.chain(many.iter().map(|id| now(explode(id, 2, "OTHER")))).collect();
+        post(service.address, &messages);
+        page.until("all were heard of", "window.heard >= 600").await;
+        page.shows("#figure-exploded", "601").await;
+        page.shows("#explosions-count", "1 in window").await;
+        page.says("#explosions li", "UNKNOWN").await;
+        page.click("#pause").await;
+        page.shows("#explosions-count", "500 or more in window").await;
         page.finish(Allowed::Nothing);
     });
 }

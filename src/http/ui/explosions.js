@@ -12,7 +12,7 @@ import { touch, view } from "./paint.js";
 import * as route from "./route.js";
 import { bounds } from "./timewindow.js";
 
-/** Most that are kept, and most that are shown. */
+/** Most that are kept of those up to the window's end, and after it; most that are shown. */
 const KEPT = 500;
 const SHOWN = 50;
 
@@ -26,13 +26,17 @@ let known = new Map();
 let written = 0;
 let isDue = false;
 
-function add(rocket, time) {
-  if (known.has(rocket.id)) return;
-  known.set(rocket.id, { id: rocket.id, reason: rocket.explosion_reason, mission: rocket.mission, time });
-  if (known.size > KEPT) {
-    const oldest = [...known.values()].reduce((one, other) => (other.time < one.time ? other : one));
-    known.delete(oldest.id);
-  }
+function add({ id, explosion_reason: reason, mission }, time) {
+  if (!known.has(id)) known.set(id, { key: id, id, reason, mission, time });
+}
+
+/** Its rocket is not there any more: another one with its ID may explode, too. */
+function close(id) {
+  const entry = known.get(id);
+  if (!entry) return;
+  known.delete(id);
+  entry.key = entry;
+  known.set(entry.key, entry);
 }
 
 const newest = () => [...known.values()].sort((one, other) => other.time - one.time);
@@ -61,10 +65,11 @@ export function begin() {
     if (isNews) announce(rocket.id);
     touch("explosions");
   });
+  listen("forgotten", close);
   listen("start", load);
-  view(["explosions", "window", "stats", "tick"], (topics) => {
+  view(["explosions", "window", "stats", "route", "tick"], (topics) => {
     isDue ||= topics.has("explosions");
-    const isAtOnce = topics.has("window") || topics.has("stats");
+    const isAtOnce = ["window", "stats", "route"].some((topic) => topics.has(topic));
     if (isAtOnce || (isDue && Date.now() - written >= APART)) draw();
   });
 }
@@ -73,9 +78,12 @@ function draw() {
   if (isDue) written = Date.now();
   isDue = false;
   const { start, end } = bounds();
-  const all = newest().filter(({ time }) => time <= end);
+  const sorted = newest();
+  const all = sorted.filter(({ time }) => time <= end);
+  const later = sorted.filter(({ time }) => time > end);
+  for (const { key } of [...all.splice(KEPT), ...later.slice(KEPT)]) known.delete(key);
   const inside = all.filter(({ time }) => time >= start).length;
-  keyed(byId("explosions"), all.slice(0, SHOWN), ({ id }) => id, make, (node, { time }, index) => {
+  keyed(byId("explosions"), all.slice(0, SHOWN), (entry) => entry, make, (node, { time }, index) => {
     setText(node.when, time > now() - 3_600_000 ? ago(time, now()) : near(time, now()));
     setAttribute(node, "class", index >= inside ? "before" : null);
     setAttribute(node.link, "href", route.href({ rocket: node.link.rocketId }));

@@ -13,6 +13,7 @@ const PATH = "events?status=Exploded";
 export const fleet = {
   /** Of the subscription, as `Stream` tells it. */
   state: "connecting",
+  stateSince: Date.now(),
   detail: "",
   until: 0,
   /** Since when the figures stand still; `null` while they do not. */
@@ -23,13 +24,17 @@ export const fleet = {
   build: null,
 };
 
-const on = { explosion: [], start: [] };
+const on = { explosion: [], forgotten: [], start: [] };
 
-/** Calls `listener` for each `explosion`, and at each `start` of a subscription. */
+/**
+ * Calls `listener` for each `explosion`, with the ID of each rocket that is `forgotten`,
+ * and at each `start` of a subscription.
+ */
 export const listen = (what, listener) => on[what].push(listener);
 
 const stream = new Stream(hear, (state, { detail = "", until = 0 }) => {
   fleet.since = state === "live" ? null : (fleet.since ?? Date.now());
+  if (state !== fleet.state) fleet.stateSince = Date.now();
   Object.assign(fleet, { state, detail, until });
   paint("connection");
 });
@@ -48,6 +53,8 @@ function hear(name, data) {
     touch("stats");
   } else if (name === "explosion") {
     for (const listener of on.explosion) listener(data);
+  } else if (name === "forgotten") {
+    for (const listener of on.forgotten) listener(data.id);
   } else if (name === "reset") {
     for (const listener of on.start) listener({ isAnother: false });
   }

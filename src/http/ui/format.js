@@ -10,7 +10,7 @@ const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 
 /** What turns writing round, or is not seen: it would let a name look like another. */
 const INVISIBLE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 export const NOTHING = "–";
 
@@ -58,6 +58,12 @@ export function visible(text) {
     INVISIBLE,
     (it) => `\\u{${it.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}}`,
   );
+}
+
+/** The same for JSON, which it still is: `"a\u202eb"`. Its lines stay lines. */
+export function visibleJson(json) {
+  const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return json.replace(INVISIBLE, (it) => (it === "\n" ? it : it.split("").map(escape).join("")));
 }
 
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;

@@ -1,4 +1,5 @@
-// Keys of the whole page: `/` searches, `Esc` closes what is open.
+// Keys of the whole page: `/` searches, `Esc` closes what is open; and the way past the
+// header.
 
 import { byId } from "./dom.js";
 
@@ -8,6 +9,8 @@ export function begin({ close }) {
     const isTyping = event.target.closest?.("input, select, textarea");
     if (event.key === "/" && !isTyping) {
       event.preventDefault();
+      // Something may cover it.
+      if (byId("search").closest("[inert]")) close();
       byId("search").focus();
       byId("search").select();
     } else if (event.key === "Escape") {
@@ -16,5 +19,16 @@ export function begin({ close }) {
       if (event.target === byId("search") && byId("search").value !== "") return;
       close();
     }
+  });
+  // What has the focus is not to be under the bar, which has two lines or three where
+  // there is little room.
+  const bar = document.querySelector("header");
+  new ResizeObserver(() => {
+    document.documentElement.style.scrollPaddingBlockStart = `${bar.offsetHeight + 16}px`;
+  }).observe(bar);
+  byId("skip").addEventListener("click", (event) => {
+    // The address says what is shown, so it is not this link's.
+    event.preventDefault();
+    (byId("filters").hidden ? byId("first-message").parentElement : byId("search")).focus();
   });
 }

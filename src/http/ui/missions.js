@@ -5,7 +5,7 @@ import { read } from "./api.js";
 import { byId, el, keyed, setAttribute, setHidden, setText, svg } from "./dom.js";
 import { number, plural, visible } from "./format.js";
 import { offerMissions } from "./filters.js";
-import { paint, touch, view } from "./paint.js";
+import { touch, view } from "./paint.js";
 import { whenChanged } from "./periodic.js";
 import * as route from "./route.js";
 
@@ -59,12 +59,5 @@ function make({ mission }) {
   const count = el("span", { class: "count" });
   const speed = el("span", { class: "what" });
   const link = el("a", { href: "#/", title: visible(mission) }, name, count, bar, speed);
-  link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    const isChosen = same(route.current().mission, mission);
-    route.list({ mission: isChosen ? "" : mission });
-    paint("route");
-  });
   return Object.assign(el("li", {}, link), { link, count, all, exploded, speed });
 }

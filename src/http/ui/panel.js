@@ -6,7 +6,7 @@ import { now } from "./clock.js";
 import { LineChart, legend, startOf } from "./chart.js";
 import { copyButton } from "./copy.js";
 import { byId, el, setAttribute, setHidden, setText } from "./dom.js";
-import { ago, duration, moment, near, NOTHING, number, plural, visible } from "./format.js";
+import { ago, duration, moment, near, NOTHING, number, plural, visible, visibleJson } from "./format.js";
 import { icon } from "./icons.js";
 import { pretty } from "./json.js";
 import { view } from "./paint.js";
@@ -47,6 +47,7 @@ export function begin() {
   });
   copyButton(byId("copy-json"), () => byId("raw").textContent);
   view(["rocket", "window", "stats", "settings"], draw);
+  window.addEventListener("resize", cover);
 }
 
 /**
@@ -54,6 +55,12 @@ export function begin() {
  * opened it beside the table may go on there.
  */
 const isOver = () => getComputedStyle(byId("panel")).position === "fixed";
+
+/** What it covers is out of reach. */
+function cover() {
+  const isCovered = rocket.open !== null && isOver();
+  for (const node of document.querySelectorAll(".skip, header, .figures, .cards, .fleet")) node.inert = isCovered;
+}
 
 export function close() {
   if (rocket.open === null) return;
@@ -73,6 +80,7 @@ function draw() {
   setAttribute(document.documentElement, "data-panel", open !== null);
   const isAnother = drawn !== (open?.id ?? null);
   drawn = open?.id ?? null;
+  if (isAnother) cover();
   if (open === null) return;
   if (isAnother) {
     byId("panel").scrollTop = 0;
@@ -87,7 +95,7 @@ function draw() {
   if (row === null) return;
   drawState(row);
   drawPast(open, row);
-  setText(byId("raw"), visible(pretty(row.rocket)).replaceAll("\\u{000A}", "\n"));
+  setText(byId("raw"), visibleJson(pretty(row.rocket)));
 }
 
 function note({ row, gap, isLoading, error }) {

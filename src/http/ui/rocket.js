@@ -6,7 +6,7 @@ import { query, read, readPage } from "./api.js";
 import { paint, touch } from "./paint.js";
 import { fleet, listen as listenToFleet } from "./fleet.js";
 import * as route from "./route.js";
-import { judge, makeRow, update } from "./rows.js";
+import { judge, makeRow, update, version } from "./rows.js";
 import * as watch from "./watch.js";
 
 const SOONEST = 2000;
@@ -38,7 +38,12 @@ export function begin() {
     hear(rocket);
     touch("rocket");
   });
-  watch.listen("forgotten", (id) => open?.id === id && load());
+  watch.listen("forgotten", (id) => {
+    if (open?.id !== id) return;
+    // What comes of it now is of another life.
+    open = make(id);
+    load();
+  });
   watch.listen("start", load);
   listenToFleet("start", ({ isAnother }) => {
     if (isAnother && open) open.row = null;
@@ -71,12 +76,14 @@ async function load() {
   const its = open;
   if (!its) return;
   its.asked = Date.now();
+  const known = its.row?.version;
   try {
     // As a listing: it finds all IDs, and what is not there is no error.
     const { rows } = await readPage(`rockets${query({ id: its.id })}`);
     if (open !== its) return;
+    // One that has gone back is another, whose end was missed.
+    if (rows.length === 0 || version(rows[0]) < known) Object.assign(its, { row: null, history: [], live: [] });
     if (rows.length > 0) hear(rows[0]);
-    else its.row = null;
     its.askedVersion = its.row?.version ?? null;
     const [gap, history] = await Promise.all([
       readPage(`gaps${query({ id: its.id })}`),
@@ -112,10 +119,12 @@ async function past(its) {
 }
 
 function look() {
-  if (!open || document.hidden || fleet.state !== "live" || Date.now() - open.asked < SOONEST) return;
-  const version = open.row?.version ?? null;
+  if (!open || document.hidden) return;
+  const passed = Date.now() - open.asked;
+  if (watch.isRefused() && passed > watch.POLL) load();
+  if (fleet.state !== "live" || passed < SOONEST) return;
   // One that is not launched is in no event.
-  if (version !== open.askedVersion || open.row === null) load();
+  if (open.row === null || open.row.version !== open.askedVersion) load();
 }
 
 /** Its speeds over time, from its past and what has come since, oldest first. */

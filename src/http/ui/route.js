@@ -35,6 +35,18 @@ export function begin() {
     route = parse(location.hash);
     tell(before);
   });
+  document.addEventListener("click", follow);
+}
+
+/** Follows a link of the page's own, which by itself would lose the pages before. */
+function follow(event) {
+  const link = event.target.closest?.('a[href^="#/"]');
+  const isOther = event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (!link || isOther || event.defaultPrevented) return;
+  event.preventDefault();
+  const wanted = parse(link.hash);
+  if (JSON.stringify(listing(wanted)) === JSON.stringify(listing())) go(wanted);
+  else go(wanted, { stack: [] });
 }
 
 function tell(before) {
@@ -52,6 +64,8 @@ function parse(hash) {
   } catch {
     // No text of ours: the fleet, then.
   }
+  // Without a cursor it is the first page, whatever the address says.
+  if (found.cursor === "" || !/^[1-9]\d{0,8}$/.test(found.page)) found.page = DEFAULTS.page;
   return found;
 }
 

@@ -1,7 +1,7 @@
 // The rockets on the page of the table. In an order that does not change by itself
-// rows are kept up to date by the subscription; any other page is asked for again
-// when the fleet has changed, at most every two seconds. Does not own how they are
-// shown (`table`).
+// rows are kept up to date by the subscription, and the page is asked for again when
+// there are more rockets or fewer; any other page whenever the fleet has changed; both
+// at most every two seconds. Does not own how they are shown (`table`).
 
 import { query, readPage } from "./api.js";
 import { now } from "./clock.js";
@@ -14,8 +14,6 @@ import * as watch from "./watch.js";
 export const PAGE = 50;
 
 const SOONEST = 2000;
-/** Without a subscription. */
-const POLL = 5000;
 
 /** A rocket has its place in these for as long as it is there. */
 const STEADY = ["launch_time", "id", "rocket_type"];
@@ -54,6 +52,15 @@ export function update(row, rocket) {
   return true;
 }
 
+/** Its rocket is not there any more, and what comes of it now is of another life. */
+function end(row) {
+  row.version = -1n;
+  // What is under way may show it as it was.
+  abort?.abort();
+  abort = null;
+  isDue = true;
+}
+
 /**
  * Whether it flies and says nothing: by its own clock, and by what was heard of it
  * here, since its clock may be another.
@@ -70,16 +77,18 @@ async function load() {
   asked = Date.now();
   askedVersion = fleet.stats?.version ?? null;
   isDue = false;
+  const known = new Map([...byId].map(([id, row]) => [id, row.version]));
   const path = `rockets${query({ ...parameters(), limit: PAGE })}`;
   try {
     const page = await readPage(path, { signal: its.signal, maxAge: isSteady() ? null : 2 });
     if (abort !== its) return;
-    take(page);
+    take(page, known);
   } catch (error) {
     if (abort !== its) return;
-    // What cannot be reached is said above all, and what is here stays in sight.
-    if (error.status >= 400 && error.status < 500 && error.status !== 401) shown.error = error.message;
-    isDue = true;
+    // What is wrong with the address stays wrong. What cannot be reached is said above
+    // all, and what is here stays in sight.
+    if (error.status >= 400 && error.status < 500 && !error.isAboutTokens) take({ rows: [], total: null, next: null, error: error.message });
+    else isDue = true;
   }
   abort = null;
   paint("rows");
@@ -92,26 +101,29 @@ function parameters() {
   return given;
 }
 
-function take({ rows, total: count, next }) {
-  const known = byId;
+/** `known` are the versions that were, when it was asked for. */
+function take({ rows, total: count, next, error = null }, known = new Map()) {
+  const standing = byId;
   byId = new Map();
   shown.rows = rows.map((rocket) => {
-    const row = known.get(rocket.id) ?? makeRow(rocket);
+    // One that has gone back is another, whose end was missed. It is looked at twice.
+    const isAnother = version(rocket) < known.get(rocket.id);
+    isDue ||= isAnother;
+    const row = (isAnother ? null : standing.get(rocket.id)) ?? makeRow(rocket);
     update(row, rocket);
     byId.set(rocket.id, row);
     return row;
   });
-  Object.assign(shown, { total: count, next, error: null, isLoading: false });
+  Object.assign(shown, { total: count, next, error, isLoading: false });
   watch.follow("table", isSteady() ? rows.map(({ id }) => id) : []);
 }
 
 function isOutdated() {
   if (isDue) return true;
-  if (fleet.state !== "live") return fleet.state === "full" && Date.now() - asked > POLL;
-  if (isSteady() && !route.hasConditions()) {
-    // Full pages in a steady order stay what they are.
-    return shown.rows.length < PAGE ? total() !== shown.total : false;
-  }
+  if (shown.error) return false;
+  if (watch.isRefused()) return Date.now() - asked > watch.POLL;
+  const isKept = isSteady() && !route.hasConditions() && watch.tells(shown.rows.map(({ rocket }) => rocket.id));
+  if (isKept) return total() !== shown.total;
   return (fleet.stats?.version ?? null) !== askedVersion;
 }
 
@@ -131,8 +143,9 @@ export function begin() {
     const row = byId.get(rocket.id);
     if (row && update(row, rocket)) touch("rows");
   });
-  watch.listen("forgotten", () => {
-    isDue = true;
+  watch.listen("forgotten", (id) => {
+    const row = byId.get(id);
+    if (row) end(row);
   });
   // What changed between the answer and the subscription is in neither.
   watch.listen("start", () => load());

@@ -5,6 +5,7 @@ import { byId, setAttribute, setHidden, setText } from "./dom.js";
 import { duration } from "./format.js";
 import { fleet, retry } from "./fleet.js";
 import { view } from "./paint.js";
+import * as watch from "./watch.js";
 
 const WORDS = {
   connecting: "Connecting",
@@ -20,7 +21,7 @@ const WORDS = {
 /** What the banner says of a state that is one to worry about. */
 const SENTENCES = {
   starting: "The service does not serve yet.",
-  full: "Too many others watch; the table is asked for again every few seconds.",
+  full: "Too many others watch; what is in sight is asked for again every few seconds.",
   stopping: "The service is stopping.",
   lost: "The service does not answer.",
   token: "The service asks for a token that may read.",
@@ -32,13 +33,18 @@ const PATIENCE = 1500;
 let firstBuild = null;
 
 export function begin() {
-  byId("retry").addEventListener("click", () => (fleet.state === "token" ? byId("enter-token").click() : retry()));
+  byId("retry").addEventListener("click", () => (fleet.state === "token" ? byId("enter-token").click() : (retry(), watch.retry())));
   view(["connection", "stats", "tick"], draw);
 }
 
+function stateNow() {
+  if (fleet.state === "connecting" && Date.now() - fleet.stateSince > PATIENCE) return "lost";
+  // The fleet's figures are told of, and the rockets in sight are not.
+  return fleet.state === "live" && watch.isRefused() ? "full" : fleet.state;
+}
+
 function draw() {
-  const isSlow = fleet.state === "connecting" && fleet.since !== null && Date.now() - fleet.since > PATIENCE;
-  const state = isSlow ? "lost" : fleet.state;
+  const state = stateNow();
   setAttribute(document.documentElement, "data-connection", state);
   setText(byId("connection"), WORDS[state]);
   const sentence = SENTENCES[state] ?? "";

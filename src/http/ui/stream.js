@@ -128,10 +128,13 @@ export class Stream {
   }
 }
 
+const STATES = { "/problems/unavailable": "starting", "/problems/too-many-subscribers": "full" };
+
 /** What a subscription that failed says about the service. */
 function endOf(error) {
   if (!(error instanceof Refusal)) return { state: "lost" };
   if (error.isAboutTokens) return { state: "token", detail: error.message };
-  const state = error.status === 503 ? (error.type === "/problems/unavailable" ? "starting" : "full") : "lost";
+  // What else refuses may be a proxy whose service is gone.
+  const state = STATES[error.type] ?? "lost";
   return { state, detail: error.message, atLeast: Math.min(error.retryAfter, LONGEST_DELAY) };
 }

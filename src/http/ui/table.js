@@ -85,11 +85,6 @@ function draw(topics) {
 function make(row) {
   const { id } = row.rocket;
   const link = el("a", { href: route.href({ rocket: id }), title: visible(id) }, el("bdi", {}, visible(id)));
-  link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    route.go({ rocket: id });
-  });
   const parts = COLUMNS.map((column, index) =>
     index === 0
       ? el("th", { role: "rowheader", scope: "row", class: classOf(column) }, link)
@@ -170,7 +165,7 @@ function frame() {
   setHidden(byId("filters"), isEmpty);
   setHidden(byId("pager"), isEmpty);
   setHidden(byId("empty"), !isEmpty);
-  setText(byId("range"), range(first, last, total));
+  setText(byId("range"), shown.error ? "" : range(first, last, total));
   able(byId("next"), shown.next !== null, byId("previous"), Number(page) > 1);
   const note = noteOf();
   setText(byId("listing-note"), note);

@@ -17,14 +17,16 @@ export function niceTicks(lowest, highest, wanted = 4) {
     const room = Math.abs(lowest) || 1;
     return lowest === 0 ? [0, 1] : niceTicks(lowest - room / 2, lowest + room / 2, wanted);
   }
-  const rough = (highest - lowest) / wanted;
+  // Not so fine that the numbers between are not to be told apart.
+  const finest = Math.max(Math.abs(lowest), Math.abs(highest)) * 2 ** -48;
+  const rough = Math.max((highest - lowest) / wanted, finest);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * STEPS.find((it) => it * power >= rough * 0.999_999);
   const first = Math.floor(lowest / step + 1e-9);
-  const last = Math.ceil(highest / step - 1e-9);
+  const last = Math.max(first + 1, Math.ceil(highest / step - 1e-9));
   const digits = Math.max(0, -Math.floor(Math.log10(step)));
   const ticks = [];
-  for (let at = first; at <= last; at += 1) ticks.push(Number((at * step).toFixed(Math.min(digits, 20))));
+  for (let at = first; at <= last; at += 1) ticks.push(Number((at * step).toFixed(Math.min(digits, 100))));
   return ticks;
 }
 

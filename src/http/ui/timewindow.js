@@ -18,8 +18,9 @@ export function bounds() {
   return { start: until - span, end: until, isLive: end === null };
 }
 
+/** It may be a moment to come: clocks of rockets may be any. */
 export function pauseAt(moment) {
-  end = Math.min(moment, now());
+  end = moment;
   paint("window");
 }
 

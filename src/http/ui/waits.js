@@ -22,7 +22,7 @@ export function begin() {
     total = page.total;
     touch("waits");
   });
-  view(["waits", "stats", "settings"], draw);
+  view(["waits", "stats", "settings", "route"], draw);
 }
 
 function draw() {
