@@ -125,6 +125,12 @@ fn the_keyboard_alone_does_all_of_it() {
         page.until("the panel has the focus", "document.activeElement.id === 'close-panel'").await;
         page.press(ENTER).await;
         page.until("it is closed", "document.querySelector('#panel').hidden").await;
+        // The browser's own way back leads to where it was opened, too.
+        page.press(ENTER).await;
+        page.until("the panel has the focus", "document.activeElement.id === 'close-panel'").await;
+        page.eval("history.back()").await;
+        page.until("it is closed", "document.querySelector('#panel').hidden").await;
+        assert_eq!(page.eval("document.activeElement.textContent").await, "r05");
         // What has the focus is not under the bar, however high that is.
         let is_under = "(() => {
             const [bar, it] = [document.querySelector('header'), document.activeElement]

@@ -3,7 +3,7 @@ use downlink::journal::memory::MemoryJournal;
 use crate::page::{Allowed, Page, post, visit};
 use crate::support::Service;
 use crate::support::journal::Gated;
-use crate::support::messages::{launch, speed_up};
+use crate::support::messages::{explode, launch, speed_up};
 use crate::support::process::{Process, downlink};
 
 #[test]
@@ -86,6 +86,83 @@ fn without_a_place_to_listen_what_is_in_sight_is_asked_for() {
         post(service.address, &[speed_up("a", 2, 1)]);
         page.shows("#rows .col-speed", "501").await;
         page.says("#state", "501").await;
+        page.finish(Allowed::FailedRequests);
+    });
+}
+
+/// Has the next question that begins like this answered with a status by itself.
+async fn refuse_once(page: &Page, path: &str, status: u16) {
+    let script = format!(
+        "void (((ask) => {{
+           window.fetch = (path, how) => {{
+             if (!path.startsWith({path:?})) return ask(path, how);
+             window.fetch = ask;
+             return Promise.resolve(new Response('not now', {{ status: {status} }}));
+           }};
+         }})(window.fetch))"
+    );
+    page.eval(&script).await;
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn a_refusal_that_passes_leaves_nothing_behind() {
+    let service = Process::start(&[]);
+    post(service.address, &[launch("a"), launch("b"), explode("b", 2, "FIRST")]);
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.is_live().await;
+        page.lists(&["a", "b"]).await;
+        for status in [429, 404, 503] {
+            refuse_once(&page, "rockets?sort", status).await;
+            page.click("th[data-sort=speed] button").await;
+            page.until(
+                "it was asked again",
+                "document.querySelector('#table').ariaBusy === 'false'",
+            )
+            .await;
+            page.until("both are there", "document.querySelectorAll('#rows tr').length === 2")
+                .await;
+        }
+        // The explosions of before.
+        page.says("#explosions", "FIRST").await;
+        refuse_once(&page, "rockets?status=Exploded", 503).await;
+        let anew = "const { again } = await import('/ui/fleet.js'); again();";
+        post(service.address, &[launch("c")]);
+        page.eval_async(&format!("{anew} return 0;")).await;
+        page.shows("#range", "1–3 of 3").await;
+        page.says("#explosions", "FIRST").await;
+        // The past of a rocket.
+        refuse_once(&page, "rockets/a/history", 503).await;
+        page.click("#rows a[href*='rockets/a']").await;
+        page.until("it is said", "!document.querySelector('#panel-note').hidden").await;
+        page.until("and passes", "document.querySelector('#panel-note').hidden").await;
+        page.until("it is there", "document.querySelector('#past-note').textContent.length > 0")
+            .await;
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
+fn an_id_that_cannot_be_is_said_to_and_leaves_the_table_live() {
+    let service = Process::start(&[]);
+    post(service.address, &[launch("a")]);
+    visit(async {
+        let origin = format!("http://{}", service.address);
+        let path = format!("/#/rockets/{}", "x".repeat(200));
+        let page = Page::open_at(&origin, &path, &[]).await;
+        page.is_live().await;
+        page.says("#panel-note", "id: expected").await;
+        page.eval_async("window.watch = await import('/ui/watch.js'); return 0;").await;
+        page.until("rows are told of", "window.watch.tells(['a'])").await;
+        let asked = "performance.getEntriesByType('resource').filter((it) => it.name.includes('rockets?id=')).length";
+        let before = page.eval(asked).await;
+        page.eval("void (window.begun = performance.now())").await;
+        post(service.address, &[speed_up("a", 2, 1)]);
+        page.shows("#rows .col-speed", "501").await;
+        page.until("some time passes", "performance.now() - window.begun > 5000").await;
+        assert_eq!(page.eval(asked).await, before, "it is asked for again");
         page.finish(Allowed::FailedRequests);
     });
 }

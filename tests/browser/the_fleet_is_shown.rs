@@ -211,6 +211,43 @@ fn who_comes_and_goes_shows_on_a_full_page() {
 
 #[test]
 #[ignore = "needs Chromium: just test-browser"]
+fn however_fast_a_page_changes_it_is_asked_for_every_two_seconds() {
+    let service = Process::start(&[]);
+    post(service.address, &fleet());
+    visit(async {
+        let page = Page::open(service.address).await;
+        page.shows("#range", "1–50 of 120").await;
+        page.eval("void (location.hash = '#/rockets/rocket-003?order=desc')").await;
+        page.says("#rows tr:first-child th", "rocket-119").await;
+        page.until("it is open", "document.querySelector('#state').textContent !== ''").await;
+        page.eval("void (performance.clearResourceTimings(), window.begun = performance.now())")
+            .await;
+        let passed = "(performance.now() - window.begun) / 1000";
+        for n in 0.. {
+            let id = format!("rocket-{}", 200 + n);
+            post(service.address, &[at(launch(&id), &format!("2030-01-01T00:00:00.{n:06}Z"))]);
+            if page.eval(passed).await.as_f64() > Some(8.0) {
+                break;
+            }
+        }
+        let asked = |what: &str| {
+            format!(
+                "[performance.getEntriesByType('resource')
+                  .filter((it) => new URL(it.name).pathname.endsWith({what:?})).length, {passed}]"
+            )
+        };
+        // The table, and the rocket beside it; some more for what was under way.
+        for (what, each) in [("/rockets", 2.0), ("/events", 1.0), ("/history", 1.0)] {
+            let found = page.eval(&asked(what)).await;
+            let (count, seconds) = (found[0].as_f64().unwrap(), found[1].as_f64().unwrap());
+            assert!(count <= each * (seconds / 2.0 + 2.0), "{what}: {count} in {seconds} s");
+        }
+        page.finish(Allowed::Nothing);
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: just test-browser"]
 fn an_address_that_makes_no_sense_is_said_to() {
     let service = Process::start(&[]);
     post(service.address, &fleet());

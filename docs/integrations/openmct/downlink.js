@@ -74,7 +74,10 @@ export default function Downlink(service, { stale = STALE, fast = FAST } = {}) {
         }
       });
       stream.addEventListener("hello", catchUp);
-      stream.addEventListener("reset", catchUp);
+      stream.addEventListener("reset", () => {
+        for (const id of ids) if (watched.has(id)) watched.get(id).number = 0; // an end may be missed
+        catchUp();
+      });
       stream.addEventListener("rocket", take);
       stream.addEventListener("explosion", take);
       stream.addEventListener("forgotten", forget);

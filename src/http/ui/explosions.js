@@ -22,12 +22,22 @@ const SHOWN = 50;
  */
 const APART = 1500;
 
+/** After an answer that did not come. */
+const AGAIN = 5000;
+
 let known = new Map();
+/** Those from before are there. */
+let isListed = false;
+let asked = 0;
 let written = 0;
 let isDue = false;
 
-function add({ id, explosion_reason: reason, mission }, time) {
-  if (!known.has(id)) known.set(id, { key: id, id, reason, mission, time });
+/** Whether it is new. */
+function add({ id, launch_time: launched, explosion_reason: reason, mission }, time) {
+  if (known.has(id) && known.get(id).launched !== launched) close(id);
+  const isNew = !known.has(id);
+  if (isNew) known.set(id, { key: id, id, launched, reason, mission, time });
+  return isNew;
 }
 
 /** Its rocket is not there any more: another one with its ID may explode, too. */
@@ -47,28 +57,30 @@ export const times = (start, end) =>
 
 async function load({ isAnother = false } = {}) {
   if (isAnother) known = new Map();
+  isListed = false;
+  asked = Date.now();
   const listed = { status: "Exploded", sort: "last_update_time", order: "desc", limit: SHOWN };
   try {
     const { rows } = await readPage(`rockets${query(listed)}`, { maxAge: 2 });
     for (const rocket of rows) add(rocket, Math.min(Date.parse(rocket.last_update_time), now()));
+    isListed = true;
     touch("explosions");
   } catch {
-    // The subscription says what is wrong, and asks again when it is there.
+    // It is asked again; what is wrong is said elsewhere, if it stays so.
   }
 }
 
 export function begin() {
   listen("explosion", (rocket) => {
-    const isNews = !known.has(rocket.id);
     // When it was heard of: the clocks of rockets may be any.
-    add(rocket, now());
-    if (isNews) announce(rocket.id);
+    if (add(rocket, now())) announce(rocket.id);
     touch("explosions");
   });
   listen("forgotten", close);
   listen("start", load);
   view(["explosions", "window", "stats", "route", "tick"], (topics) => {
     isDue ||= topics.has("explosions");
+    if (topics.has("stats") && !isListed && Date.now() - asked >= AGAIN) load();
     const isAtOnce = ["window", "stats", "route"].some((topic) => topics.has(topic));
     if (isAtOnce || (isDue && Date.now() - written >= APART)) draw();
   });
@@ -89,7 +101,7 @@ function draw() {
     setAttribute(node.link, "href", route.href({ rocket: node.link.rocketId }));
   });
   setText(byId("explosions-count"), inside === 0 ? "none in window" : `${number(inside)}${inside < KEPT ? "" : " or more"} in window`);
-  setHidden(byId("explosions-none"), all.length > 0);
+  setHidden(byId("explosions-none"), all.length > 0 || !isListed);
 }
 
 function make({ id, reason, mission, time }) {

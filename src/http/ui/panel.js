@@ -59,7 +59,8 @@ const isOver = () => getComputedStyle(byId("panel")).position === "fixed";
 /** What it covers is out of reach. */
 function cover() {
   const isCovered = rocket.open !== null && isOver();
-  for (const node of document.querySelectorAll(".skip, header, .figures, .cards, .fleet")) node.inert = isCovered;
+  for (const node of document.querySelectorAll(".skip, header, #retry, .figures, .cards, .fleet")) node.inert = isCovered;
+  if (document.activeElement?.closest("[inert]")) byId("close-panel").focus();
 }
 
 export function close() {
@@ -76,11 +77,15 @@ function updated(it, row) {
 
 function draw() {
   const { open } = rocket;
+  // The browser's own way back closes it, too.
+  const isLeft = open === null && byId("panel").contains(document.activeElement);
   setHidden(byId("panel"), open === null);
   setAttribute(document.documentElement, "data-panel", open !== null);
   const isAnother = drawn !== (open?.id ?? null);
+  const before = drawn;
   drawn = open?.id ?? null;
   if (isAnother) cover();
+  if (isLeft) focusRow(before);
   if (open === null) return;
   if (isAnother) {
     byId("panel").scrollTop = 0;

@@ -26,9 +26,13 @@ function make(id) {
     live: [],
     hasHistory: true,
     isLoading: true,
+    isDue: true,
     error: null,
     asked: 0,
+    /** The version that all of it was asked for with. */
     askedVersion: null,
+    /** The service does not take its ID. */
+    isSenseless: false,
   };
 }
 
@@ -41,10 +45,10 @@ export function begin() {
   watch.listen("forgotten", (id) => {
     if (open?.id !== id) return;
     // What comes of it now is of another life.
-    open = make(id);
-    load();
+    open = { ...make(id), asked: open.asked };
+    soon();
   });
-  watch.listen("start", load);
+  watch.listen("start", soon);
   listenToFleet("start", ({ isAnother }) => {
     if (isAnother && open) open.row = null;
     load();
@@ -72,10 +76,18 @@ function hear(rocket) {
   if (open.live.length > MOST_POINTS) open.live.shift();
 }
 
+/** Now, or as soon as it may be asked again. */
+function soon() {
+  if (!open) return;
+  open.isDue = true;
+  if (Date.now() - open.asked >= SOONEST) load();
+}
+
 async function load() {
   const its = open;
-  if (!its) return;
+  if (!its || its.isSenseless) return;
   its.asked = Date.now();
+  its.isDue = false;
   const known = its.row?.version;
   try {
     // As a listing: it finds all IDs, and what is not there is no error.
@@ -84,7 +96,7 @@ async function load() {
     // One that has gone back is another, whose end was missed.
     if (rows.length === 0 || version(rows[0]) < known) Object.assign(its, { row: null, history: [], live: [] });
     if (rows.length > 0) hear(rows[0]);
-    its.askedVersion = its.row?.version ?? null;
+    const askedVersion = its.row?.version ?? null;
     const [gap, history] = await Promise.all([
       readPage(`gaps${query({ id: its.id })}`),
       rows.length > 0 ? past(its) : null,
@@ -97,9 +109,14 @@ async function load() {
       if (Number.isFinite(last)) its.live = its.live.filter(({ time }) => time > last);
     }
     its.error = null;
+    its.askedVersion = askedVersion;
   } catch (error) {
     if (open !== its) return;
     its.error = error.status ? error.message : null;
+    its.isSenseless = error.status === 400 || error.status === 414;
+    // Nor with those of the table.
+    if (its.isSenseless) watch.follow("panel", []);
+    its.isDue = true;
   }
   its.isLoading = false;
   paint("rocket");
@@ -124,7 +141,7 @@ function look() {
   if (watch.isRefused() && passed > watch.POLL) load();
   if (fleet.state !== "live" || passed < SOONEST) return;
   // One that is not launched is in no event.
-  if (open.row === null || open.row.version !== open.askedVersion) load();
+  if (open.isDue || open.row === null || open.row.version !== open.askedVersion) load();
 }
 
 /** Its speeds over time, from its past and what has come since, oldest first. */

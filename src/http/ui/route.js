@@ -86,7 +86,7 @@ export function go(changes, { replace = false, stack = cursors() } = {}) {
   const address = href(changes);
   const before = route;
   const state = { cursors: stack.slice(-MOST_CURSORS) };
-  if (replace) history.replaceState(state, "", address);
+  if (replace || address === location.hash) history.replaceState(state, "", address);
   else history.pushState(state, "", address);
   route = parse(location.hash);
   tell(before);

@@ -32,6 +32,8 @@ let abort = null;
 let asked = 0;
 let askedVersion = null;
 let isDue = false;
+/** Rockets whose end was told since it was asked. */
+let ended = new Set();
 
 const isSteady = () => STEADY.includes(route.current().sort);
 
@@ -39,7 +41,7 @@ const isSteady = () => STEADY.includes(route.current().sort);
 export const version = (rocket) => BigInt(rocket.last_message_number) + BigInt(rocket.buffered_messages);
 
 export function makeRow(rocket) {
-  return { rocket, version: version(rocket), heard: null, isStale: false };
+  return { rocket, version: version(rocket), listed: -1n, heard: null, isStale: false };
 }
 
 /** Takes what is not older than what is there; says whether it did. */
@@ -52,12 +54,13 @@ export function update(row, rocket) {
   return true;
 }
 
-/** Its rocket is not there any more, and what comes of it now is of another life. */
-function end(row) {
+/** The rocket is not there any more, and what comes of it now is of another life. */
+function end(id) {
+  const row = byId.get(id);
+  if (!row) return;
   row.version = -1n;
-  // What is under way may show it as it was.
-  abort?.abort();
-  abort = null;
+  // An answer that is under way may show it as it was.
+  ended.add(id);
   isDue = true;
 }
 
@@ -77,7 +80,9 @@ async function load() {
   asked = Date.now();
   askedVersion = fleet.stats?.version ?? null;
   isDue = false;
-  const known = new Map([...byId].map(([id, row]) => [id, row.version]));
+  ended = new Set();
+  // Answers that may be a little old never go behind each other, but behind what is told.
+  const known = new Map([...byId].map(([id, row]) => [id, isSteady() ? row.version : row.listed]));
   const path = `rockets${query({ ...parameters(), limit: PAGE })}`;
   try {
     const page = await readPage(path, { signal: its.signal, maxAge: isSteady() ? null : 2 });
@@ -87,7 +92,7 @@ async function load() {
     if (abort !== its) return;
     // What is wrong with the address stays wrong. What cannot be reached is said above
     // all, and what is here stays in sight.
-    if (error.status >= 400 && error.status < 500 && !error.isAboutTokens) take({ rows: [], total: null, next: null, error: error.message });
+    if (error.status === 400 || error.status === 414) take({ rows: [], total: null, next: null, error: error.message });
     else isDue = true;
   }
   abort = null;
@@ -108,9 +113,12 @@ function take({ rows, total: count, next, error = null }, known = new Map()) {
   shown.rows = rows.map((rocket) => {
     // One that has gone back is another, whose end was missed. It is looked at twice.
     const isAnother = version(rocket) < known.get(rocket.id);
-    isDue ||= isAnother;
+    const isOver = ended.has(rocket.id);
+    isDue ||= isAnother || isOver;
     const row = (isAnother ? null : standing.get(rocket.id)) ?? makeRow(rocket);
     update(row, rocket);
+    row.listed = version(rocket);
+    if (isOver) row.version = -1n;
     byId.set(rocket.id, row);
     return row;
   });
@@ -143,12 +151,12 @@ export function begin() {
     const row = byId.get(rocket.id);
     if (row && update(row, rocket)) touch("rows");
   });
-  watch.listen("forgotten", (id) => {
-    const row = byId.get(id);
-    if (row) end(row);
-  });
+  watch.listen("forgotten", end);
   // What changed between the answer and the subscription is in neither.
-  watch.listen("start", () => load());
+  watch.listen("start", () => {
+    if (Date.now() - asked < SOONEST) isDue = true;
+    else load();
+  });
   listenToFleet("start", ({ isAnother }) => {
     // Another run may know less, so nothing that is here counts.
     if (isAnother) byId = new Map();

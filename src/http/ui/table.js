@@ -42,7 +42,8 @@ export function begin() {
   byId("rows").addEventListener("click", (event) => {
     // The whole row is a large target for its link, but for who marks text.
     const row = event.target.closest("tr");
-    if (!row || event.target.closest("a") || String(getSelection()) !== "") return;
+    const isOther = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+    if (!row || isOther || event.target.closest("a") || String(getSelection()) !== "") return;
     route.go({ rocket: row.rocketId });
   });
   view(["rows", "route", "settings", "connection", "stats", "sight", "tick"], draw);
