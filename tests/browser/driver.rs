@@ -35,23 +35,33 @@ pub struct Browser {
     profile: TempDir,
 }
 
+/// The driver, and the port that it says it has; none if it ends without one.
+fn start_driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .args(["--port=0", "--log-level=SEVERE"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is installed");
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.find_map(|line| {
+        line.ok()?.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    });
+    let Some(port) = port else {
+        driver.wait().unwrap();
+        return None;
+    };
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
+}
+
 impl Browser {
     /// With more switches, if any.
     pub async fn start(switches: &[&str]) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=SEVERE"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port: u16 = lines
-            .find_map(|line| {
-                line.ok()?.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
-            })
-            .expect("the driver says its port");
-        std::thread::spawn(move || lines.for_each(drop));
+        // It ends if somebody else takes the port that it chose.
+        let (driver, port) =
+            (0..10).find_map(|_| start_driver()).expect("the driver says its port");
         let profile = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> =
             SWITCHES.iter().chain(switches).map(ToString::to_string).collect();

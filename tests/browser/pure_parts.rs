@@ -38,7 +38,7 @@ fn numbers_times_and_events() {
                const close = one + Math.abs(one) * 2 ** -(20 + Math.random() * 33);
                const [least, most] = n % 2 ? [Math.min(one, other), Math.max(one, other)] : [one, close];
                const ticks = niceTicks(least, most, 4);
-               const room = (most - least) * 1e-6 + Math.abs(most) * 2 ** -52;
+               const room = (most - least) * 1e-6 + Math.max(Math.abs(least), Math.abs(most)) * 2 ** -50;
                if (!(ticks[0] <= least + room && ticks.at(-1) >= most - room && ticks.length >= 2 && ticks.length <= 7))
                  odd.push([least, most, ticks]);
                const start = 1.6e12 + Math.random() * 1e11;
