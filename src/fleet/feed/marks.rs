@@ -45,6 +45,7 @@ struct Marked {
     /// Slots in the order in which they were marked; those whose bit is gone do not
     /// count.
     queue: VecDeque<Slot>,
+    /// Explosions, and what was forgotten.
     first: First,
 }
 

@@ -138,7 +138,10 @@ async function past(its) {
 function look() {
   if (!open || document.hidden) return;
   const passed = Date.now() - open.asked;
-  if (watch.isRefused() && passed > watch.POLL) load();
+  if (watch.isRefused()) {
+    if (passed > watch.POLL) load();
+    return;
+  }
   if (fleet.state !== "live" || passed < SOONEST) return;
   // One that is not launched is in no event.
   if (open.isDue || open.row === null || open.row.version !== open.askedVersion) load();

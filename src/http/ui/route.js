@@ -38,11 +38,14 @@ export function begin() {
   document.addEventListener("click", follow);
 }
 
+/** Whether a click asks for another tab or window, or for what the browser has for it. */
+export const isForBrowser = (event) =>
+  event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+
 /** Follows a link of the page's own, which by itself would lose the pages before. */
 function follow(event) {
   const link = event.target.closest?.('a[href^="#/"]');
-  const isOther = event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
-  if (!link || isOther || event.defaultPrevented) return;
+  if (!link || isForBrowser(event) || event.defaultPrevented) return;
   event.preventDefault();
   const wanted = parse(link.hash);
   if (JSON.stringify(listing(wanted)) === JSON.stringify(listing())) go(wanted);

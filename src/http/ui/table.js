@@ -42,8 +42,7 @@ export function begin() {
   byId("rows").addEventListener("click", (event) => {
     // The whole row is a large target for its link, but for who marks text.
     const row = event.target.closest("tr");
-    const isOther = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
-    if (!row || isOther || event.target.closest("a") || String(getSelection()) !== "") return;
+    if (!row || route.isForBrowser(event) || event.target.closest("a") || String(getSelection()) !== "") return;
     route.go({ rocket: row.rocketId });
   });
   view(["rows", "route", "settings", "connection", "stats", "sight", "tick"], draw);

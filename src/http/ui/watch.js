@@ -17,7 +17,7 @@ const listeners = { rocket: [], start: [], forgotten: [] };
 export const listen = (what, listener) => listeners[what].push(listener);
 
 /** Of the subscription, as `Stream` tells it. */
-export let state = "off";
+let state = "off";
 /** The rockets that it is about. */
 let watched = new Set();
 
